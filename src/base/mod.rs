@@ -1,0 +1,9 @@
+//! What every program needs and none of it about video: clock, shutdown, backoff, named threads, logging and the
+//! conversation with systemd.
+
+pub mod backoff;
+pub mod clock;
+pub mod logging;
+pub mod shutdown;
+pub mod systemd;
+pub mod threads;

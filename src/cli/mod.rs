@@ -1,0 +1,57 @@
+//! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::base::logging;
+
+/// Video analytics for security teams: an agent on every site, a hub in the centre.
+#[derive(Debug, Parser)]
+#[command(name = "vedette", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A variant per subcommand, in the order of `--help`.
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+/// How a command failed, which decides the exit status.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Status 1: it failed while running.
+    #[error(transparent)]
+    Running(anyhow::Error),
+    /// Status 2: the usage, configuration or model was refused.
+    #[error(transparent)]
+    Refused(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Running(error)
+    }
+}
+
+/// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start(logging::Target::Auto, "info");
+    match run(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Running(error)) => end(1, &error),
+        Err(Failure::Refused(error)) => end(2, &error),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    match command {}
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]
+fn end(status: u8, error: &anyhow::Error) -> ExitCode {
+    eprintln!("vedette: {error:#}");
+    ExitCode::from(status)
+}

@@ -1,0 +1,191 @@
+//! An event as the line makes it, before `wire` gives it an id and its JSON form.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Id, MediaTime, Measure, Rect, TrackId, WallTime};
+
+/// Something that happened, with all that a person needs to trust it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Whether somebody should look now.
+    pub severity: Severity,
+    /// Which part of the happening this is.
+    pub phase: Phase,
+    /// The same text for every phase of one happening, and for no other happening of this agent, ever.
+    pub episode: String,
+    /// The camera, where one saw it.
+    pub camera: Option<Id>,
+    /// The rule, where one fired.
+    pub rule: Option<Id>,
+    /// The zone or line, where the rule has one.
+    pub place: Option<Place>,
+    /// Who or what, where the event is about one object.
+    pub subject: Option<Subject>,
+    /// Why it was raised.
+    pub explanation: Explanation,
+    /// When the picture was captured, on the camera's media clock.
+    pub pts: MediaTime,
+    /// When the picture was captured, on the wall clock.
+    pub captured: WallTime,
+    /// How far the wall clock can be believed.
+    pub clock: ClockState,
+    /// The model whose detections led here.
+    pub model: Option<ModelFacts>,
+    /// Names the configuration that was in force: the first 12 hex digits of its SHA-256.
+    pub config_revision: String,
+    /// Pictures and clips that show it.
+    pub evidence: Evidence,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A rule of this kind: see [`FiringKind`](super::FiringKind).
+    Intrusion,
+    /// As above.
+    Loitering,
+    /// As above.
+    LineCrossing,
+    /// As above.
+    Occupancy,
+    /// A confirmed track began or ended.
+    Track,
+    /// A camera changed its state.
+    CameraState,
+    /// The media clock of a camera jumped, or its picture size changed; tracks were cut.
+    Discontinuity,
+    /// Records were lost or shed; the numbers that are missing stand in the measures.
+    Gap,
+    /// The machine's wall clock was set by more than 250 ms.
+    ClockStep,
+    /// A model was loaded, replaced or failed its self-test.
+    ModelChange,
+    /// The configuration was replaced, or a replacement was refused.
+    ConfigChange,
+}
+
+impl EventKind {
+    /// The kind as it stands in topics and event types, such as `line-crossing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intrusion => "intrusion",
+            Self::Loitering => "loitering",
+            Self::LineCrossing => "line-crossing",
+            Self::Occupancy => "occupancy",
+            Self::Track => "track",
+            Self::CameraState => "camera-state",
+            Self::Discontinuity => "discontinuity",
+            Self::Gap => "gap",
+            Self::ClockStep => "clock-step",
+            Self::ModelChange => "model-change",
+            Self::ConfigChange => "config-change",
+        }
+    }
+}
+
+/// Whether somebody should look now. Decides the topic and the spool class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Somebody should look now: topic `alert/…`.
+    #[default]
+    Alert,
+    /// Kept for the record: topic `event/…`.
+    Event,
+}
+
+/// Which part of a happening an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// It begins, or it is a happening without duration.
+    Start,
+    /// It goes on.
+    Update,
+    /// It is over.
+    End,
+}
+
+/// A zone or a line of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Place {
+    /// An area of the picture.
+    Zone(Id),
+    /// A line in the picture.
+    Line(Id),
+}
+
+/// The object that an event is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Its track.
+    pub track: TrackId,
+    /// What it is.
+    pub label: String,
+    /// Where it is, normalised.
+    pub bbox: Rect,
+    /// Score of its last detection.
+    pub score: f32,
+    /// Its best score so far.
+    pub best_score: f32,
+    /// How long it has been followed, in milliseconds of media time.
+    pub age_ms: u64,
+}
+
+/// Why an event was raised.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Explanation {
+    /// One sentence for a person, such as `person stayed 61 s in zone yard (limit 60 s)`.
+    pub text: String,
+    /// Every quantity that was compared, beside its limit.
+    pub measures: Vec<Measure>,
+}
+
+/// How far the wall clock can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClockState {
+    /// The kernel says that it is not synchronised, or the time lies before this program was built.
+    #[default]
+    Unsynced,
+    /// It was synchronised since boot, and is not now.
+    Holdover,
+    /// The kernel says that it is synchronised.
+    Synced,
+    /// A recorded clip: the time is counted from the start of the recording.
+    Media,
+}
+
+/// Which model saw it, and what really ran it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelFacts {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Its version, from the model's own metadata; empty when it has none.
+    pub version: String,
+    /// SHA-256 of the ONNX file, in hex.
+    pub sha256: String,
+    /// The execution provider that really ran it.
+    pub provider: String,
+    /// The score that a detection had to pass.
+    pub threshold: f32,
+}
+
+/// Pictures and clips that show an event.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The snapshot's file name within the agent's evidence folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// The clip's file name within the agent's evidence folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<String>,
+    /// Why there is no snapshot where one was due, such as `disk-full`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+}

@@ -1,0 +1,28 @@
+//! Plain data that every room agrees on: frames, detections, tracks, events, geometry, ids and timestamps.
+//!
+//! Nothing here does I/O, reads a clock or starts a thread. Rooms of the line never import each other: what travels
+//! from one to the next is a type of this room.
+
+mod detection;
+mod event;
+mod firing;
+mod frame;
+mod geometry;
+mod health;
+mod id;
+mod labels;
+mod secret;
+mod time;
+mod track;
+
+pub use detection::Detection;
+pub use event::{ClockState, Event, EventKind, Evidence, Explanation, ModelFacts, Phase, Place, Severity, Subject};
+pub use firing::{Firing, FiringKind, FiringPhase, Measure};
+pub use frame::{Frame, FrameBytes, PixelFormat, Plane};
+pub use geometry::{Point, Polygon, PolygonError, Rect, Segment, Side};
+pub use health::{CameraState, DropReason, StageLatency};
+pub use id::{Id, IdError};
+pub use labels::Labels;
+pub use secret::Secret;
+pub use time::{MediaTime, WallTime};
+pub use track::{Track, TrackId, TrackState};

@@ -1,0 +1,3 @@
+//! What integration tests share: where real data lies, real servers on free ports, canned frames.
+
+pub mod data;
