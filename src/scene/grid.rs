@@ -1,6 +1,6 @@
 //! The luma plane as a small grid of cell means: all that the rest of this room looks at.
 //!
-//! A cell is a square of a power of two of pixels, so large that 96 to 191 cells lie across the picture (fewer below 384
+//! A cell is a square of a power of two of pixels, so large that 80 to 159 cells lie across the picture (fewer below 320
 //! pixels). Of each cell at most four rows are read, spread evenly: a quarter of a 1080p plane, and still 64 pixels per
 //! cell, enough to average sensor noise away. Pixels right of and below the last whole cell are not looked at.
 
@@ -9,7 +9,7 @@ use crate::vocab::{Frame, Plane, Point, Polygon};
 /// Rows that are read of each cell.
 const SAMPLED_ROWS: usize = 4;
 /// The fewest cells across a picture that is wide enough to have them.
-const FEWEST_COLUMNS: u32 = 96;
+const FEWEST_COLUMNS: u32 = 80;
 
 /// Means of the luma of each cell, row by row.
 #[derive(Debug, Clone, Default)]
@@ -152,12 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn there_are_96_to_191_columns_for_every_usual_width() {
-        for (width, cell) in [(640, 4), (768, 8), (1280, 8), (1920, 16), (2560, 16), (3840, 32)] {
+    fn there_are_80_to_159_columns_for_every_usual_width() {
+        for (width, cell) in [(640, 8), (768, 8), (1280, 16), (1920, 16), (2560, 32), (3840, 32)] {
             let mut grid = Grid::default();
             grid.resize(width, width * 9 / 16);
             assert_eq!(grid.cell, cell, "{width}");
-            assert!((96..192).contains(&grid.columns), "{width}: {}", grid.columns);
+            assert!((80..160).contains(&grid.columns), "{width}: {}", grid.columns);
         }
     }
 
