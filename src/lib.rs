@@ -2,4 +2,6 @@
 
 pub mod base;
 pub mod cli;
+pub mod decode;
+pub mod scene;
 pub mod vocab;

@@ -1,0 +1,3 @@
+//! RTSP, files and the rendered street, all made into frames: the only room where GStreamer is named.
+
+pub mod street;
