@@ -2,4 +2,6 @@
 
 pub mod base;
 pub mod cli;
+pub mod detect;
+pub mod model;
 pub mod vocab;
