@@ -4,4 +4,6 @@ pub mod base;
 pub mod cli;
 pub mod decode;
 pub mod scene;
+pub mod detect;
+pub mod model;
 pub mod vocab;
