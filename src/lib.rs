@@ -1,5 +1,7 @@
 //! Vedette: video analytics for security teams, an agent on every site and a hub in the centre.
 
 pub mod base;
+pub mod behaviour;
 pub mod cli;
+pub mod event;
 pub mod vocab;
