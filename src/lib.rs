@@ -2,5 +2,6 @@
 
 pub mod base;
 pub mod cli;
+pub mod spool;
 pub mod vocab;
 pub mod wire;
