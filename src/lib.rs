@@ -8,4 +8,6 @@ pub mod scene;
 pub mod detect;
 pub mod model;
 pub mod event;
+pub mod spool;
 pub mod vocab;
+pub mod wire;

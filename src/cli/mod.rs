@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
+mod schema;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,7 +18,9 @@ struct Arguments {
 
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Schema(schema::Args),
+}
 
 /// How a command failed, which decides the exit status.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Schema(args) => schema::run(args),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]
