@@ -2,4 +2,5 @@
 
 pub mod base;
 pub mod cli;
+pub mod config;
 pub mod vocab;

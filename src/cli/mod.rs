@@ -1,5 +1,7 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
+mod check;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,7 +18,9 @@ struct Arguments {
 
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::CheckArgs),
+}
 
 /// How a command failed, which decides the exit status.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +51,9 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Check(args) => check::run(&args),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]
