@@ -9,5 +9,6 @@ pub mod detect;
 pub mod model;
 pub mod event;
 pub mod spool;
+pub mod config;
 pub mod vocab;
 pub mod wire;

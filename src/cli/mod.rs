@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
 mod schema;
+mod check;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Schema(schema::Args),
+    Check(check::CheckArgs),
 }
 
 /// How a command failed, which decides the exit status.
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Schema(args) => schema::run(args),
+        Command::Check(args) => check::run(&args),
     }
 }
 
