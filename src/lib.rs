@@ -10,5 +10,8 @@ pub mod model;
 pub mod event;
 pub mod spool;
 pub mod config;
+pub mod camera;
+pub mod cli;
+pub mod decode;
 pub mod vocab;
 pub mod wire;
