@@ -13,10 +13,11 @@ use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 
+use super::access::Folders;
 use super::document::{self, Document};
 use super::fault::{Faults, Path, Position};
 use super::phrase;
-use super::ready::{Config, Evidence, Folders, LabelSource, Model, Spool};
+use super::ready::{Config, Evidence, LabelSource, Model, Spool};
 use super::yaml::Node;
 use crate::vocab::Id;
 
@@ -139,6 +140,9 @@ impl Check<'_> {
         let root = Path::default().key("models");
         let used: HashSet<&str> =
             document.cameras.iter().filter_map(|c| c.detect.as_ref()).map(|d| d.model.as_str()).collect();
+        // A camera whose model is misspelt will be told so; that the model is then unused is no second fault.
+        let all_known = used.iter().all(|name| document.models.contains_key(*name))
+            && self.is_sound(&Path::default().key("cameras"));
         let mut ready = Some(Vec::new());
         for (name, model) in &document.models {
             let path = root.key(&phrase::step(name));
@@ -148,7 +152,7 @@ impl Check<'_> {
                 ready = None;
                 continue;
             };
-            if !used.contains(name.as_str()) {
+            if all_known && !used.contains(name.as_str()) {
                 self.warning(
                     &path,
                     "found a model that no camera uses",

@@ -139,7 +139,6 @@ pub struct Model {
     pub nms: f64,
     /// The execution provider that runs it. `auto` takes the fastest that this machine has.
     #[serde(default)]
-    #[schemars(extend("x-remedy" = "`vedette doctor` lists the providers of this machine"))]
     pub provider: Provider,
     /// Which device of the provider: `GPU` or `NPU` for OpenVINO, a number for CUDA and TensorRT, the path of the backend
     /// library for QNN. Default: the provider's own.
@@ -191,6 +190,7 @@ pub enum Family {
 /// Who runs a model. Only those that ONNX Runtime was built with can be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(extend("x-remedy" = "take one of those that `vedette doctor` lists for this machine"))]
 #[expect(missing_docs, reason = "the names are those of ONNX Runtime's execution providers")]
 pub enum Provider {
     #[default]

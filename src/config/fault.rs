@@ -57,6 +57,14 @@ impl Path {
         self.0.iter().zip(&other.0).all(|(a, b)| a == b)
     }
 
+    /// The list that holds the list that holds this value, as a polygon holds the corner that holds a coordinate.
+    pub fn list_of_lists(&self) -> Option<&[Step]> {
+        match self.0.as_slice() {
+            [list @ .., Step::Index(_), Step::Index(_)] => Some(list),
+            _ => None,
+        }
+    }
+
     fn then(&self, step: Step) -> Self {
         let mut steps = Vec::with_capacity(self.0.len() + 1);
         steps.extend_from_slice(&self.0);

@@ -15,6 +15,7 @@
 
 pub mod document;
 
+mod access;
 mod check;
 mod fault;
 mod phrase;
@@ -29,10 +30,10 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
 pub use ready::{
-    Camera, Config, Detect, Evidence, Folders, Identity, LabelSource, Line, Login, Model, Motion, Mqtt, Password,
-    PasswordError, Rule, RuleKind, Source, Spool, Tls, Zone,
+    Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };
 pub use schema::schema;
 
@@ -145,7 +146,7 @@ fn read(bytes: &[u8], folders: &Folders, faults: &mut Faults) -> Option<Config> 
             return None;
         }
     };
-    let tree = yaml::parse(text, faults)?;
-    let repaired = structure::read(&tree, faults)?;
+    let mut tree = yaml::parse(text, faults)?;
+    let repaired = structure::read(&mut tree, faults)?;
     check::configure(&repaired.document, revision(bytes), &tree, &repaired.repairs, folders, faults)
 }

@@ -36,7 +36,7 @@ pub(super) fn found(node: &Node) -> String {
 /// What kind of value it is, without showing it.
 pub(super) fn kind(node: &Node) -> &'static str {
     match &node.value {
-        Value::Null => "nothing",
+        Value::Null | Value::Faulty => "nothing",
         Value::Bool(_) => "a boolean",
         Value::Integer(_) | Value::Float(_) => "a number",
         Value::Text(_) => "a text",
@@ -57,13 +57,20 @@ pub(super) fn either<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
+/// `1 corner`, `2 corners`.
+pub(super) fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The name that was probably meant: the nearest one, where it is near enough for a slip of the hand.
 pub(super) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let typed: String = typed.chars().take(64).flat_map(char::to_lowercase).collect();
     let typed = typed.replace('_', "-");
     let distance = |name: &str| strsim::osa_distance(&typed, &name.replace('_', "-").to_lowercase());
     let (distance, name) = names.into_iter().map(|n| (distance(n), n)).min_by_key(|(d, _)| *d)?;
-    (distance <= 2.min(name.len() / 2) || distance * 3 <= name.len()).then_some(name)
+    // Short words differ by a letter or two and mean quite different things, such as `gpu` and `cpu`.
+    let alike = name.len() > 4 || typed.chars().next() == name.chars().next();
+    (alike && distance <= 1.max(name.len() / 3)).then_some(name)
 }
 
 #[cfg(test)]
@@ -79,6 +86,7 @@ mod tests {
         assert_eq!(nearest("ulr", names), Some("url"));
         assert_eq!(nearest("password", names), None);
         assert_eq!(nearest("xy", names), None);
+        assert_eq!(nearest("gpu", ["cpu", "cuda"]), None);
         assert_eq!(nearest("", []), None);
     }
 

@@ -116,7 +116,7 @@ pub(super) fn allowed(root: &Json, schema: &Json) -> String {
             let inner = resolve(root, &schema["items"]);
             let of = match kind_of(inner) {
                 Kind::Record => "mappings",
-                Kind::List => "lists",
+                Kind::List => "points [x, y]",
                 Kind::Number | Kind::Integer => "numbers",
                 Kind::Choice => return format!("a list of any of {}", choices(inner).join(", ")),
                 _ => "texts",
@@ -164,5 +164,110 @@ pub(super) fn stand_in(root: &Json, site: &Json) -> Json {
         Kind::Text => json!(""),
         Kind::Number | Kind::Integer => schema["minimum"].clone(),
         Kind::Boolean => json!(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::fault::Faults;
+    use crate::config::structure;
+    use crate::config::yaml::{self, Node, Value};
+
+    fn as_json(node: &Node) -> Json {
+        match &node.value {
+            Value::Null | Value::Faulty => Json::Null,
+            Value::Bool(b) => json!(b),
+            Value::Integer(n) => json!(n),
+            Value::Float(n) => json!(n),
+            Value::Text(text) => json!(text),
+            Value::List(list) => list.iter().map(as_json).collect(),
+            Value::Map(entries) => entries.iter().map(|e| (e.key.clone(), as_json(&e.node))).collect(),
+        }
+    }
+
+    #[test]
+    fn an_independent_validator_and_this_program_refuse_the_same_files() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let (mut accepted, mut refused) = (0, 0);
+        for folder in ["systemd/examples", "tests/it/config/faulty"] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                let Ok(text) = std::fs::read_to_string(&path) else { continue };
+                let mut faults = Faults::default();
+                let Some(mut tree) = yaml::parse(&text, &mut faults).filter(|_| !faults.any_errors()) else { continue };
+                let is_valid = validator.is_valid(&as_json(&tree));
+                structure::read(&mut tree, &mut faults);
+                assert_eq!(is_valid, !faults.any_errors(), "{}\n{}", path.display(), faults.render("f"));
+                *(if is_valid { &mut accepted } else { &mut refused }) += 1;
+            }
+        }
+        assert!(accepted >= 20 && refused >= 15, "{accepted} accepted, {refused} refused");
+    }
+
+    /// Every schema below this one.
+    fn all<'s>(schema: &'s Json, into: &mut Vec<&'s Json>) {
+        into.push(schema);
+        let inner = ["properties", "$defs"].iter().filter_map(|key| schema[*key].as_object()).flat_map(Map::values);
+        inner.for_each(|s| all(s, into));
+        ["items", "additionalProperties"]
+            .iter()
+            .filter(|k| schema[**k].is_object())
+            .for_each(|k| all(&schema[*k], into));
+        schema["anyOf"].as_array().into_iter().flatten().for_each(|s| all(s, into));
+    }
+
+    #[test]
+    fn no_more_of_json_schema_is_used_than_is_read() {
+        const READ: [&str; 24] = [
+            "$defs",
+            "$ref",
+            "$schema",
+            "additionalProperties",
+            "anyOf",
+            "const",
+            "default",
+            "description",
+            "enum",
+            "format",
+            "items",
+            "maxItems",
+            "maxLength",
+            "maxProperties",
+            "maximum",
+            "minItems",
+            "minLength",
+            "minimum",
+            "oneOf",
+            "pattern",
+            "properties",
+            "required",
+            "title",
+            "type",
+        ];
+        let (root, mut schemas) = (schema(), Vec::new());
+        all(&root, &mut schemas);
+        assert!(schemas.len() > 100, "found only {}", schemas.len());
+        for schema in schemas {
+            for key in schema.as_object().into_iter().flat_map(Map::keys) {
+                assert!(READ.contains(&key.as_str()) || key.starts_with("x-"), "{key} is not read: {schema}");
+            }
+            if let Some(pattern) = schema["pattern"].as_str() {
+                assert_eq!(pattern, "^[a-z0-9][a-z0-9-]{0,62}$", "only the pattern of an id is known");
+            }
+            if ["number", "integer"].contains(&schema["type"].as_str().unwrap_or_default()) {
+                assert!(schema["minimum"].is_number() && schema["maximum"].is_number(), "no limits: {schema}");
+            }
+        }
+    }
+
+    #[test]
+    fn stand_ins_make_a_document() {
+        let root = schema();
+        let document: Result<Document, _> = serde_json::from_value(stand_in(&root, &root));
+        assert!(document.is_ok(), "{document:?}");
     }
 }

@@ -2,6 +2,8 @@
 //! range. Finds every such fault, not just the first, and repairs what it finds, so that the checks of meaning in
 //! `check` can go on behind it: a faulty value gives way to its default, and one that has none to a stand-in.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::document::Document;
@@ -19,7 +21,7 @@ pub(super) struct Repaired {
 }
 
 /// Checks the tree and makes it a document. `None` only when schema and types disagree, which is told as a fault.
-pub(super) fn read(tree: &Node, faults: &mut Faults) -> Option<Repaired> {
+pub(super) fn read(tree: &mut Node, faults: &mut Faults) -> Option<Repaired> {
     let root = schema();
     let mut walk = Walk { root: &root, faults, repairs: Vec::new() };
     let value = walk.value(&root, tree, &Path::default()).unwrap_or_else(|| stand_in(&root, &root));
@@ -44,7 +46,11 @@ struct Walk<'s, 'f> {
 
 impl<'s> Walk<'s, '_> {
     /// The value as JSON, or `None` after telling why it cannot be used.
-    fn value(&mut self, site: &'s Json, node: &Node, path: &Path) -> Option<Json> {
+    fn value(&mut self, site: &'s Json, node: &mut Node, path: &Path) -> Option<Json> {
+        if node.value == Value::Faulty {
+            self.repairs.push(path.clone());
+            return None;
+        }
         if node.value == Value::Null && is_optional(site) {
             return Some(Json::Null);
         }
@@ -56,47 +62,60 @@ impl<'s> Walk<'s, '_> {
             Kind::Choice => self.choice(schema, node, path),
             Kind::Text => self.text(schema, node, path),
             Kind::Number | Kind::Integer => self.number(schema, node, path),
-            Kind::Boolean => match node.value {
-                Value::Bool(b) => Some(json!(b)),
-                _ => self.refuse(schema, node, path, "write true or false"),
-            },
+            Kind::Boolean => self.boolean(schema, node, path),
         }
     }
 
-    fn record(&mut self, schema: &'s Json, node: &Node, path: &Path) -> Option<Json> {
-        let Value::Map(entries) = &node.value else {
+    fn record(&mut self, schema: &'s Json, node: &mut Node, path: &Path) -> Option<Json> {
+        let at = node.at;
+        let Value::Map(entries) = &mut node.value else {
             let keys = phrase::either(&required(schema).collect::<Vec<_>>());
             return self.refuse(schema, node, path, &format!("write keys such as {keys} below it"));
         };
+        self.correct_keys(schema, entries, path);
         let properties = &schema["properties"];
         let mut record = Map::new();
-        for entry in entries {
-            match properties.get(&entry.key) {
-                None => self.unknown_key(schema, entry, path),
-                Some(site) => {
-                    let value = self.value(site, &entry.node, &path.key(&entry.key));
-                    record.extend(value.map(|v| (entry.key.clone(), v)));
-                }
-            }
+        let mut given = HashSet::new();
+        for Entry { key, node, .. } in entries {
+            let Some(site) = properties.get(&*key) else { continue };
+            given.insert(key.clone());
+            let value = self.value(site, node, &path.key(key));
+            record.extend(value.map(|v| (key.clone(), v)));
         }
-        for key in required(schema).filter(|key| !record.contains_key(*key)).collect::<Vec<_>>() {
+        for key in required(schema) {
             let site = &properties[key];
-            if node.get(key).is_none() {
-                self.missing_key(site, node, &path.key(key));
+            if !given.contains(key) {
+                self.missing_key(site, at, &path.key(key));
             }
-            record.insert(key.to_owned(), stand_in(self.root, site));
+            record.entry(key).or_insert_with(|| stand_in(self.root, site));
         }
         Some(Json::Object(record))
     }
 
-    fn dictionary(&mut self, schema: &'s Json, node: &Node, path: &Path) -> Option<Json> {
-        let Value::Map(entries) = &node.value else {
+    /// Tells every unknown key. One that is nearly a known key is read as that one from here on: what stands below it
+    /// is checked too, and what it gives is not missed.
+    fn correct_keys(&mut self, schema: &'s Json, entries: &mut [Entry], path: &Path) {
+        let known: Vec<&str> = properties(schema).collect();
+        let mut given: HashSet<String> = entries.iter().map(|e| e.key.clone()).collect();
+        for entry in entries.iter_mut().filter(|e| !known.contains(&e.key.as_str())) {
+            let meant = phrase::nearest(&entry.key, known.iter().copied());
+            self.unknown_key(&known, entry, meant, path);
+            if let Some(meant) = meant.filter(|m| !given.contains(*m)) {
+                given.insert(meant.to_owned());
+                meant.clone_into(&mut entry.key);
+            }
+        }
+    }
+
+    fn dictionary(&mut self, schema: &'s Json, node: &mut Node, path: &Path) -> Option<Json> {
+        let at = node.at;
+        let Value::Map(entries) = &mut node.value else {
             return self.refuse(schema, node, path, "write a name, a colon and the value for each");
         };
         let most = schema["maxProperties"].as_u64().unwrap_or(u64::MAX);
         if entries.len() as u64 > most {
             let problem = format!("found {} entries, must be at most {most}", entries.len());
-            self.faults.error(node.at, path, problem, "remove some");
+            self.faults.error(at, path, problem, "remove some");
         }
         let site = &schema["additionalProperties"];
         let mut values = Map::new();
@@ -107,22 +126,25 @@ impl<'s> Walk<'s, '_> {
         Some(Json::Object(values))
     }
 
-    fn list(&mut self, schema: &'s Json, node: &Node, path: &Path) -> Option<Json> {
-        let Value::List(elements) = &node.value else {
+    fn list(&mut self, schema: &'s Json, node: &mut Node, path: &Path) -> Option<Json> {
+        let at = node.at;
+        let Value::List(elements) = &mut node.value else {
             return self.refuse(schema, node, path, "write `[a, b]`, or a line with `- ` for each");
         };
         let (least, most) = bounds(schema, "minItems", "maxItems");
-        if !(least..=most).contains(&(elements.len() as u64)) {
+        let found = elements.len();
+        if !(least..=most).contains(&(found as u64)) {
             self.repairs.push(path.clone());
-            let problem = format!("found {} elements, must be {}", elements.len(), range(least, most));
-            let remedy = if (elements.len() as u64) < least { "add what is missing" } else { "remove some" };
-            self.faults.error(node.at, path, problem, remedy);
+            let problem = format!("found {}, must be {}", phrase::count(found, "element"), range(least, most));
+            let remedy = if (found as u64) < least { "add what is missing" } else { "remove some" };
+            self.faults.error(at, path, problem, remedy);
         }
         let site = &schema["items"];
-        let element = |(i, node): (usize, &Node)| {
-            self.value(site, node, &path.index(i)).unwrap_or_else(|| stand_in(self.root, site))
-        };
-        let mut list: Vec<Json> = elements.iter().enumerate().map(element).collect();
+        let mut list = Vec::with_capacity(found);
+        for (i, node) in elements.iter_mut().enumerate() {
+            let value = self.value(site, node, &path.index(i));
+            list.push(value.unwrap_or_else(|| stand_in(self.root, site)));
+        }
         // Only a list of fixed length must be brought to it; the types read any other.
         if least == most {
             list.resize_with(usize::try_from(least).unwrap_or(0), || stand_in(self.root, site));
@@ -150,12 +172,13 @@ impl<'s> Walk<'s, '_> {
             let remedy = if quote { "put it in quotation marks" } else { "write a text" };
             return self.refuse(schema, node, path, remedy);
         };
-        if is_id(schema)
-            && let Err(error) = Id::new(text)
-        {
+        if is_id(schema) && Id::new(text).is_err() {
             let problem =
                 format!("found {}, must be a-z, 0-9 and -, not - first, at most 63 of them", phrase::name(text));
-            let meant = id_like(text).map_or_else(|| error.to_string(), |id| format!("write `{id}`, for instance"));
+            let meant = id_like(text).map_or_else(
+                || "write a short name such as `gate-2`".to_owned(),
+                |id| format!("write `{id}`, for instance"),
+            );
             return self.tell(node, path, &problem, &meant);
         }
         let (least, most) = bounds(schema, "minLength", "maxLength");
@@ -165,6 +188,19 @@ impl<'s> Walk<'s, '_> {
             return self.tell(node, path, &problem, if length < least { "write something" } else { "shorten it" });
         }
         Some(json!(text))
+    }
+
+    fn boolean(&mut self, schema: &'s Json, node: &Node, path: &Path) -> Option<Json> {
+        let remedy = match &node.value {
+            Value::Bool(b) => return Some(json!(b)),
+            Value::Text(text) => match text.to_lowercase().as_str() {
+                "yes" | "y" | "on" => "write true: YAML 1.2 has no other word for it",
+                "no" | "n" | "off" => "write false: YAML 1.2 has no other word for it",
+                _ => "write true or false",
+            },
+            _ => "write true or false",
+        };
+        self.refuse(schema, node, path, remedy)
     }
 
     fn number(&mut self, schema: &'s Json, node: &Node, path: &Path) -> Option<Json> {
@@ -182,34 +218,38 @@ impl<'s> Walk<'s, '_> {
         if (bound("minimum", f64::MIN)..=bound("maximum", f64::MAX)).contains(&value) {
             return Some(json);
         }
+        // A polygon in pixels is one fault, not one for every coordinate.
+        if path.list_of_lists().is_some_and(|list| self.repairs.iter().any(|r| r.list_of_lists() == Some(list))) {
+            self.repairs.push(path.clone());
+            return None;
+        }
         let problem = format!("found {}, must be {}", phrase::found(node), limits(schema));
         self.tell(node, path, &problem, &advice)
     }
 
-    fn unknown_key(&mut self, schema: &'s Json, entry: &Entry, path: &Path) {
-        let keys: Vec<&str> = properties(schema).collect();
-        let (problem, inside) = match phrase::step(&entry.key).as_str() {
-            "…" => ("found something that is no key".to_owned(), path.clone()),
-            key => ("found an unknown key".to_owned(), path.key(key)),
+    fn unknown_key(&mut self, known: &[&str], entry: &Entry, meant: Option<&str>, path: &Path) {
+        let (found, inside) = match phrase::step(&entry.key).as_str() {
+            "…" => ("found something that is no key", path.clone()),
+            key => ("found an unknown key", path.key(key)),
         };
-        let problem = format!("{problem}, must be one of {}", keys.join(", "));
-        let remedy = match phrase::nearest(&entry.key, keys.iter().copied()) {
-            _ if entry.key.to_lowercase().contains("passw") && keys.contains(&"password_file") => {
+        let remedy = match meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if entry.key.to_lowercase().contains("passw") && known.contains(&"password_file") => {
                 "put the password into a file that only its owner can read, and name it with `password_file`".to_owned()
             }
-            Some(meant) => format!("did you mean `{meant}`?"),
             None => "remove it, or look for the key that does what you want in the list".to_owned(),
         };
+        let problem = format!("{found}, must be one of {}", known.join(", "));
         self.faults.error(entry.key_at, &inside, problem, remedy);
     }
 
-    fn missing_key(&mut self, site: &'s Json, record: &Node, path: &Path) {
+    fn missing_key(&mut self, site: &'s Json, at: Position, path: &Path) {
         self.repairs.push(path.clone());
         let schema = resolve(self.root, site);
         let problem = format!("found nothing, must be {}", allowed(self.root, schema));
         let meaning = site["description"].as_str().or(schema["description"].as_str()).unwrap_or_default();
         let remedy = format!("add it: {}", meaning.replace('\n', " "));
-        self.faults.error(record.at, path, problem, remedy);
+        self.faults.error(at, path, problem, remedy);
     }
 
     /// Tells that this is not what the schema allows.
@@ -231,7 +271,10 @@ impl<'s> Walk<'s, '_> {
 
 /// The id that somebody who typed `text` may take instead.
 fn id_like(text: &str) -> Option<Id> {
+    if text.chars().nth(63).is_some() {
+        return None;
+    }
     let mapped: String =
-        text.chars().take(63).map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
     Id::new(mapped.trim_matches('-')).ok()
 }

@@ -38,6 +38,8 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Something that was told to be a fault already.
+    Faulty,
 }
 
 /// A key of a mapping with its value.
@@ -150,7 +152,7 @@ impl<'t> Reader<'t, '_> {
             Event::UnresolvedAlias(name) => {
                 let problem = format!("found an alias for {}, must name an anchor above", phrase::name(&name));
                 self.faults.error(at, path, problem, "write the value itself, or put `&` and the name before it above");
-                (Value::Null, 0)
+                (Value::Faulty, 0)
             }
             _ => return self.broken(at, "found no value where one must be", "write a value"),
         };
@@ -226,13 +228,13 @@ impl<'t> Reader<'t, '_> {
         let Some((node, values, text)) = self.anchors.get(&id) else {
             let problem = "found an alias within the value that it names, must name a finished value";
             self.faults.error(at, path, problem, "write the value out");
-            return Ok(Node { at, value: Value::Null });
+            return Ok(Node { at, value: Value::Faulty });
         };
         // Checked before the copy is made: a bomb must not cost the memory that it asks for.
         let (values, text) = (*values, *text);
-        let value = if self.fits(values, text) { node.value.clone() } else { Value::Null };
+        let value = self.fits(values, text).then(|| node.value.clone());
         self.spend(at, values, text)?;
-        Ok(Node { at, value })
+        Ok(Node { at, value: value.unwrap_or(Value::Faulty) })
     }
 
     fn fits(&self, values: usize, text: usize) -> bool {

@@ -6,10 +6,10 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::Check;
+use crate::config::access::{Login, Password, Source};
 use crate::config::document::Private;
 use crate::config::fault::Path;
 use crate::config::phrase;
-use crate::config::ready::{Login, Password, Source};
 use crate::vocab::Secret;
 
 const CAMERA_SCHEMES: [&str; 5] = ["rtsp", "rtsps", "file", "v4l2", "scene"];

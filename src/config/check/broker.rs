@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::Check;
 use super::address::{self, LoginKeys};
+use crate::config::access::{Identity, Tls};
 use crate::config::document;
 use crate::config::fault::Path;
-use crate::config::ready::{Identity, Mqtt, Tls};
+use crate::config::ready::Mqtt;
 
 /// Reads `mqtt`.
 pub(super) fn read(check: &mut Check, mqtt: &document::Mqtt, path: &Path) -> Option<Mqtt> {

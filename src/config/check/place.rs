@@ -3,6 +3,7 @@
 use super::{Check, pushed};
 use crate::config::document::{self, Corner};
 use crate::config::fault::Path;
+use crate::config::phrase;
 use crate::config::ready::{Line, Zone};
 use crate::vocab::{Point, Polygon, PolygonError, Segment};
 
@@ -37,12 +38,15 @@ pub(super) fn polygon(check: &mut Check, corners: &[Corner], path: &Path) -> Opt
         Err(fault) => fault,
     };
     let (problem, remedy) = match found {
-        PolygonError::Count(n) => (format!("found {n} corners, must be 3 to 64"), "list every corner as [x, y]"),
+        PolygonError::Count(n) => {
+            (format!("found {}, must be 3 to 64", phrase::count(n, "corner")), "list every corner as [x, y]")
+        }
         PolygonError::NoArea => {
             ("found corners that lie on one line, must enclose an area".to_owned(), "move a corner off the line")
         }
         PolygonError::Crossing(a, b) => {
-            let problem = format!("found edges {a} and {b} that cross (edge n begins at corner n, from 0), must not");
+            let problem =
+                format!("found edges {a} and {b} that cross (edge 0 begins at corner 0), must be a simple outline");
             (problem, "list the corners in order around the area")
         }
         PolygonError::OutOfRange { index, .. } => {

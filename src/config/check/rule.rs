@@ -19,6 +19,10 @@ pub(super) fn read_all(
     model: Option<&document::Model>,
     path: &Path,
 ) -> Option<Vec<Rule>> {
+    let places = Places {
+        zones: Names::new(check, camera.zones.iter().map(|z| &z.id), &path.key("zones")),
+        lines: Names::new(check, camera.lines.iter().map(|l| &l.id), &path.key("lines")),
+    };
     let path = path.key("rules");
     let names = camera.rules.iter().enumerate().map(|(i, r)| (path.index(i).key("id"), &r.id));
     check.unique(names, "the camera's rules");
@@ -26,20 +30,20 @@ pub(super) fn read_all(
     for (i, rule) in camera.rules.iter().enumerate() {
         let path = path.index(i);
         labels(check, rule, model, &path.key("labels"));
-        let rule = read(check, camera, rule, &path);
+        let rule = read(check, &places, rule, &path);
         rules = rules.zip(rule).map(|(rules, rule)| pushed(rules, rule));
     }
     rules
 }
 
-fn read(check: &mut Check, camera: &document::Camera, rule: &document::Rule, path: &Path) -> Option<Rule> {
+fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<Rule> {
     let schedule_sound = rule.schedule.as_deref().is_none_or(|text| is_schedule(check, text, &path.key("schedule")));
     // What else may stand here depends on the kind, so nothing more can be said where that is faulty.
     if !check.is_sound(&path.key("kind")) {
         return None;
     }
     refuse_keys_of_other_kinds(check, rule, path);
-    let kind = kind(check, camera, rule, path)?;
+    let kind = kind(check, places, rule, path)?;
     schedule_sound.then(|| Rule {
         id: rule.id.clone(),
         kind,
@@ -62,13 +66,13 @@ fn is_schedule(check: &mut Check, text: &str, path: &Path) -> bool {
     false
 }
 
-fn kind(check: &mut Check, camera: &document::Camera, rule: &document::Rule, path: &Path) -> Option<RuleKind> {
+fn kind(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<RuleKind> {
     let seconds = |default: f64| Duration::from_secs_f64(rule.seconds.unwrap_or(default));
     if rule.kind == Kind::LineCrossing {
-        let line = place(check, camera, rule.line.as_ref(), "line", path)?;
+        let line = place(check, places, rule.line.as_ref(), "line", path)?;
         return Some(RuleKind::LineCrossing { line, direction: rule.direction.unwrap_or_default() });
     }
-    let zone = place(check, camera, rule.zone.as_ref(), "zone", path)?;
+    let zone = place(check, places, rule.zone.as_ref(), "zone", path)?;
     Some(match rule.kind {
         Kind::Loitering => RuleKind::Loitering { zone, seconds: seconds(60.0) },
         Kind::Occupancy => RuleKind::Occupancy { zone, at_least: rule.at_least.unwrap_or(1), seconds: seconds(0.0) },
@@ -76,27 +80,59 @@ fn kind(check: &mut Check, camera: &document::Camera, rule: &document::Rule, pat
     })
 }
 
+/// The places of a camera that rules can name.
+struct Places<'c> {
+    zones: Names<'c>,
+    lines: Names<'c>,
+}
+
+/// Names that stand in the file as they should.
+struct Names<'c> {
+    list: Vec<&'c str>,
+    /// Whether these are all: none was faulty, so that what is not among them does not exist.
+    are_all: bool,
+}
+
+impl<'c> Names<'c> {
+    fn new(check: &Check, ids: impl Iterator<Item = &'c Id>, path: &Path) -> Self {
+        let (mut list, mut are_all) = (Vec::new(), true);
+        for (i, id) in ids.enumerate() {
+            let is_sound = check.is_sound(&path.index(i).key("id"));
+            are_all &= is_sound;
+            if is_sound && !list.contains(&id.as_str()) {
+                list.push(id.as_str());
+            }
+        }
+        are_all &= !list.is_empty() || check.is_sound(path);
+        Self { list, are_all }
+    }
+}
+
 /// The zone or line (`what`) that a rule names.
-fn place(check: &mut Check, camera: &document::Camera, named: Option<&Id>, what: &str, path: &Path) -> Option<Id> {
-    let zones: Vec<&str> = camera.zones.iter().map(|z| z.id.as_str()).collect();
-    let lines: Vec<&str> = camera.lines.iter().map(|l| l.id.as_str()).collect();
-    let (known, others) = if what == "zone" { (zones, lines) } else { (lines, zones) };
+fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, path: &Path) -> Option<Id> {
+    let (known, others, other) = match what {
+        "zone" => (&places.zones, &places.lines, "line"),
+        _ => (&places.lines, &places.zones, "zone"),
+    };
     let path = path.key(what);
-    let allowed = match known.is_empty() {
+    let allowed = match known.list.is_empty() {
         true => format!("a {what} of this camera, which has none"),
-        false => format!("a {what} of this camera: {}", phrase::either(&known)),
+        false => format!("a {what} of this camera: {}", phrase::either(&known.list)),
     };
     let Some(named) = named else {
         check.error(&path, format!("found nothing, must be {allowed}"), format!("add `{what}: ID`"));
         return None;
     };
-    if known.contains(&named.as_str()) {
+    if known.list.contains(&named.as_str()) {
         return Some(named.clone());
     }
-    let remedy = if others.contains(&named.as_str()) {
-        format!("`{named}` is a {}; take another kind of rule for it", if what == "zone" { "line" } else { "zone" })
+    if !known.are_all {
+        return None;
+    }
+    let remedy = if others.list.contains(&named.as_str()) {
+        format!("`{named}` is a {other}; take another kind of rule for it")
     } else {
-        let meant = phrase::nearest(named.as_str(), known.iter().copied());
+        let meant = phrase::nearest(named.as_str(), known.list.iter().copied());
         meant.map_or_else(|| format!("describe it under `{what}s`"), |m| format!("did you mean `{m}`?"))
     };
     check.error(&path, format!("found `{named}`, must be {allowed}"), remedy);

@@ -193,9 +193,9 @@ pub struct Rule {
     pub id: Id,
     /// What it watches for.
     pub kind: RuleKind,
-    /// A zone of this camera. Needed by intrusion, loitering and occupancy.
+    /// A zone of this camera; intrusion, loitering and occupancy need it, other kinds refuse it. Default: none.
     pub zone: Option<Id>,
-    /// A line of this camera. Needed by line-crossing.
+    /// A line of this camera; line-crossing needs it, other kinds refuse it. Default: none.
     pub line: Option<Id>,
     /// The labels it is about, as the model names them; `vehicle` and `animal` stand for all such labels. Default: all.
     #[serde(default)]
