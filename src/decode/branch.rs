@@ -290,7 +290,8 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
     match verdict {
         Verdict::Skip => {
             count(&feed.counters.dropped_idle, 1);
-            gst::PadProbeReturn::Drop
+            // Not `Drop`: on a sink pad, GStreamer then releases a second time what the binding has released.
+            gst::PadProbeReturn::Handled
         }
         Verdict::Pass(kept) => {
             release(feed, pad, kept);
@@ -335,7 +336,7 @@ fn limit_size(feed: &Arc<Feed>, event: &gst::Event) -> gst::PadProbeReturn {
     if width > MAX_SIDE || height > MAX_SIDE {
         let detail = format!("its pictures are {width}x{height}; at most {MAX_SIDE} either way are accepted");
         feed.fail(DecodeError::Unsupported { source_name: feed.source.to_string(), detail });
-        return gst::PadProbeReturn::Drop;
+        return gst::PadProbeReturn::Handled;
     }
     gst::PadProbeReturn::Ok
 }
@@ -350,14 +351,14 @@ fn watch_output(pad: &gst::Pad, feed: &Arc<Feed>) {
         count(&feed.counters.decoded, 1);
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             count(&feed.counters.corrupt, 1);
-            return gst::PadProbeReturn::Drop;
+            return gst::PadProbeReturn::Handled;
         }
         let time = buffer.pts().map(|t| Duration::from_nanos(t.nseconds()));
         if lock(&feed.limiter).passes(feed.interval(), time) {
             return gst::PadProbeReturn::Ok;
         }
         count(&feed.counters.dropped_rate, 1);
-        gst::PadProbeReturn::Drop
+        gst::PadProbeReturn::Handled
     });
 }
 

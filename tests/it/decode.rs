@@ -362,3 +362,27 @@ fn the_machine_reports_what_it_can_decode() {
     let h264 = found.iter().find(|c| c.codec == Codec::H264).unwrap();
     assert!(h264.over_rtp && !h264.decoders.is_empty());
 }
+
+/// Run by hand: `cargo test --test it measure_decoding -- --ignored --nocapture`, beside
+/// `time gst-launch-1.0 filesrc location=CLIP ! qtdemux ! h264parse ! avdec_h264 max-threads=1 ! fakesink`.
+#[test]
+#[ignore = "measures, asserts nothing"]
+fn measure_decoding() {
+    let Some(path) = data::find("video/one-by-one-person-detection.mp4") else { return };
+    let cpu = || rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    for round in 0..4 {
+        let before = cpu();
+        let (mut frames, mut sum) = (0u32, 0u64);
+        for frame in open(&path).unwrap() {
+            let frame = frame.unwrap();
+            sum += u64::from(frame.luma().data[100]);
+            frames += 1;
+        }
+        let after = cpu();
+        let spent = (after.tv_sec - before.tv_sec) as f64 * 1e3 + (after.tv_nsec - before.tv_nsec) as f64 / 1e6;
+        println!(
+            "round {round}: {frames} pictures, {spent:.0} ms CPU, {:.3} ms each ({sum})",
+            spent / f64::from(frames)
+        );
+    }
+}

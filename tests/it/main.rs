@@ -1,4 +1,7 @@
 //! The integration tests, one binary: each test links GStreamer and ONNX Runtime, so many binaries would cost minutes.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
+
+mod camera;
 mod decode;
 mod support;

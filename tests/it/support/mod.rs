@@ -2,3 +2,5 @@
 
 pub mod clips;
 pub mod data;
+pub mod proxy;
+pub mod rtsp;
