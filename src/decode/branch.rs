@@ -11,7 +11,7 @@ use gstreamer_video as gst_video;
 
 use super::feed::{Arrival, Feed, count, lock};
 use super::gate::{Facts, Verdict};
-use super::{Codec, DecodeError, DecoderChoice, codec, damage, picture};
+use super::{Codec, DecodeError, DecoderChoice, codec, picture};
 
 /// No camera has more pixels across or down; a stream that claims to would exhaust the memory.
 const MAX_SIDE: i32 = 8192;
@@ -158,7 +158,13 @@ pub(super) fn attach(
         (Some(decoder), Some(input)) => watch_decoder(decoder, &input, feed),
         _ => watch_raw(pad, feed),
     }
-    link(pipeline, pad, &chain, into).map_err(|e| other(feed, e))
+    link(pipeline, pad, &chain, into).map_err(|error| match feed.info().decoder {
+        // A decoder may not take every profile of its codec; another may.
+        Some(decoder) => {
+            DecodeError::Decoder { source_name: feed.source.to_string(), decoder, detail: error.to_string() }
+        }
+        None => other(feed, error),
+    })
 }
 
 fn link(
@@ -245,7 +251,10 @@ fn watch_decoder(decoder: &gst::Element, input: &gst::Pad, feed: &Arc<Feed>) {
     input.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, probe| {
         match &probe.data {
             Some(gst::PadProbeData::Buffer(buffer)) => gate(&watched, pad, buffer),
-            Some(gst::PadProbeData::Event(event)) => limit_size(&watched, event),
+            Some(gst::PadProbeData::Event(event)) => {
+                note_damage(&watched);
+                limit_size(&watched, event)
+            }
             _ => gst::PadProbeReturn::Ok,
         }
     });
@@ -272,9 +281,7 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
     if RELEASING.get() {
         return gst::PadProbeReturn::Ok;
     }
-    if damage::take() {
-        count(&feed.counters.corrupt, 1);
-    }
+    note_damage(feed);
     count(&feed.counters.packets, 1);
     let time = buffer.dts().or(buffer.pts()).map(|t| Duration::from_nanos(t.nseconds()));
     let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
@@ -283,7 +290,8 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
     match verdict {
         Verdict::Skip => {
             count(&feed.counters.dropped_idle, 1);
-            gst::PadProbeReturn::Drop
+            // Not `Drop`: on a sink pad, GStreamer then releases a second time what the binding has released.
+            gst::PadProbeReturn::Handled
         }
         Verdict::Pass(kept) => {
             release(feed, pad, kept);
@@ -293,6 +301,11 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
             gst::PadProbeReturn::Ok
         }
     }
+}
+
+/// Counts the packet before if it was damaged.
+fn note_damage(feed: &Feed) {
+    count(&feed.counters.corrupt, usize::from(feed.damage.take()));
 }
 
 thread_local! {
@@ -323,7 +336,7 @@ fn limit_size(feed: &Arc<Feed>, event: &gst::Event) -> gst::PadProbeReturn {
     if width > MAX_SIDE || height > MAX_SIDE {
         let detail = format!("its pictures are {width}x{height}; at most {MAX_SIDE} either way are accepted");
         feed.fail(DecodeError::Unsupported { source_name: feed.source.to_string(), detail });
-        return gst::PadProbeReturn::Drop;
+        return gst::PadProbeReturn::Handled;
     }
     gst::PadProbeReturn::Ok
 }
@@ -338,14 +351,14 @@ fn watch_output(pad: &gst::Pad, feed: &Arc<Feed>) {
         count(&feed.counters.decoded, 1);
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             count(&feed.counters.corrupt, 1);
-            return gst::PadProbeReturn::Drop;
+            return gst::PadProbeReturn::Handled;
         }
         let time = buffer.pts().map(|t| Duration::from_nanos(t.nseconds()));
         if lock(&feed.limiter).passes(feed.interval(), time) {
             return gst::PadProbeReturn::Ok;
         }
         count(&feed.counters.dropped_rate, 1);
-        gst::PadProbeReturn::Drop
+        gst::PadProbeReturn::Handled
     });
 }
 

@@ -1,5 +1,8 @@
 //! A recorded clip, picture by picture: every one, in order, the same each time.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -36,6 +39,8 @@ pub struct Clip {
     /// When the last picture was shown, on the clip's clock.
     reached: Duration,
     duration: Option<Duration>,
+    /// How many bytes the file lacks of what its header announces.
+    missing_bytes: u64,
     finished: bool,
 }
 
@@ -101,8 +106,9 @@ impl Clip {
         };
         let pipeline = Pipeline::start(&feed, settings, plan)?;
         let reader = SampleReader::default();
+        let missing_bytes = source.path().and_then(missing_bytes).unwrap_or(0);
         let (first, reached, duration, finished) = (None, Duration::ZERO, None, false);
-        Ok(Self { feed, pipeline, reader, pace, first, reached, duration, finished })
+        Ok(Self { feed, pipeline, reader, pace, first, reached, duration, missing_bytes, finished })
     }
 
     /// Waits for the next picture, the end, or an error.
@@ -139,6 +145,11 @@ impl Clip {
 
     /// What is wrong with the end of the clip, if anything.
     fn end(&self) -> Option<DecodeError> {
+        if self.missing_bytes > 0 {
+            let reached = self.reached.as_secs_f64();
+            let detail = format!("it ends after {reached:.1} s; the file is {} bytes short", self.missing_bytes);
+            return Some(damaged(&self.feed.source, &detail));
+        }
         let missing = self.duration?.checked_sub(self.reached).filter(|&missing| missing > TAIL)?;
         // A low rate leaves that much out on purpose.
         if missing <= self.feed.interval() + TAIL {
@@ -166,6 +177,17 @@ impl Iterator for Clip {
         }
         item
     }
+}
+
+/// How much an AVI file is shorter than it says of itself. AVI's demuxer takes what there is for the whole; those of other
+/// containers announce a duration or fail.
+fn missing_bytes(path: &Path) -> Option<u64> {
+    let mut file = File::open(path).ok()?;
+    let mut head = [0; 12];
+    file.read_exact(&mut head).ok()?;
+    let announced = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]])) + 8;
+    let is_avi = head.starts_with(b"RIFF") && head.ends_with(b"AVI ");
+    is_avi.then(|| announced.saturating_sub(file.metadata().map_or(announced, |m| m.len())))
 }
 
 fn damaged(source: &Source, detail: &str) -> DecodeError {

@@ -111,12 +111,12 @@ impl Codec {
         Some(match self {
             Self::H264 => "h264parse",
             Self::H265 => "h265parse",
-            Self::Jpeg => "jpegparse",
             Self::Mpeg4 => "mpeg4videoparse",
             Self::Mpeg2 => "mpegvideoparse",
             Self::Vp9 => "vp9parse",
             Self::Av1 => "av1parse",
-            Self::Vp8 | Self::Raw | Self::Other(_) => return None,
+            // Pictures come whole from RTP and demuxers, and `jpegparse` ends a stream at the first damaged one.
+            Self::Jpeg | Self::Vp8 | Self::Raw | Self::Other(_) => return None,
         })
     }
 
@@ -144,7 +144,7 @@ impl Codec {
                 "avdec_h265",
                 "libde265dec",
             ],
-            Self::Jpeg => &["mppjpegdec", "vajpegdec", "avdec_mjpeg", "jpegdec"],
+            Self::Jpeg => &["mppjpegdec", "jpegdec", "avdec_mjpeg"],
             Self::Mpeg4 => &["nvv4l2decoder", "avdec_mpeg4"],
             Self::Mpeg2 => &["vampeg2dec", "avdec_mpeg2video", "mpeg2dec"],
             Self::Vp8 => &["nvv4l2decoder", "mppvideodec", "vavp8dec", "avdec_vp8", "vp8dec"],

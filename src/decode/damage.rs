@@ -6,11 +6,14 @@
 //! with one thread, the default here; damage seen by a decoder's own threads is not counted.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use gstreamer as gst;
 
 thread_local! {
     static DAMAGED: Cell<bool> = const { Cell::new(false) };
+    /// Which stream this thread last decoded a packet of: GStreamer lends its threads to one stream after another.
+    static DECODING: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The log category in which GStreamer passes on what libav says.
@@ -41,7 +44,20 @@ fn tells_damage(level: gst::DebugLevel, message: &gst::log::DebugMessage) -> boo
     }
 }
 
-/// Whether this thread has met damage since it last asked.
-pub(super) fn take() -> bool {
-    DAMAGED.replace(false)
+/// Watches the decoding of one stream.
+#[derive(Debug)]
+pub(super) struct Watch(u64);
+
+impl Watch {
+    /// For a new stream.
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Relaxed))
+    }
+
+    /// To be called before each packet, on the thread that decodes it: whether the one before was damaged.
+    pub fn take(&self) -> bool {
+        let same = DECODING.replace(self.0) == self.0;
+        DAMAGED.replace(false) && same
+    }
 }

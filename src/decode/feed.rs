@@ -10,7 +10,7 @@ use gstreamer_video as gst_video;
 
 use super::gate::Gate;
 use super::rate::Limiter;
-use super::{Codec, DecodeError, Source};
+use super::{Codec, DecodeError, Source, damage};
 use crate::base::clock::SharedClock;
 
 /// Called from any thread when there is something to fetch. Must return at once.
@@ -109,6 +109,7 @@ pub(super) struct Feed {
     pub interval: AtomicU64,
     pub gate: Mutex<Gate<gst::Buffer>>,
     pub limiter: Mutex<Limiter>,
+    pub damage: damage::Watch,
     /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
     keyframes: Mutex<VecDeque<gst::ClockTime>>,
     info: Mutex<Info>,
@@ -134,6 +135,7 @@ impl Feed {
             interval: AtomicU64::new(u64::try_from(interval.as_nanos()).unwrap_or(0)),
             gate: Mutex::new(gate),
             limiter: Mutex::default(),
+            damage: damage::Watch::new(),
             keyframes: Mutex::default(),
             info: Mutex::default(),
             latest: Mutex::default(),

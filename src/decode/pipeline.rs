@@ -21,7 +21,7 @@ use url::Url;
 
 use super::branch::{self, Plan};
 use super::error::{Reporter, classify};
-use super::feed::Feed;
+use super::feed::{Feed, count};
 use super::source::Place;
 use super::{Codec, DecodeError, Settings, Transport, codec};
 use crate::base::threads;
@@ -105,6 +105,9 @@ fn listen(pipeline: &gst::Pipeline, feed: &Arc<Feed>) {
     let Some(bus) = pipeline.bus() else { return };
     let feed = feed.clone();
     bus.set_sync_handler(move |_, message| {
+        if let gst::MessageView::Qos(_) = message.view() {
+            note_dropped(message, &feed);
+        }
         if let gst::MessageView::Error(error) = message.view() {
             let factory = message.src().and_then(|s| s.downcast_ref::<gst::Element>()).and_then(ElementExt::factory);
             let name = factory.as_ref().map(|f| f.name().to_string()).unwrap_or_default();
@@ -118,6 +121,16 @@ fn listen(pipeline: &gst::Pipeline, feed: &Arc<Feed>) {
         }
         gst::BusSyncReply::Drop
     });
+}
+
+/// Counts a picture that the decoder dropped. Lateness is no reason here, as the sink asks for no haste: what is left is
+/// damage. libav's decoders tell that in more detail, see `damage`.
+fn note_dropped(message: &gst::Message, feed: &Feed) {
+    let element = message.src().and_then(|s| s.downcast_ref::<gst::Element>());
+    let Some(factory) = element.and_then(ElementExt::factory) else { return };
+    if factory.has_type(gst::ElementFactoryType::DECODER) && !factory.name().starts_with("avdec_") {
+        count(&feed.counters.corrupt, 1);
+    }
 }
 
 impl Context {

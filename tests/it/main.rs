@@ -4,5 +4,9 @@ mod scene;
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests, helpers included")]
 
 mod config;
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
+
+mod camera;
+mod decode;
 mod support;
 mod systemd;

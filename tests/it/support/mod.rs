@@ -1,3 +1,6 @@
 //! What integration tests share: where real data lies, real servers on free ports, canned frames.
 
+pub mod clips;
 pub mod data;
+pub mod proxy;
+pub mod rtsp;
