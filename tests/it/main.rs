@@ -1,4 +1,5 @@
 //! The integration tests, one binary: each test links GStreamer and ONNX Runtime, so many binaries would cost minutes.
 
 mod scene;
+mod serve;
 mod support;
