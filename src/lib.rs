@@ -2,16 +2,14 @@
 
 pub mod base;
 pub mod behaviour;
-pub mod cli;
-pub mod decode;
-pub mod scene;
-pub mod detect;
-pub mod model;
-pub mod event;
-pub mod spool;
-pub mod config;
 pub mod camera;
 pub mod cli;
+pub mod config;
 pub mod decode;
+pub mod detect;
+pub mod event;
+pub mod model;
+pub mod scene;
+pub mod spool;
 pub mod vocab;
 pub mod wire;

@@ -1,6 +1,3 @@
-//! RTSP, files and the rendered street, all made into frames: the only room where GStreamer is named.
-
-pub mod street;
 //! Sources to pictures: RTSP, files and devices, decoded by GStreamer, which is named in no other room.
 //!
 //! [`Source`] says where, [`Settings`] how. A [`Stream`] watches a source live and gives the newest picture; a [`Clip`]
@@ -17,9 +14,11 @@ mod gate;
 mod picture;
 mod pipeline;
 mod rate;
+pub mod serve;
 mod settings;
 mod source;
 mod stream;
+pub mod street;
 
 use std::sync::OnceLock;
 

@@ -14,6 +14,9 @@ pub const BAG_AT: (f32, f32) = (1.25, 0.905);
 /// From when until when it stands there alone, in seconds.
 pub const BAG_LEFT: (f32, f32) = (32.6, 52.6);
 
+/// Seconds, metres right of the middle, line.
+type Waypoint = (f32, f32, f32);
+
 /// Somebody's way: where they are at which second, in straight lines between.
 #[derive(Debug, Clone)]
 pub struct Walk {
@@ -21,8 +24,8 @@ pub struct Walk {
     pub id: u32,
     /// What they look like.
     pub looks: Looks,
-    /// Seconds, metres right of the middle, line.
-    pub way: Vec<(f32, f32, f32)>,
+    /// In straight lines from one to the next.
+    pub way: Vec<Waypoint>,
     /// When they bend down, and for how long to either side, in seconds.
     pub bends: Option<(f32, f32)>,
     /// When they carry a bag.
@@ -125,7 +128,7 @@ pub fn walks(seed: u64) -> Vec<Walk> {
             long_hair: random.bool(),
         }
     };
-    let ways: [(u32, &[(f32, f32, f32)]); 8] = [
+    let ways: [(u32, &[Waypoint]); 8] = [
         // Along the near pavement, to the right.
         (1, &[(1.5, -6.2, 0.90), (11.5, 6.2, 0.90)]),
         // Along the far pavement, both ways.

@@ -35,11 +35,6 @@ impl View {
         (self.width * 0.5 + x * s, line * self.height - up * s)
     }
 
-    /// How many metres lie side by side on `line`, from the middle to the edge.
-    pub fn half_width(&self, line: f32) -> f32 {
-        self.width * 0.5 / self.scale(line)
-    }
-
     /// How far away `line` is, in metres along the ground, up to a factor that is the same for all lines.
     pub fn depth(&self, y: f32) -> f32 {
         1.0 / (y / self.height - HORIZON).max(0.01)

@@ -4,3 +4,4 @@ pub mod clips;
 pub mod data;
 pub mod proxy;
 pub mod rtsp;
+pub mod serve_process;
