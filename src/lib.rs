@@ -4,4 +4,5 @@ pub mod base;
 pub mod cli;
 pub mod detect;
 pub mod model;
+pub mod toolchain;
 pub mod vocab;

@@ -1,5 +1,9 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
+mod detect;
+mod eval;
+mod onnx_runtime;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,7 +20,10 @@ struct Arguments {
 
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Detect(detect::Args),
+    Eval(eval::Args),
+}
 
 /// How a command failed, which decides the exit status.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +45,7 @@ impl From<anyhow::Error> for Failure {
 /// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::start(logging::Target::Auto, "info");
+    logging::start(logging::Target::Auto, "info,ort=warn");
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),
@@ -47,7 +54,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Detect(args) => detect::run(args),
+        Command::Eval(args) => eval::run(args),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]

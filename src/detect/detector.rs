@@ -97,8 +97,8 @@ impl Detector {
         for warning in &report.warnings {
             tracing::warn!(model = %settings.name, "{warning}");
         }
-        let obtained = report.obtained.as_str();
-        tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, "model is ready");
+        let (obtained, placement) = (report.obtained.as_str(), report.placement);
+        tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
         let decoder = reading.decoder;
         Ok(Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, decoder, clock })
     }

@@ -36,7 +36,7 @@ pub enum DetectError {
         source: std::io::Error,
     },
     /// The file is no ONNX model.
-    #[error("cannot use the model {path}: {source}", source = .source)]
+    #[error("cannot use the model {path}")]
     Model {
         /// The file.
         path: PathBuf,
