@@ -61,7 +61,18 @@ pub(super) fn recognise(
         input: format!("{}x{}", spec.width, spec.height),
         outputs: describe(&outputs),
         hints,
+        advice: advice(settings),
     })
+}
+
+fn advice(settings: &Settings) -> String {
+    match settings.family {
+        Some(family) => format!("The settings say `family: {family}`; without that key the family is recognised"),
+        None => {
+            let names: Vec<&str> = Family::names().collect();
+            format!("If it is one of them, set `family:` for this model; allowed: {}", names.join(", "))
+        }
+    }
 }
 
 fn note(hints: &mut String, family: Family, text: &str) {

@@ -88,7 +88,7 @@ pub enum ModelError {
         found: &'static str,
     },
     /// The bytes begin like an ONNX model and then break.
-    #[error("not an ONNX model, or a damaged one ({size} bytes): {source}")]
+    #[error("not an ONNX model, or a damaged one, of {size} bytes")]
     Damaged {
         /// How many bytes there are.
         size: usize,

@@ -83,7 +83,7 @@ pub enum LookError {
         /// Which picture.
         frame: u64,
         /// Why.
-        source: DetectError,
+        source: Box<DetectError>,
     },
 }
 
@@ -143,7 +143,7 @@ pub fn look(
     detector.detect_picture(&shot.picture, &mut found).map_err(|source| LookError::Detect {
         from: shot.source.clone(),
         frame: shot.frame,
-        source,
+        source: Box::new(source),
     })?;
     let (width, height) = (shot.picture.width(), shot.picture.height());
     let labels = detector.labels();
