@@ -272,6 +272,10 @@ fn report(asked: ProviderChoice, session: &Session, attempts: Vec<Attempt>, fact
             refusal.unwrap_or("unknown reason")
         ));
     }
+    if asked == ProviderChoice::Auto {
+        let passed_over = attempts.iter().filter_map(|a| a.refusal.as_ref().map(|reason| (a.provider, reason)));
+        warnings.extend(passed_over.map(|(provider, reason)| format!("auto passed over {provider}: {reason}")));
+    }
     if obtained == Provider::Cuda && facts.is_quantised() {
         warnings.push(
             "cuda has no 8-bit convolutions: this 8-bit model runs slower than its float form; use tensorrt".to_owned(),

@@ -43,7 +43,11 @@ pub(super) fn recognise(
         let mut letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
         session.fill(DrawGolden { letterbox: &mut letterbox, picture: &picture })?;
         match session.run(|outputs| reading.decoder.plausible(outputs))? {
-            Ok(()) => fitting.push(Recognised { family: kind.family, reading, letterbox }),
+            Ok(()) => {
+                // A fresh one: another kind may draw its own padding into the tensor after this.
+                let letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
+                fitting.push(Recognised { family: kind.family, reading, letterbox });
+            }
             Err(Implausible::OtherForm(reason)) => note(&mut hints, kind.family, &reason),
             Err(Implausible::Broken(reason)) => {
                 let (path, provider) = (settings.file.clone(), session.provider.as_str());

@@ -87,7 +87,7 @@ pub enum EvalError {
         /// The photograph.
         path: PathBuf,
         /// Why.
-        source: DetectError,
+        source: Box<DetectError>,
     },
 }
 
@@ -105,7 +105,7 @@ pub fn run(detector: &mut Detector, images: &Path, labels: &Path) -> Result<Repo
         let picture = photographs::read(path)?;
         detector
             .detect_picture(&picture, &mut found)
-            .map_err(|source| EvalError::Detect { path: path.clone(), source })?;
+            .map_err(|source| EvalError::Detect { path: path.clone(), source: Box::new(source) })?;
         let name = path.file_stem().unwrap_or_default();
         let label_file = labels.join(name).with_added_extension("txt");
         judged.push(judge(&picture, &found, read_labels(&label_file, classes)?));
