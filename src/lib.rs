@@ -11,5 +11,6 @@ pub mod event;
 pub mod model;
 pub mod scene;
 pub mod spool;
+pub mod toolchain;
 pub mod vocab;
 pub mod wire;

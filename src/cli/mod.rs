@@ -2,6 +2,9 @@
 
 mod schema;
 mod check;
+mod detect;
+mod eval;
+mod onnx_runtime;
 
 use std::process::ExitCode;
 
@@ -22,6 +25,8 @@ struct Arguments {
 enum Command {
     Schema(schema::Args),
     Check(check::CheckArgs),
+    Detect(detect::Args),
+    Eval(eval::Args),
 }
 
 /// How a command failed, which decides the exit status.
@@ -44,7 +49,7 @@ impl From<anyhow::Error> for Failure {
 /// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::start(logging::Target::Auto, "info");
+    logging::start(logging::Target::Auto, "info,ort=warn");
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),
@@ -56,6 +61,8 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Schema(args) => schema::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Detect(args) => detect::run(args),
+        Command::Eval(args) => eval::run(args),
     }
 }
 

@@ -97,8 +97,8 @@ impl Detector {
         for warning in &report.warnings {
             tracing::warn!(model = %settings.name, "{warning}");
         }
-        let obtained = report.obtained.as_str();
-        tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, "model is ready");
+        let (obtained, placement) = (report.obtained.as_str(), report.placement);
+        tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
         let decoder = reading.decoder;
         Ok(Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, decoder, clock })
     }
@@ -271,6 +271,10 @@ fn report(asked: ProviderChoice, session: &Session, attempts: Vec<Attempt>, fact
             "{wanted} was asked for, {obtained} runs the model: {}",
             refusal.unwrap_or("unknown reason")
         ));
+    }
+    if asked == ProviderChoice::Auto {
+        let passed_over = attempts.iter().filter_map(|a| a.refusal.as_ref().map(|reason| (a.provider, reason)));
+        warnings.extend(passed_over.map(|(provider, reason)| format!("auto passed over {provider}: {reason}")));
     }
     if obtained == Provider::Cuda && facts.is_quantised() {
         warnings.push(

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use crate::model::ModelError;
 use crate::vocab::Id;
 
-use super::families::Family;
 use super::picture::PictureError;
 use super::provider::{Attempt, ProviderChoice};
 
@@ -16,7 +15,7 @@ pub enum DetectError {
     #[error("ONNX Runtime is not loaded")]
     NoRuntime,
     /// A setting is out of range.
-    #[error("model {model}: {key} is {value}; allowed: {allowed}")]
+    #[error("{key} of model {model} is {value}; allowed: {allowed}")]
     Setting {
         /// The model.
         model: Id,
@@ -36,7 +35,7 @@ pub enum DetectError {
         source: std::io::Error,
     },
     /// The file is no ONNX model.
-    #[error("cannot use the model {path}: {source}", source = .source)]
+    #[error("cannot use the model {path}")]
     Model {
         /// The file.
         path: PathBuf,
@@ -64,7 +63,9 @@ pub enum DetectError {
         inputs: String,
     },
     /// No family has outputs like these.
-    #[error("no family of detectors matches the model {path}, with input {input} and outputs {outputs}{hints}\nIf it is one of them, set `family:` for this model; allowed: {names}", names = Family::names().collect::<Vec<_>>().join(", "))]
+    #[error(
+        "no family of detectors matches the model {path}, with input {input} and outputs {outputs}{hints}\n{advice}"
+    )]
     NoFamily {
         /// The file.
         path: PathBuf,
@@ -74,6 +75,8 @@ pub enum DetectError {
         outputs: String,
         /// What each family expects, or why it was ruled out, a line each.
         hints: String,
+        /// What to do.
+        advice: String,
     },
     /// More than one family is possible.
     #[error("the model {path}, with outputs {outputs}, can be any of {possible}; set `family:` for this model")]

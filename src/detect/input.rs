@@ -81,24 +81,12 @@ fn from_metadata(facts: &Facts) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     fn facts(element: ElementType, shape: &[Option<u64>], metadata: &[(&str, &str)]) -> Facts {
         let dimension = |side: &Option<u64>| side.map_or(Dimension::Free("n".into()), Dimension::Fixed);
         let port = Port { name: "images".into(), element, shape: shape.iter().map(dimension).collect() };
-        Facts {
-            sha256: String::new(),
-            size: 0,
-            ir_version: 8,
-            opsets: BTreeMap::new(),
-            producer: String::new(),
-            producer_version: String::new(),
-            inputs: vec![port],
-            outputs: Vec::new(),
-            metadata: metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            operators: BTreeMap::new(),
-            has_external_data: false,
-        }
+        let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Facts { inputs: vec![port], metadata, ..Facts::default() }
     }
 
     #[test]

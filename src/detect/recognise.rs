@@ -43,7 +43,11 @@ pub(super) fn recognise(
         let mut letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
         session.fill(DrawGolden { letterbox: &mut letterbox, picture: &picture })?;
         match session.run(|outputs| reading.decoder.plausible(outputs))? {
-            Ok(()) => fitting.push(Recognised { family: kind.family, reading, letterbox }),
+            Ok(()) => {
+                // A fresh one: another kind may draw its own padding into the tensor after this.
+                let letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
+                fitting.push(Recognised { family: kind.family, reading, letterbox });
+            }
             Err(Implausible::OtherForm(reason)) => note(&mut hints, kind.family, &reason),
             Err(Implausible::Broken(reason)) => {
                 let (path, provider) = (settings.file.clone(), session.provider.as_str());
@@ -61,7 +65,18 @@ pub(super) fn recognise(
         input: format!("{}x{}", spec.width, spec.height),
         outputs: describe(&outputs),
         hints,
+        advice: advice(settings),
     })
+}
+
+fn advice(settings: &Settings) -> String {
+    match settings.family {
+        Some(family) => format!("The settings say `family: {family}`; without that key the family is recognised"),
+        None => {
+            let names: Vec<&str> = Family::names().collect();
+            format!("If it is one of them, set `family:` for this model; allowed: {}", names.join(", "))
+        }
+    }
 }
 
 fn note(hints: &mut String, family: Family, text: &str) {

@@ -180,13 +180,18 @@ fn try_place(place: &Place) -> Result<(RuntimeFacts, Environment), String> {
 fn plain_reason(error: &ort::LoadDynamicError) -> String {
     use ort::LoadDynamicError::{BadVersion, Dlopen, InvalidVersionString, MissingApi};
     match error {
-        Dlopen { error, .. } => format!("cannot be loaded: {error}"),
+        Dlopen { error, .. } => format!("cannot be loaded: {}", cause(error)),
         MissingApi { .. } => "not ONNX Runtime: it has no OrtGetApiBase".to_owned(),
         InvalidVersionString => "its version is not a text".to_owned(),
         BadVersion { version_str, .. } => {
             format!("too old: version {version_str}, at least 1.{OLDEST_MINOR} is needed")
         }
     }
+}
+
+/// The innermost cause, which is where the loader's own words are.
+fn cause(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |e| e.source()).last().map(ToString::to_string).unwrap_or_default()
 }
 
 /// Takes what ONNX Runtime logs. It speaks to developers of models: errors become warnings (what fails is also returned

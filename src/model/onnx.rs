@@ -13,7 +13,7 @@ use super::protobuf::{Fields, Value, WireError};
 use super::sniff;
 
 /// What an ONNX file says of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {
     /// SHA-256 of the whole file, in hex.
     pub sha256: String,
@@ -88,7 +88,7 @@ pub enum ModelError {
         found: &'static str,
     },
     /// The bytes begin like an ONNX model and then break.
-    #[error("not an ONNX model, or a damaged one ({size} bytes): {source}")]
+    #[error("not an ONNX model, or a damaged one, of {size} bytes")]
     Damaged {
         /// How many bytes there are.
         size: usize,
@@ -123,19 +123,7 @@ impl Facts {
         if found != "bytes of no known kind" {
             return Err(ModelError::NotOnnx { found });
         }
-        let mut facts = Self {
-            sha256: sha256_hex(bytes),
-            size: bytes.len(),
-            ir_version: 0,
-            opsets: BTreeMap::new(),
-            producer: String::new(),
-            producer_version: String::new(),
-            inputs: Vec::new(),
-            outputs: Vec::new(),
-            metadata: Vec::new(),
-            operators: BTreeMap::new(),
-            has_external_data: false,
-        };
+        let mut facts = Self { sha256: sha256_hex(bytes), size: bytes.len(), ..Self::default() };
         let has_graph = facts.read_model(bytes).map_err(|source| ModelError::Damaged { size: bytes.len(), source })?;
         let missing = match () {
             () if !has_graph => Some("a graph"),

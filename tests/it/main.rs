@@ -5,5 +5,6 @@ mod config;
 mod decode;
 mod scene;
 mod serve;
+mod detect;
 mod support;
 mod systemd;

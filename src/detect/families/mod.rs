@@ -229,3 +229,48 @@ fn mean(values: impl Iterator<Item = f32>) -> f32 {
 fn candidate(class: usize, score: f32, bbox: Rect) -> Option<Detection> {
     u16::try_from(class).ok().map(|class| Detection { class, score, bbox })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The kinds that fit an input of 64 by 64 and outputs of these shapes, with their readings.
+    fn fitting(shapes: &[&[usize]]) -> Vec<(Family, Reading)> {
+        let port = |shape: &&[usize]| OutputPort { name: "output".into(), shape: shape.to_vec(), is_f32: true };
+        let outputs: Vec<_> = shapes.iter().map(port).collect();
+        let facts = Facts::default();
+        let ports = Ports { width: 64, height: 64, outputs: &outputs, facts: &facts };
+        KINDS.iter().filter_map(|kind| (kind.fits)(&ports).map(|reading| (kind.family, reading))).collect()
+    }
+
+    #[test]
+    fn shapes_leave_only_the_forms_of_one_family() {
+        let families = |shapes: &[&[usize]]| fitting(shapes).into_iter().map(|(f, _)| f).collect::<Vec<_>>();
+        assert_eq!(families(&[&[1, 84, 85]]), [Family::Yolox, Family::YoloxDecoded]);
+        assert_eq!(families(&[&[1, 6, 84]]), [Family::Yolov8]);
+        assert_eq!(families(&[&[1, 100, 2], &[1, 100, 4]]), [Family::Ultraface]);
+        assert_eq!(families(&[&[1, 100, 4], &[1, 100, 21]]), [Family::Ultraface]);
+        for strange in [&[1usize, 300, 6][..], &[1, 84, 5], &[1, 84, 4], &[84, 85], &[1, 85, 8, 8]] {
+            assert_eq!(families(&[strange]), [], "{strange:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_output_makes_a_decoder_panic(
+            values in proptest::collection::vec(proptest::num::f32::ANY, 0..700), threshold in 0f32..1.0,
+        ) {
+            for shapes in [&[&[1usize, 84, 7][..]][..], &[&[1, 6, 84]], &[&[1, 84, 2], &[1, 84, 4]]] {
+                let outputs: Vec<Tensor<'_>> = shapes.iter().map(|_| Tensor { data: &values }).collect();
+                for (_, mut reading) in fitting(shapes) {
+                    let mut found = Vec::new();
+                    let _ = reading.decoder.plausible(&outputs);
+                    reading.decoder.decode(&outputs, threshold, &mut found);
+                    reading.decoder.decode(&[], threshold, &mut found);
+                    prop_assert!(found.iter().all(|d| d.score >= threshold));
+                }
+            }
+        }
+    }
+}

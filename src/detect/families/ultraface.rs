@@ -63,9 +63,11 @@ fn priors(width: u32, height: u32) -> Vec<[f32; 4]> {
     let (w, h) = (width as f32, height as f32);
     let mut priors = Vec::new();
     for (stride, sizes) in LAYERS {
-        for row in 0..height.div_ceil(stride) {
-            for column in 0..width.div_ceil(stride) {
-                let (cx, cy) = ((column as f32 + 0.5) * stride as f32 / w, (row as f32 + 0.5) * stride as f32 / h);
+        // Cells share the picture evenly, also where the stride does not divide it.
+        let (columns, rows) = (width.div_ceil(stride), height.div_ceil(stride));
+        for row in 0..rows {
+            for column in 0..columns {
+                let (cx, cy) = ((column as f32 + 0.5) / columns as f32, (row as f32 + 0.5) / rows as f32);
                 priors.extend(sizes.iter().map(|size| [cx, cy, size / w, size / h].map(|v| v.clamp(0.0, 1.0))));
             }
         }

@@ -5,3 +5,4 @@ pub mod data;
 pub mod proxy;
 pub mod rtsp;
 pub mod serve_process;
+pub mod onnx;
