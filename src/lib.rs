@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod cli;
+pub mod mqtt;
 pub mod spool;
 pub mod vocab;
 pub mod wire;
