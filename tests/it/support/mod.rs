@@ -1,3 +1,7 @@
 //! What integration tests share: where real data lies, real servers on free ports, canned frames.
 
+pub mod child;
 pub mod data;
+pub mod mosquitto;
+pub mod session;
+pub mod subscriber;
