@@ -10,6 +10,7 @@ pub mod detect;
 pub mod event;
 pub mod model;
 pub mod scene;
+pub mod mqtt;
 pub mod spool;
 pub mod toolchain;
 pub mod vocab;

@@ -6,5 +6,6 @@ mod decode;
 mod scene;
 mod serve;
 mod detect;
+mod mqtt;
 mod support;
 mod systemd;

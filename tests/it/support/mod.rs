@@ -6,3 +6,8 @@ pub mod proxy;
 pub mod rtsp;
 pub mod serve_process;
 pub mod onnx;
+pub mod child;
+pub mod data;
+pub mod mosquitto;
+pub mod session;
+pub mod subscriber;
