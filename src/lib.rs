@@ -2,4 +2,6 @@
 
 pub mod base;
 pub mod cli;
+pub mod toolchain;
+pub mod track;
 pub mod vocab;

@@ -1,5 +1,8 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
+mod eval;
+mod track;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,7 +19,10 @@ struct Arguments {
 
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Track(track::TrackArgs),
+    Eval(eval::EvalArgs),
+}
 
 /// How a command failed, which decides the exit status.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +53,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Track(args) => track::run(&args),
+        Command::Eval(args) => eval::run(&args),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]
