@@ -10,7 +10,6 @@ use super::Failure;
 use super::eval::track::read;
 use crate::toolchain::mot;
 use crate::toolchain::track::{Recording, follow};
-use crate::track::Settings;
 
 const EXAMPLE: &str = "\
 Example:
@@ -47,9 +46,9 @@ pub struct TrackArgs {
 /// Refused when the file is not of the format; failed when it cannot be read or the output cannot be written.
 pub fn run(args: &TrackArgs) -> Result<(), Failure> {
     let detections = read(&args.detections)?;
-    let recording = Recording { fps: args.fps, size: args.size, is_live: args.live };
+    let recording = Recording { size: args.size, is_live: args.live, ..Recording::at(args.fps) };
     let mut out = BufWriter::new(io::stdout().lock());
-    for row in follow(&detections, &recording, Settings::default()) {
+    for row in follow(&detections, &recording) {
         mot::write(&mut out, &row).context("cannot write the tracks")?;
     }
     out.flush().context("cannot write the tracks")?;

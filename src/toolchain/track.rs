@@ -16,6 +16,15 @@ pub struct Recording {
     /// Leaves out the frames in which a track was not yet believed, and so prints just what the agent would know when it
     /// would know it. Otherwise they are added once the track is believed.
     pub is_live: bool,
+    /// How the tracker decides.
+    pub settings: Settings,
+}
+
+impl Recording {
+    /// One of this many frames per second, of unknown size, followed with the tracker's defaults.
+    pub fn at(fps: f64) -> Self {
+        Self { fps, size: None, is_live: false, settings: Settings::default() }
+    }
 }
 
 /// Follows what `detections` holds and returns a row per believed track and frame in which it was seen, by frame and then
@@ -24,7 +33,7 @@ pub struct Recording {
 /// Scores within 0..1 are taken as they are. A file whose scores are all the same has none: all count as 1. In a file
 /// with scores outside 0..1, as DPM and ACF detectors give them, no threshold means anything, so they are replaced by
 /// their rank in the file, spread evenly over 0.3..1.
-pub fn follow(detections: &[Row], recording: &Recording, settings: Settings) -> Vec<Row> {
+pub fn follow(detections: &[Row], recording: &Recording) -> Vec<Row> {
     let scores = Scores::of(detections);
     let size = recording.size.unwrap_or_else(|| reach(detections));
     let mut frames: BTreeMap<u32, Vec<Detection>> = BTreeMap::new();
@@ -35,7 +44,7 @@ pub fn follow(detections: &[Row], recording: &Recording, settings: Settings) -> 
         return Vec::new();
     };
     let mut output = Output { is_live: recording.is_live, ..Output::default() };
-    let mut tracker = Tracker::new(settings);
+    let mut tracker = Tracker::new(recording.settings.clone());
     let mut frame = first;
     while frame <= last {
         let now = MediaTime::from_secs_f64(f64::from(frame - first) / recording.fps);
@@ -139,8 +148,6 @@ fn row(frame: u32, track: &Track, (width, height): (f64, f64)) -> Row {
 mod tests {
     use super::*;
 
-    const RECORDING: Recording = Recording { fps: 10.0, size: None, is_live: false };
-
     fn walk(frames: std::ops::RangeInclusive<u32>, score: f64) -> Vec<Row> {
         let row = |frame| Row {
             frame,
@@ -157,15 +164,15 @@ mod tests {
 
     #[test]
     fn one_who_walks_is_one_track_from_its_first_frame_on() {
-        let rows = follow(&walk(1..=20, 0.9), &RECORDING, Settings::default());
+        let rows = follow(&walk(1..=20, 0.9), &Recording::at(10.0));
         assert_eq!(rows.iter().map(|row| row.frame).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
         assert!(rows.iter().all(|row| row.id == 1 && (row.left - 3.0 * f64::from(row.frame)).abs() < 3.0));
     }
 
     #[test]
     fn live_output_begins_when_the_track_is_believed() {
-        let live = Recording { is_live: true, ..RECORDING };
-        let rows = follow(&walk(1..=20, 0.9), &live, Settings::default());
+        let live = Recording { is_live: true, ..Recording::at(10.0) };
+        let rows = follow(&walk(1..=20, 0.9), &live);
         assert_eq!(rows.first().map(|row| row.frame), Some(3));
     }
 
@@ -178,8 +185,8 @@ mod tests {
             height: row.height / 2.0,
             ..*row
         };
-        let rows = follow(&walk(1..=20, 0.9), &RECORDING, Settings::default());
-        let scaled = follow(&walk(1..=20, 0.9).iter().map(scale).collect::<Vec<_>>(), &RECORDING, Settings::default());
+        let rows = follow(&walk(1..=20, 0.9), &Recording::at(10.0));
+        let scaled = follow(&walk(1..=20, 0.9).iter().map(scale).collect::<Vec<_>>(), &Recording::at(10.0));
         for (a, b) in rows.iter().map(scale).zip(&scaled) {
             assert!((a.left - b.left).abs() < 1e-3 && (a.height - b.height).abs() < 1e-3, "{a:?} {b:?}");
         }
@@ -203,8 +210,8 @@ mod tests {
     #[test]
     fn a_file_with_a_gap_of_a_year_takes_no_year() {
         let rows = [walk(1..=10, 0.9), walk(30_000_000..=30_000_010, 0.9)].concat();
-        let followed = follow(&rows, &RECORDING, Settings::default());
+        let followed = follow(&rows, &Recording::at(10.0));
         assert_eq!(followed.iter().map(|row| row.id).max(), Some(2));
-        assert!(follow(&[], &RECORDING, Settings::default()).is_empty());
+        assert!(follow(&[], &Recording::at(10.0)).is_empty());
     }
 }
