@@ -174,17 +174,21 @@ pub struct Model {
 
 /// What a detector's outputs mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Told from the file.
     #[default]
     Auto,
-    /// YOLOX: one row per grid cell, with objectness.
+    /// YOLOX as exported by default: one row per grid cell, with objectness, boxes as offsets in the grid.
     Yolox,
+    /// YOLOX exported with `--decode_in_inference`: the same with boxes in pixels.
+    YoloxDecoded,
     /// YOLOv8 and its successors with the same head: channels first, no objectness.
     Yolov8,
-    /// SSD with boxes already decoded, as UltraFace has.
-    Ssd,
+    /// UltraFace and SSDs whose boxes are decoded already.
+    Ultraface,
+    /// UltraFace without post-processing: boxes as offsets from priors.
+    UltrafaceRaw,
 }
 
 /// Who runs a model. Only those that ONNX Runtime was built with can be had.

@@ -21,6 +21,7 @@ mod fault;
 mod phrase;
 mod ready;
 mod schema;
+mod settings;
 mod structure;
 mod yaml;
 
@@ -36,6 +37,7 @@ pub use ready::{
     Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };
 pub use schema::schema;
+pub use settings::SourceFault;
 
 /// The largest configuration, in bytes.
 pub const LARGEST: usize = 1 << 20;
