@@ -3,5 +3,6 @@
 pub mod base;
 pub mod cli;
 pub mod decode;
+pub mod evidence;
 pub mod scene;
 pub mod vocab;
