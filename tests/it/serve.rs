@@ -8,7 +8,7 @@ use gstreamer_app::AppSink;
 use vedette::decode::serve::{Mount, RtspServer, ServeError, Settings, Source};
 use vedette::decode::street::Street;
 
-use crate::support::rtsp::{ServerProcess, login};
+use crate::support::serve_process::{ServerProcess, login};
 
 /// A client that decodes what it is sent.
 struct Client {
