@@ -1,5 +1,7 @@
 //! The motion gate over a real clip, against what was seen in it by eye.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
+
 use std::path::Path;
 use std::time::Duration;
 

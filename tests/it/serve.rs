@@ -1,5 +1,7 @@
 //! The RTSP server against GStreamer's own client.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
+
 use std::path::Path;
 
 use gstreamer::ClockTime;
