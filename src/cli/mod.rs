@@ -1,10 +1,11 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
-mod schema;
 mod check;
 mod detect;
 mod eval;
 mod onnx_runtime;
+mod schema;
+mod track;
 
 use std::process::ExitCode;
 
@@ -23,10 +24,11 @@ struct Arguments {
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
 enum Command {
-    Schema(schema::Args),
     Check(check::CheckArgs),
     Detect(detect::Args),
+    Track(track::TrackArgs),
     Eval(eval::Args),
+    Schema(schema::Args),
 }
 
 /// How a command failed, which decides the exit status.
@@ -59,10 +61,11 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Schema(args) => schema::run(args),
         Command::Check(args) => check::run(&args),
         Command::Detect(args) => detect::run(args),
+        Command::Track(args) => track::run(&args),
         Command::Eval(args) => eval::run(args),
+        Command::Schema(args) => schema::run(args),
     }
 }
 

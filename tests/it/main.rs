@@ -3,9 +3,9 @@
 mod camera;
 mod config;
 mod decode;
-mod scene;
-mod serve;
 mod detect;
 mod mqtt;
+mod scene;
+mod serve;
 mod support;
 mod systemd;

@@ -1,6 +1,7 @@
 //! `vedette eval`: measures against a known truth. A subcommand is a variant here and a file beside this one.
 
 mod detect;
+pub mod track;
 
 use clap::Subcommand;
 
@@ -19,11 +20,16 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Detect(detect::Args),
+    Track(track::EvalTrackArgs),
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// Those of the evaluation that was asked for.
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Detect(args) => detect::run(args),
+        What::Track(args) => track::run(&args),
     }
 }
