@@ -1,4 +1,7 @@
 //! The integration tests, one binary: each test links GStreamer and ONNX Runtime, so many binaries would cost minutes.
 
 mod mqtt;
+mod outbox;
+mod spool;
 mod support;
+mod tls;
