@@ -9,3 +9,7 @@ mod scene;
 mod serve;
 mod support;
 mod systemd;
+mod outbox;
+mod spool;
+mod support;
+mod tls;
