@@ -20,6 +20,7 @@ mod check;
 mod fault;
 mod phrase;
 mod ready;
+mod reference;
 mod schema;
 mod structure;
 mod yaml;
@@ -35,6 +36,7 @@ pub use fault::{Fault, Faults, Position, Weight};
 pub use ready::{
     Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };
+pub use reference::reference;
 pub use schema::schema;
 
 /// The largest configuration, in bytes.

@@ -248,6 +248,28 @@ fn every_key_is_documented_with_its_default() {
     assert!(keys > 80, "found only {keys} keys");
 }
 
+#[test]
+fn the_reference_has_every_key_and_is_a_configuration() {
+    let written = config::reference();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/reference.yaml");
+    if std::env::var_os("VEDETTE_WRITE_REFERENCE").is_some() {
+        fs::write(&file, &written).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap();
+    assert!(
+        committed == written,
+        "systemd/reference.yaml is out of date: set VEDETTE_WRITE_REFERENCE=1 and run this test"
+    );
+    let loaded = load(&written).unwrap_or_else(|faults| panic!("\n{faults}"));
+    assert_eq!(loaded.warnings.render("reference.yaml"), "");
+    // What is written out as a default is the default.
+    let camera = &loaded.config.cameras[0];
+    let short = with_camera_lines("").replace("id: a }", "id: gate-north }");
+    let default = &load(&short).unwrap().config.cameras[0];
+    assert_eq!((camera.stall, camera.transport, &camera.motion), (default.stall, default.transport, &default.motion));
+    assert_eq!(camera.detect, default.detect);
+}
+
 /// Runs `vedette check` with these arguments; its exit status, stdout and stderr.
 fn check(arguments: &[&str], file: &Path) -> (i32, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vedette"));
