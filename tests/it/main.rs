@@ -1,7 +1,11 @@
 //! The integration tests, one binary: each test links GStreamer and ONNX Runtime, so many binaries would cost minutes.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "these are tests, helpers included")]
-
+mod camera;
 mod config;
+mod decode;
+mod detect;
+mod mqtt;
+mod scene;
+mod serve;
 mod support;
 mod systemd;

@@ -1,0 +1,341 @@
+//! How one camera is kept connected. Pure: `step` takes the time and what happened, and returns what to do.
+//!
+//! ```text
+//!                   ┌───────────────────── enable / restart ◀── Disabled ◀── disable, from anywhere
+//!                   ▼
+//!   ┌─────────▶ Connecting ──── 401, 403 ────────────▶ AuthFailed ──┐
+//!   │               │    └───── error, no data ───┐                 │ auth_retry, 5 min
+//!   │ wait is over  │ first picture               ▼                 │
+//!   ├────────────── │ ◀──────────────────────── Backoff             │
+//!   │               ▼                             ▲                 │
+//!   │           Streaming ◀── picture ── Stalled ─┤ give_up         │
+//!   │            ▲  │ └── nothing for `stall` ──▶ ┘                 │
+//!   │    Normal  │  │ Frozen, Covered (said by `scene`)             │
+//!   │            │  ▼                                               │
+//!   │      Frozen, Covered ── as Streaming                          │
+//!   │               │ a file's end                                  │
+//!   │               ▼                                               │
+//!   │             Ended ── restart ─┐                               │
+//!   └───────────────────────────────┴───────────────────────────────┘
+//! ```
+//!
+//! * Connecting: no byte for `connect_timeout`, or bytes but no picture for `keyframe_timeout`, is a failure.
+//! * Streaming: no byte, or no picture, for `stall` is a stall. While idle only keyframes are decoded, so then no picture
+//!   counts only after `keyframe_timeout`.
+//! * Stalled keeps the connection: a server that was only slow goes on by itself, and nothing is lost. After `give_up` more
+//!   it is closed.
+//! * Backoff: the first wait is `retry_min`, doubling to `retry_max`, with jitter. `retry_max` is short (4 s), so that
+//!   pictures are back within 10 s of the camera. A camera away for longer than `long_outage` is asked more rarely.
+//! * AuthFailed waits minutes, as cameras lock accounts after a few wrong passwords.
+//! * A live stream that ends is lost; only a file ends.
+
+use std::time::Duration;
+
+use super::Settings;
+use crate::base::backoff::Backoff;
+use crate::decode::DecodeError;
+use crate::vocab::CameraState;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub(super) enum Input {
+    /// Configuration or a command switched it on or off.
+    Enable(bool),
+    /// A command wants a new connection now.
+    Restart,
+    /// Whether only keyframes are decoded.
+    Idle(bool),
+    /// What `scene` says of the picture as a whole.
+    Picture(Picture),
+    /// A picture came.
+    Frame,
+    /// The stream ended by itself.
+    Failed(DecodeError),
+    /// A file has ended.
+    Ended,
+    /// Time has passed; this is what has gone through the current stream so far.
+    Tick(Vitals),
+}
+
+/// Signs of life of the current stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Vitals {
+    /// Bytes that arrived.
+    pub bytes: u64,
+    /// Keyframes given to the decoder.
+    pub keyframes: u64,
+    /// Pictures that came out of it.
+    pub decoded: u64,
+}
+
+/// What `scene` says of the picture as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// It changes as pictures do.
+    Normal,
+    /// It never changes, not even by sensor noise.
+    Frozen,
+    /// It is black, or the lens is covered.
+    Covered,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Action {
+    /// Open a new stream.
+    Open,
+    /// Close the stream.
+    Close,
+    /// Do not use the current decoder again for this camera.
+    RejectDecoder,
+    /// Tell the viewer.
+    Report(CameraState, String),
+}
+
+#[derive(Debug)]
+enum State {
+    Disabled,
+    Connecting { since: Duration },
+    Streaming { picture: Picture },
+    Stalled { since: Duration },
+    Backoff { until: Duration },
+    AuthFailed { until: Duration },
+    Ended,
+}
+
+pub(super) struct Machine {
+    settings: Settings,
+    state: State,
+    backoff: Backoff,
+    /// Since when there has been no picture.
+    away_since: Option<Duration>,
+    vitals: Vitals,
+    last_byte: Duration,
+    last_picture: Duration,
+    idle: bool,
+    actions: Vec<Action>,
+}
+
+impl Machine {
+    /// A camera that is switched off; enable it.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            backoff: Backoff::new(settings.retry_min, settings.retry_max),
+            settings,
+            state: State::Disabled,
+            away_since: None,
+            vitals: Vitals::default(),
+            last_byte: Duration::ZERO,
+            last_picture: Duration::ZERO,
+            idle: false,
+            actions: Vec::new(),
+        }
+    }
+
+    /// Takes note of what happened at `now`, the machine's monotonic time, and says what to do, in order.
+    pub fn step(&mut self, now: Duration, input: Input) -> Vec<Action> {
+        match input {
+            Input::Enable(true) if matches!(self.state, State::Disabled) => self.connect(now, "switched on"),
+            Input::Enable(true) => {}
+            Input::Enable(false) => self.disable(),
+            Input::Restart if matches!(self.state, State::Disabled) => {}
+            Input::Restart => self.restart(now),
+            Input::Idle(idle) => self.set_idle(now, idle),
+            Input::Picture(picture) => self.judge(picture),
+            Input::Frame => self.picture_came(now),
+            Input::Failed(error) => self.failed(now, &error),
+            Input::Ended => self.ended(),
+            Input::Tick(vitals) => self.tick(now, vitals),
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When `step` wants to hear a tick, at the latest. `None`: not before something else happens.
+    pub fn deadline(&self) -> Option<Duration> {
+        let s = &self.settings;
+        match self.state {
+            State::Disabled | State::Ended => None,
+            State::Backoff { until } | State::AuthFailed { until } => Some(until),
+            State::Connecting { .. } => Some(self.last_byte + s.connect_timeout.min(s.stall)),
+            State::Streaming { .. } => Some(self.last_byte.min(self.last_picture) + s.stall),
+            State::Stalled { since } => Some(since + s.give_up),
+        }
+    }
+
+    fn disable(&mut self) {
+        if self.has_stream() {
+            self.actions.push(Action::Close);
+        }
+        if !matches!(self.state, State::Disabled) {
+            self.enter(State::Disabled, CameraState::Disabled, "switched off");
+        }
+    }
+
+    fn restart(&mut self, now: Duration) {
+        if self.has_stream() {
+            self.actions.push(Action::Close);
+        }
+        self.backoff.reset();
+        self.connect(now, "restarted by command");
+    }
+
+    fn connect(&mut self, now: Duration, why: &str) {
+        self.vitals = Vitals::default();
+        self.last_byte = now;
+        self.last_picture = now;
+        self.away_since.get_or_insert(now);
+        self.enter(State::Connecting { since: now }, CameraState::Connecting, why);
+        self.actions.push(Action::Open);
+    }
+
+    fn set_idle(&mut self, now: Duration, idle: bool) {
+        if self.idle && !idle {
+            // Until now no picture was due.
+            self.last_picture = now;
+        }
+        self.idle = idle;
+    }
+
+    fn judge(&mut self, picture: Picture) {
+        let State::Streaming { picture: known } = self.state else { return };
+        if known == picture {
+            return;
+        }
+        let (state, cause) = match picture {
+            Picture::Normal => (CameraState::Streaming, "the picture changes again"),
+            Picture::Frozen => (CameraState::Frozen, "the picture has stopped changing"),
+            Picture::Covered => (CameraState::Covered, "the lens is covered or the picture is black"),
+        };
+        self.enter(State::Streaming { picture }, state, cause);
+    }
+
+    fn picture_came(&mut self, now: Duration) {
+        self.last_picture = now;
+        self.last_byte = now;
+        match self.state {
+            State::Connecting { .. } => {
+                self.enter(State::Streaming { picture: Picture::Normal }, CameraState::Streaming, "pictures arrive");
+            }
+            State::Stalled { .. } => {
+                let cause = "pictures arrive again on the same connection";
+                self.enter(State::Streaming { picture: Picture::Normal }, CameraState::Streaming, cause);
+            }
+            // A picture that was on its way while the stream was closed.
+            _ => return,
+        }
+        self.away_since = None;
+    }
+
+    fn failed(&mut self, now: Duration, error: &DecodeError) {
+        if !self.has_stream() {
+            return;
+        }
+        let lasted = matches!(self.state, State::Streaming { .. });
+        match error {
+            DecodeError::AuthFailed { .. } => {
+                self.actions.push(Action::Close);
+                let wait = self.settings.auth_retry;
+                // Up to a fifth more, so that a site's cameras do not ask in step.
+                let until = now + wait + wait.mul_f64(fastrand::f64() / 5.0);
+                self.enter(State::AuthFailed { until }, CameraState::AuthFailed, &error.to_string());
+            }
+            DecodeError::Decoder { .. } => {
+                self.actions.push(Action::RejectDecoder);
+                self.give_up(now, lasted, &error.to_string());
+            }
+            _ => self.give_up(now, lasted, &error.to_string()),
+        }
+    }
+
+    fn ended(&mut self) {
+        if self.has_stream() {
+            self.actions.push(Action::Close);
+            self.away_since = None;
+            self.enter(State::Ended, CameraState::Ended, "the file has ended");
+        }
+    }
+
+    fn tick(&mut self, now: Duration, vitals: Vitals) {
+        if vitals.bytes != self.vitals.bytes {
+            self.last_byte = now;
+        }
+        if vitals.decoded != self.vitals.decoded {
+            self.last_picture = now;
+        }
+        self.vitals = vitals;
+        match self.state {
+            State::Disabled | State::Ended => {}
+            State::Backoff { until } if now >= until => self.connect(now, "trying again"),
+            State::AuthFailed { until } if now >= until => self.connect(now, "trying again"),
+            State::Backoff { .. } | State::AuthFailed { .. } => {}
+            State::Connecting { since } => self.tick_connecting(now, since),
+            State::Streaming { .. } => self.tick_streaming(now),
+            State::Stalled { since } if now >= since + self.settings.give_up => {
+                self.reject_a_stuck_decoder();
+                self.give_up(now, true, "still nothing");
+            }
+            State::Stalled { .. } => {}
+        }
+    }
+
+    fn tick_connecting(&mut self, now: Duration, since: Duration) {
+        let s = &self.settings;
+        let limit = if self.vitals.bytes == 0 { s.connect_timeout } else { s.stall };
+        let (silent, waited, longest) = (now.saturating_sub(self.last_byte), now - since, s.keyframe_timeout);
+        if silent >= limit {
+            let cause = format!("no data within {} s", limit.as_secs());
+            self.give_up(now, false, &cause);
+        } else if waited >= longest {
+            self.reject_a_stuck_decoder();
+            self.give_up(now, false, &format!("data arrive, but no picture within {} s", longest.as_secs()));
+        }
+    }
+
+    fn tick_streaming(&mut self, now: Duration) {
+        let s = &self.settings;
+        let no_data = now.saturating_sub(self.last_byte) >= s.stall;
+        let limit = if self.idle { s.keyframe_timeout.max(s.stall) } else { s.stall };
+        let no_picture = now.saturating_sub(self.last_picture) >= limit;
+        let cause = match (no_data, no_picture) {
+            (true, _) => format!("no data for {} s", s.stall.as_secs()),
+            (false, true) => format!("data arrive, but no picture for {} s", limit.as_secs()),
+            (false, false) => return,
+        };
+        self.enter(State::Stalled { since: now }, CameraState::Stalled, &cause);
+    }
+
+    /// A decoder that was given keyframes and made no picture of any does not work with this camera.
+    fn reject_a_stuck_decoder(&mut self) {
+        if self.vitals.keyframes >= 2 && self.vitals.decoded == 0 {
+            self.actions.push(Action::RejectDecoder);
+        }
+    }
+
+    /// Closes the stream and waits; for a stream that had `lasted`, the waits begin anew.
+    fn give_up(&mut self, now: Duration, lasted: bool, cause: &str) {
+        self.actions.push(Action::Close);
+        if lasted {
+            self.backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
+        }
+        let away = now.saturating_sub(*self.away_since.get_or_insert(now));
+        if away >= self.settings.long_outage {
+            let (min, max) = (self.settings.retry_max, self.settings.long_retry_max);
+            self.backoff = Backoff::new(max.max(min), max.max(min));
+        }
+        let until = now + self.backoff.next_wait();
+        self.enter(State::Backoff { until }, CameraState::Backoff, cause);
+    }
+
+    fn has_stream(&self) -> bool {
+        matches!(self.state, State::Connecting { .. } | State::Streaming { .. } | State::Stalled { .. })
+    }
+
+    fn enter(&mut self, state: State, shown: CameraState, cause: &str) {
+        self.state = state;
+        self.actions.push(Action::Report(shown, cause.to_owned()));
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

@@ -1,0 +1,255 @@
+//! The camera's states on a simulated time line.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A machine, the time, and what it last showed.
+struct Line {
+    machine: Machine,
+    now: Duration,
+    state: CameraState,
+    log: Vec<(u64, CameraState)>,
+    open: bool,
+    rejected: usize,
+    vitals: Vitals,
+}
+
+impl Line {
+    fn start() -> Self {
+        let mut line = Self {
+            machine: Machine::new(Settings::default()),
+            now: Duration::from_secs(1000),
+            state: CameraState::Disabled,
+            log: Vec::new(),
+            open: false,
+            rejected: 0,
+            vitals: Vitals::default(),
+        };
+        line.give(Input::Enable(true));
+        line
+    }
+
+    fn give(&mut self, input: Input) {
+        for action in self.machine.step(self.now, input) {
+            match action {
+                Action::Open => {
+                    assert!(!self.open, "opened twice");
+                    self.open = true;
+                    self.vitals = Vitals::default();
+                }
+                Action::Close => {
+                    assert!(self.open, "closed what is not open");
+                    self.open = false;
+                }
+                Action::RejectDecoder => {
+                    assert!(self.open, "rejected the decoder of a closed stream");
+                    self.rejected += 1;
+                }
+                Action::Report(state, cause) => {
+                    assert!(!cause.is_empty());
+                    self.log.push((self.now.as_millis() as u64 - 1_000_000, state));
+                    self.state = state;
+                }
+            }
+        }
+    }
+
+    /// Lets `millis` pass in ticks of a tenth of a second, with a picture or bytes in each if so wanted.
+    fn pass(&mut self, millis: u64, bytes: bool, pictures: bool) {
+        for _ in 0..millis / 100 {
+            self.now += Duration::from_millis(100);
+            if self.open && bytes {
+                self.vitals.bytes += 1000;
+            }
+            if self.open && pictures {
+                self.vitals.keyframes += 1;
+                self.vitals.decoded += 1;
+                self.give(Input::Frame);
+            }
+            self.give(Input::Tick(self.vitals));
+        }
+    }
+
+    fn lost(&mut self) {
+        self.give(Input::Failed(DecodeError::Lost { source_name: "x".into() }));
+    }
+}
+
+#[test]
+fn a_camera_streams_stalls_and_is_given_up() {
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    assert_eq!(line.state, CameraState::Streaming);
+    line.pass(3900, false, false);
+    assert_eq!(line.state, CameraState::Streaming);
+    line.pass(200, false, false);
+    assert_eq!(line.state, CameraState::Stalled);
+    assert!(line.open, "a stalled connection is kept for a while");
+    line.pass(4000, false, false);
+    assert_eq!(line.state, CameraState::Backoff);
+    assert!(!line.open);
+}
+
+#[test]
+fn a_stalled_stream_that_goes_on_is_streaming_again_without_a_new_connection() {
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    line.pass(6000, false, false);
+    line.pass(100, true, true);
+    let states: Vec<_> = line.log.iter().map(|&(_, s)| s).collect();
+    use CameraState::{Connecting, Stalled, Streaming};
+    assert_eq!(states, [Connecting, Streaming, Stalled, Streaming]);
+}
+
+#[test]
+fn data_without_pictures_are_a_stall_but_not_while_idle() {
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    line.pass(5000, true, false);
+    assert_eq!(line.state, CameraState::Stalled);
+
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    line.give(Input::Idle(true));
+    line.pass(20_000, true, false);
+    assert_eq!(line.state, CameraState::Streaming);
+    line.give(Input::Idle(false));
+    line.pass(3000, true, false);
+    assert_eq!(line.state, CameraState::Streaming, "a picture is due only since idling ended");
+}
+
+#[test]
+fn a_half_open_connection_is_given_up_after_five_seconds() {
+    let mut line = Line::start();
+    line.pass(4900, false, false);
+    assert_eq!(line.state, CameraState::Connecting);
+    line.pass(200, false, false);
+    assert_eq!(line.state, CameraState::Backoff);
+}
+
+#[test]
+fn waiting_for_a_keyframe_is_not_a_failure_for_thirty_seconds() {
+    let mut line = Line::start();
+    line.pass(29_000, true, false);
+    assert_eq!(line.state, CameraState::Connecting);
+    line.pass(1_100, true, false);
+    assert_eq!((line.state, line.rejected), (CameraState::Backoff, 0));
+}
+
+#[test]
+fn a_decoder_that_swallows_keyframes_is_not_used_again() {
+    let mut line = Line::start();
+    line.vitals.keyframes = 3;
+    line.pass(30_100, true, false);
+    assert_eq!((line.state, line.rejected), (CameraState::Backoff, 1));
+
+    let mut line = Line::start();
+    let error = DecodeError::Decoder { source_name: "x".into(), decoder: "vah264dec".into(), detail: "broke".into() };
+    line.give(Input::Failed(error));
+    assert_eq!((line.state, line.rejected), (CameraState::Backoff, 1));
+}
+
+#[test]
+fn a_returning_camera_is_found_within_seconds_and_one_long_gone_within_thirty() {
+    for (away, limit) in [(60_000, 4_100), (599_000, 4_100), (3_600_000, 30_100)] {
+        let mut line = Line::start();
+        line.pass(1000, true, true);
+        let gone = line.now;
+        while line.now < gone + Duration::from_millis(away) {
+            if line.open {
+                line.lost();
+            }
+            line.pass(100, false, false);
+        }
+        let returned = line.now;
+        while !line.open {
+            line.pass(100, false, false);
+        }
+        let waited = (line.now - returned).as_millis();
+        assert!(waited <= limit, "{waited} ms after {away} ms away");
+    }
+}
+
+#[test]
+fn a_wrong_password_is_tried_again_only_after_minutes_or_a_restart() {
+    let mut line = Line::start();
+    line.give(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() }));
+    line.pass(299_000, false, false);
+    assert_eq!((line.state, line.open), (CameraState::AuthFailed, false));
+    line.pass(70_000, false, false);
+    assert_ne!(line.state, CameraState::AuthFailed);
+
+    let mut line = Line::start();
+    line.give(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() }));
+    line.give(Input::Restart);
+    assert_eq!((line.state, line.open), (CameraState::Connecting, true));
+}
+
+#[test]
+fn frozen_and_covered_are_said_by_scene_and_stall_like_streaming() {
+    let mut line = Line::start();
+    line.give(Input::Picture(Picture::Frozen));
+    assert_eq!(line.state, CameraState::Connecting, "nothing can be frozen before there is a picture");
+    line.pass(1000, true, true);
+    line.give(Input::Picture(Picture::Covered));
+    line.give(Input::Picture(Picture::Covered));
+    assert_eq!(line.state, CameraState::Covered);
+    line.pass(5000, true, true);
+    assert_eq!(line.state, CameraState::Covered, "pictures alone do not uncover it");
+    line.give(Input::Picture(Picture::Normal));
+    assert_eq!(line.state, CameraState::Streaming);
+    line.give(Input::Picture(Picture::Frozen));
+    line.pass(5000, false, false);
+    assert_eq!(line.state, CameraState::Stalled);
+    assert_eq!(line.log.iter().filter(|(_, s)| *s == CameraState::Covered).count(), 1);
+}
+
+#[test]
+fn a_file_ends_and_a_disabled_camera_stays_so() {
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    line.give(Input::Ended);
+    line.pass(100_000, false, false);
+    assert_eq!((line.state, line.open), (CameraState::Ended, false));
+    line.give(Input::Restart);
+    assert_eq!(line.state, CameraState::Connecting);
+    line.give(Input::Enable(false));
+    line.give(Input::Restart);
+    line.pass(100_000, false, false);
+    assert_eq!((line.state, line.open), (CameraState::Disabled, false));
+    assert_eq!(line.machine.deadline(), None);
+}
+
+fn inputs() -> impl Strategy<Value = (u64, Input)> {
+    let vitals = (0u64..3, 0u64..3, 0u64..3);
+    let input = prop_oneof![
+        1 => any::<bool>().prop_map(Input::Enable),
+        1 => Just(Input::Restart),
+        1 => any::<bool>().prop_map(Input::Idle),
+        1 => prop_oneof![Just(Picture::Normal), Just(Picture::Frozen), Just(Picture::Covered)].prop_map(Input::Picture),
+        4 => Just(Input::Frame),
+        1 => Just(Input::Failed(DecodeError::Lost { source_name: "x".into() })),
+        1 => Just(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() })),
+        1 => Just(Input::Ended),
+        8 => vitals.prop_map(|(bytes, keyframes, decoded)| Input::Tick(Vitals { bytes, keyframes, decoded })),
+    ];
+    (0u64..9_000, input)
+}
+
+proptest! {
+    /// `Line::give` asserts that streams are opened and closed in turn.
+    #[test]
+    fn streams_open_and_close_in_turn_and_the_shown_state_says_which(steps in prop::collection::vec(inputs(), 1..300)) {
+        let mut line = Line::start();
+        for (wait, input) in steps {
+            line.now += Duration::from_millis(wait);
+            line.give(input);
+            use CameraState::{Connecting, Covered, Frozen, Stalled, Streaming};
+            let shown_open = matches!(line.state, Connecting | Streaming | Stalled | Frozen | Covered);
+            prop_assert_eq!(line.open, shown_open);
+            let waits = !matches!(line.state, CameraState::Disabled | CameraState::Ended);
+            prop_assert_eq!(line.machine.deadline().is_some(), waits);
+        }
+    }
+}

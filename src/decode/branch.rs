@@ -1,0 +1,384 @@
+//! From one encoded stream to pictures: depayload, parse, gate, decode, convert where needed, deliver.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use super::feed::{Arrival, Feed, count, lock};
+use super::gate::{Facts, Verdict};
+use super::{Codec, DecodeError, DecoderChoice, codec, picture};
+
+/// No camera has more pixels across or down; a stream that claims to would exhaust the memory.
+const MAX_SIDE: i32 = 8192;
+
+/// How the pictures leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// The newest one replaces what was not taken; with `paced`, each waits for its time.
+    Newest { paced: bool },
+    /// Every one waits until it is taken; with `paced`, also for its time.
+    All { paced: bool },
+}
+
+/// What is chosen for a branch from outside.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub decoder: DecoderChoice,
+    pub threads: u32,
+    /// Decoders that did not work for this source.
+    pub rejected: Vec<String>,
+    pub delivery: Delivery,
+}
+
+/// The end of the pipeline, which is there from the start: conversion, idle when not needed, and the sink.
+pub(super) fn tail(
+    pipeline: &gst::Pipeline,
+    feed: &Arc<Feed>,
+    delivery: Delivery,
+) -> Result<(gst::Element, gst_app::AppSink), DecodeError> {
+    let convert = make("videoconvert")?;
+    let paced = matches!(delivery, Delivery::Newest { paced: true } | Delivery::All { paced: true });
+    let caps = gst_video::VideoCapsBuilder::new()
+        .format_list([gst_video::VideoFormat::Nv12, gst_video::VideoFormat::I420])
+        .build();
+    let sink = gst_app::AppSink::builder()
+        .caps(&caps)
+        .max_buffers(if matches!(delivery, Delivery::All { .. }) { 4 } else { 1 })
+        .drop(matches!(delivery, Delivery::Newest { .. }))
+        .sync(paced)
+        .qos(false)
+        .enable_last_sample(false)
+        .wait_on_eos(false)
+        .async_(false)
+        .build();
+    pipeline.add_many([&convert, sink.upcast_ref()]).map_err(|e| other(feed, e))?;
+    convert.link(&sink).map_err(|e| other(feed, e))?;
+    if matches!(delivery, Delivery::Newest { .. }) {
+        sink.set_callbacks(deliver_newest(feed));
+    }
+    if let Some(pad) = sink.static_pad("sink") {
+        pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, probe| accept_any_stride(probe));
+    }
+    Ok((convert, sink))
+}
+
+/// Says that buffers may have any strides and offsets: else decoders copy each picture into a tight one.
+fn accept_any_stride(probe: &mut gst::PadProbeInfo<'_>) -> gst::PadProbeReturn {
+    let Some(query) = probe.query_mut() else {
+        return gst::PadProbeReturn::Ok;
+    };
+    if let gst::QueryViewMut::Allocation(allocation) = query.view_mut() {
+        allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+        return gst::PadProbeReturn::Handled;
+    }
+    gst::PadProbeReturn::Ok
+}
+
+fn deliver_newest(feed: &Arc<Feed>) -> gst_app::AppSinkCallbacks {
+    let (feed, at_end) = (feed.clone(), feed.clone());
+    let mut reader = SampleReader::default();
+    gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            if let Some(arrival) = reader.read(&feed, &sample) {
+                feed.put(arrival);
+            }
+            Ok(gst::FlowSuccess::Ok)
+        })
+        .eos(move |_| at_end.end())
+        .build()
+}
+
+/// Reads samples, remembering the layout while the caps stay the same.
+#[derive(Default)]
+pub(super) struct SampleReader {
+    layout: Option<(gst::Caps, gst_video::VideoInfo)>,
+}
+
+impl SampleReader {
+    /// What arrived; `None` if the sample lacks a buffer or its caps make no sense.
+    pub fn read(&mut self, feed: &Feed, sample: &gst::Sample) -> Option<Arrival> {
+        let caps = sample.caps_owned()?;
+        if self.layout.as_ref().is_none_or(|(known, _)| *known != caps) {
+            let layout = gst_video::VideoInfo::from_caps(&caps).ok()?;
+            feed.update_info(|info| info.size = Some((layout.width(), layout.height())));
+            self.layout = Some((caps, layout));
+        }
+        let (_, layout) = self.layout.as_ref()?;
+        let buffer = sample.buffer_owned()?;
+        let time = sample.segment().and_then(|segment| running_time(segment, buffer.pts()));
+        let captured = picture::camera_time(&buffer).unwrap_or_else(|| feed.clock.unix_nanos());
+        let seq = feed.counters.arrived.fetch_add(1, Relaxed);
+        let keyframe = feed.keyframe_leaves(buffer.pts());
+        Some(Arrival { layout: layout.clone(), time, captured, keyframe, seq, buffer })
+    }
+}
+
+fn running_time(segment: &gst::Segment, pts: Option<gst::ClockTime>) -> Option<Duration> {
+    let time = segment.downcast_ref::<gst::ClockTime>()?.to_running_time(pts)?;
+    Some(Duration::from_nanos(time.nseconds()))
+}
+
+/// Builds the branch for the stream of `pad` and links it to `into`. Called on the thread of the pad.
+pub(super) fn attach(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    codec: &Codec,
+    over_rtp: bool,
+    into: &gst::Element,
+    feed: &Arc<Feed>,
+    plan: &Plan,
+) -> Result<(), DecodeError> {
+    let mut chain = Vec::new();
+    if over_rtp {
+        let name = codec.depayloader().ok_or_else(|| unsupported(feed, codec, "it cannot be sent over RTP"))?;
+        chain.push(make(name)?);
+    }
+    // Without its parser a stream still decodes, only keyframes may not be told apart.
+    if let Some(name) = codec.parser().filter(|name| gst::ElementFactory::find(name).is_some()) {
+        chain.push(make(name)?);
+    }
+    let decoder = choose_decoder(codec, feed, plan)?;
+    feed.update_info(|info| {
+        info.codec = Some(codec.clone());
+        info.decoder = decoder.as_ref().and_then(|d| d.factory()).map(|f| f.name().to_string());
+    });
+    let bridge = decoder.as_ref().and_then(|d| d.factory()).and_then(|f| codec::bridge_behind(&f.name()));
+    chain.extend(decoder.clone());
+    if let Some(bridge) = bridge {
+        chain.push(make(bridge)?);
+    }
+    watch_input(pad, feed);
+    match (&decoder, decoder.as_ref().and_then(|d| d.static_pad("sink"))) {
+        (Some(decoder), Some(input)) => watch_decoder(decoder, &input, feed),
+        _ => watch_raw(pad, feed),
+    }
+    link(pipeline, pad, &chain, into).map_err(|error| match feed.info().decoder {
+        // A decoder may not take every profile of its codec; another may.
+        Some(decoder) => {
+            DecodeError::Decoder { source_name: feed.source.to_string(), decoder, detail: error.to_string() }
+        }
+        None => other(feed, error),
+    })
+}
+
+fn link(
+    pipeline: &gst::Pipeline,
+    pad: &gst::Pad,
+    chain: &[gst::Element],
+    into: &gst::Element,
+) -> Result<(), gst::glib::BoolError> {
+    pipeline.add_many(chain)?;
+    let all: Vec<&gst::Element> = chain.iter().chain([into]).collect();
+    gst::Element::link_many(&all)?;
+    for element in chain.iter().rev() {
+        element.sync_state_with_parent()?;
+    }
+    let first = all[0];
+    let input = first.static_pad("sink").ok_or_else(|| gst::glib::bool_error!("{} has no sink pad", first.name()))?;
+    pad.link(&input).map_err(|e| gst::glib::bool_error!("cannot link the stream: {e}"))?;
+    Ok(())
+}
+
+/// The first decoder that exists, was not rejected, and opens its device. `None` for raw pictures.
+fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option<gst::Element>, DecodeError> {
+    if *codec == Codec::Raw {
+        return Ok(None);
+    }
+    let candidates = match &plan.decoder {
+        DecoderChoice::Auto => codec.decoders(),
+        DecoderChoice::Named(name) => vec![name.clone()],
+    };
+    let mut tried = Vec::new();
+    for name in &candidates {
+        if plan.rejected.contains(name) {
+            tried.push(format!("{name} failed"));
+            continue;
+        }
+        let Ok(decoder) = gst::ElementFactory::make(name).build() else {
+            tried.push(format!("{name} is not installed"));
+            continue;
+        };
+        configure(&decoder, plan);
+        if decoder.set_state(gst::State::Ready).is_ok() {
+            return Ok(Some(decoder));
+        }
+        let _ = decoder.set_state(gst::State::Null);
+        tried.push(format!("{name} does not open"));
+    }
+    Err(unsupported(feed, codec, &tried.join(", ")))
+}
+
+/// Sets what a decoder has of the properties that matter; decoders differ, so each is asked.
+fn configure(decoder: &gst::Element, plan: &Plan) {
+    let set = |name: &str, value: &str| {
+        if decoder.find_property(name).is_some() {
+            decoder.set_property_from_str(name, value);
+        }
+    };
+    set("max-threads", &plan.threads.to_string());
+    set("output-corrupt", "false");
+    // Damage must never end a stream: it is counted and skipped.
+    set("max-errors", "-1");
+    set("qos", "false");
+    if matches!(plan.delivery, Delivery::Newest { .. }) {
+        // Frame threading would add a picture of delay per thread.
+        set("thread-type", "slice");
+    }
+}
+
+/// Counts bytes where they come in, so that "no data" and "no pictures" are told apart.
+fn watch_input(pad: &gst::Pad, feed: &Arc<Feed>) {
+    let feed = feed.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, probe| {
+        let bytes = match &probe.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => buffer.size(),
+            Some(gst::PadProbeData::BufferList(list)) => list.calculate_size(),
+            _ => 0,
+        };
+        count(&feed.counters.bytes, bytes);
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn watch_decoder(decoder: &gst::Element, input: &gst::Pad, feed: &Arc<Feed>) {
+    let watched = feed.clone();
+    input.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::EVENT_DOWNSTREAM, move |pad, probe| {
+        match &probe.data {
+            Some(gst::PadProbeData::Buffer(buffer)) => gate(&watched, pad, buffer),
+            Some(gst::PadProbeData::Event(event)) => {
+                note_damage(&watched);
+                limit_size(&watched, event)
+            }
+            _ => gst::PadProbeReturn::Ok,
+        }
+    });
+    if let Some(output) = decoder.static_pad("src") {
+        watch_output(&output, feed);
+    }
+}
+
+/// For raw pictures of a device, which need no decoder.
+fn watch_raw(pad: &gst::Pad, feed: &Arc<Feed>) {
+    let watched = feed.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, probe| {
+        if let Some(gst::PadProbeData::Buffer(buffer)) = &probe.data {
+            count(&watched.counters.packets, 1);
+            watched.keyframe_enters(buffer.pts());
+        }
+        gst::PadProbeReturn::Ok
+    });
+    watch_output(pad, feed);
+}
+
+/// Lets a packet into the decoder, or not; feeds it first what was kept for it.
+fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbeReturn {
+    if RELEASING.get() {
+        return gst::PadProbeReturn::Ok;
+    }
+    note_damage(feed);
+    count(&feed.counters.packets, 1);
+    let time = buffer.dts().or(buffer.pts()).map(|t| Duration::from_nanos(t.nseconds()));
+    let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let facts = Facts { keyframe, time, bytes: buffer.size() };
+    let verdict = lock(&feed.gate).offer(feed.idle.load(Relaxed), facts, || buffer.clone());
+    match verdict {
+        Verdict::Skip => {
+            count(&feed.counters.dropped_idle, 1);
+            // Not `Drop`: on a sink pad, GStreamer then releases a second time what the binding has released.
+            gst::PadProbeReturn::Handled
+        }
+        Verdict::Pass(kept) => {
+            release(feed, pad, kept);
+            if keyframe {
+                feed.keyframe_enters(buffer.pts());
+            }
+            gst::PadProbeReturn::Ok
+        }
+    }
+}
+
+/// Counts the packet before if it was damaged.
+fn note_damage(feed: &Feed) {
+    count(&feed.counters.corrupt, usize::from(feed.damage.take()));
+}
+
+thread_local! {
+    /// Set while kept packets go through the pad whose probe kept them.
+    static RELEASING: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+fn release(feed: &Arc<Feed>, pad: &gst::Pad, kept: Vec<gst::Buffer>) {
+    for packet in kept {
+        feed.counters.dropped_idle.fetch_sub(1, Relaxed);
+        if !packet.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            feed.keyframe_enters(packet.pts());
+        }
+        RELEASING.set(true);
+        // An error here is the decoder's, and comes again with the packet that follows.
+        let _ = pad.chain(packet);
+        RELEASING.set(false);
+    }
+}
+
+/// Refuses a stream whose pictures would not fit into memory, before anything is allocated for them.
+fn limit_size(feed: &Arc<Feed>, event: &gst::Event) -> gst::PadProbeReturn {
+    let gst::EventView::Caps(caps) = event.view() else {
+        return gst::PadProbeReturn::Ok;
+    };
+    let side = |name: &str| caps.structure().and_then(|s| s.get::<i32>(name).ok()).unwrap_or(0);
+    let (width, height) = (side("width"), side("height"));
+    if width > MAX_SIDE || height > MAX_SIDE {
+        let detail = format!("its pictures are {width}x{height}; at most {MAX_SIDE} either way are accepted");
+        feed.fail(DecodeError::Unsupported { source_name: feed.source.to_string(), detail });
+        return gst::PadProbeReturn::Handled;
+    }
+    gst::PadProbeReturn::Ok
+}
+
+/// Counts decoded pictures and drops those that are damaged or above the wanted rate.
+fn watch_output(pad: &gst::Pad, feed: &Arc<Feed>) {
+    let feed = feed.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |_, probe| {
+        let Some(gst::PadProbeData::Buffer(buffer)) = &probe.data else {
+            return gst::PadProbeReturn::Ok;
+        };
+        count(&feed.counters.decoded, 1);
+        if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+            count(&feed.counters.corrupt, 1);
+            return gst::PadProbeReturn::Handled;
+        }
+        let time = buffer.pts().map(|t| Duration::from_nanos(t.nseconds()));
+        if lock(&feed.limiter).passes(feed.interval(), time) {
+            return gst::PadProbeReturn::Ok;
+        }
+        count(&feed.counters.dropped_rate, 1);
+        gst::PadProbeReturn::Handled
+    });
+}
+
+/// An element that every installation should have.
+pub(super) fn make(name: &str) -> Result<gst::Element, DecodeError> {
+    gst::ElementFactory::make(name).build().map_err(|_| DecodeError::MissingElement {
+        element: name.to_owned(),
+        package: match name {
+            n if n.starts_with("h26") || n.starts_with("mpeg") => "gstreamer1.0-plugins-bad",
+            "videoconvert" | "typefind" => "gstreamer1.0-plugins-base",
+            _ => "gstreamer1.0-plugins-good",
+        },
+    })
+}
+
+fn unsupported(feed: &Feed, codec: &Codec, why: &str) -> DecodeError {
+    let detail = format!("no decoder for {} works here ({why})", codec.name());
+    DecodeError::Unsupported { source_name: feed.source.to_string(), detail }
+}
+
+pub(super) fn other(feed: &Feed, error: impl std::fmt::Display) -> DecodeError {
+    DecodeError::Other { source_name: feed.source.to_string(), detail: feed.source.redact(&error.to_string()) }
+}

@@ -1,0 +1,233 @@
+//! What GStreamer's threads and the thread that takes the pictures share: the newest picture, counters and faults.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use gstreamer as gst;
+use gstreamer_video as gst_video;
+
+use super::gate::Gate;
+use super::rate::Limiter;
+use super::{Codec, DecodeError, Source, damage};
+use crate::base::clock::SharedClock;
+
+/// Called from any thread when there is something to fetch. Must return at once.
+pub type Wake = Box<dyn Fn() + Send + Sync>;
+
+/// What has gone through a stream since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Bytes that arrived, encoded.
+    pub bytes: u64,
+    /// Encoded pictures that arrived.
+    pub packets: u64,
+    /// Keyframes among those that went to the decoder.
+    pub keyframes: u64,
+    /// Pictures decoded.
+    pub decoded: u64,
+    /// Pictures that were taken.
+    pub delivered: u64,
+    /// Packets that were damaged, and pictures dropped because the decoder marked them so.
+    pub corrupt: u64,
+    /// Pictures dropped as above the wanted rate.
+    pub dropped_rate: u64,
+    /// Packets not decoded, while idle or before the first keyframe.
+    pub dropped_idle: u64,
+    /// Pictures that a newer one replaced before they were taken.
+    pub superseded: u64,
+}
+
+impl Counts {
+    /// The sum of two.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            packets: self.packets + other.packets,
+            keyframes: self.keyframes + other.keyframes,
+            decoded: self.decoded + other.decoded,
+            delivered: self.delivered + other.delivered,
+            corrupt: self.corrupt + other.corrupt,
+            dropped_rate: self.dropped_rate + other.dropped_rate,
+            dropped_idle: self.dropped_idle + other.dropped_idle,
+            superseded: self.superseded + other.superseded,
+        }
+    }
+}
+
+/// What a stream turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Info {
+    /// How it is encoded, once known.
+    pub codec: Option<Codec>,
+    /// The GStreamer element that decodes it, once chosen.
+    pub decoder: Option<String>,
+    /// Width and height of its pictures in pixels, once one was decoded.
+    pub size: Option<(u32, u32)>,
+}
+
+/// A decoded picture as the sink received it, not mapped yet.
+pub(super) struct Arrival {
+    pub buffer: gst::Buffer,
+    pub layout: gst_video::VideoInfo,
+    /// On the stream's clock.
+    pub time: Option<Duration>,
+    /// Nanoseconds since 1970.
+    pub captured: i64,
+    pub keyframe: bool,
+    /// How many pictures reached the sink before it.
+    pub seq: u64,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub bytes: AtomicU64,
+    pub packets: AtomicU64,
+    pub keyframes: AtomicU64,
+    pub decoded: AtomicU64,
+    pub arrived: AtomicU64,
+    pub delivered: AtomicU64,
+    pub corrupt: AtomicU64,
+    pub dropped_rate: AtomicU64,
+    pub dropped_idle: AtomicU64,
+    pub superseded: AtomicU64,
+}
+
+/// Adds to a counter that is only ever read for reports.
+pub(super) fn count(counter: &AtomicU64, by: usize) {
+    counter.fetch_add(by as u64, Relaxed);
+}
+
+pub(super) struct Feed {
+    pub source: Source,
+    pub clock: SharedClock,
+    pub counters: Counters,
+    pub idle: AtomicBool,
+    /// Nanoseconds between pictures to deliver; 0 for all.
+    pub interval: AtomicU64,
+    pub gate: Mutex<Gate<gst::Buffer>>,
+    pub limiter: Mutex<Limiter>,
+    pub damage: damage::Watch,
+    /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
+    keyframes: Mutex<VecDeque<gst::ClockTime>>,
+    info: Mutex<Info>,
+    latest: Mutex<Option<Arrival>>,
+    outcome: Mutex<Option<Outcome>>,
+    wake: Wake,
+}
+
+/// How a stream ended. The first word counts: later errors follow from it.
+#[derive(Debug, Clone)]
+pub(super) enum Outcome {
+    Failed(DecodeError),
+    Ended,
+}
+
+impl Feed {
+    pub fn new(source: Source, clock: SharedClock, gate: Gate<gst::Buffer>, interval: Duration, wake: Wake) -> Self {
+        Self {
+            source,
+            clock,
+            counters: Counters::default(),
+            idle: AtomicBool::new(false),
+            interval: AtomicU64::new(u64::try_from(interval.as_nanos()).unwrap_or(0)),
+            gate: Mutex::new(gate),
+            limiter: Mutex::default(),
+            damage: damage::Watch::new(),
+            keyframes: Mutex::default(),
+            info: Mutex::default(),
+            latest: Mutex::default(),
+            outcome: Mutex::default(),
+            wake,
+        }
+    }
+
+    pub fn counts(&self) -> Counts {
+        let c = &self.counters;
+        Counts {
+            bytes: c.bytes.load(Relaxed),
+            packets: c.packets.load(Relaxed),
+            keyframes: c.keyframes.load(Relaxed),
+            decoded: c.decoded.load(Relaxed),
+            delivered: c.delivered.load(Relaxed),
+            corrupt: c.corrupt.load(Relaxed),
+            dropped_rate: c.dropped_rate.load(Relaxed),
+            dropped_idle: c.dropped_idle.load(Relaxed),
+            superseded: c.superseded.load(Relaxed),
+        }
+    }
+
+    /// Puts the newest picture where it is taken from; one that still waits there is dropped.
+    pub fn put(&self, arrival: Arrival) {
+        let replaced = lock(&self.latest).replace(arrival);
+        // Its buffer goes back to the decoder's pool after the lock is released.
+        if replaced.is_some() {
+            count(&self.counters.superseded, 1);
+        }
+        (self.wake)();
+    }
+
+    pub fn take(&self) -> Option<Arrival> {
+        let arrival = lock(&self.latest).take();
+        count(&self.counters.delivered, usize::from(arrival.is_some()));
+        arrival
+    }
+
+    pub fn fail(&self, error: DecodeError) {
+        self.conclude(Outcome::Failed(error));
+    }
+
+    pub fn end(&self) {
+        self.conclude(Outcome::Ended);
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        lock(&self.outcome).clone()
+    }
+
+    pub fn info(&self) -> Info {
+        lock(&self.info).clone()
+    }
+
+    pub fn update_info(&self, change: impl FnOnce(&mut Info)) {
+        change(&mut lock(&self.info));
+    }
+
+    /// Remembers that the packet of this timestamp, now going to the decoder, is a keyframe.
+    pub fn keyframe_enters(&self, pts: Option<gst::ClockTime>) {
+        count(&self.counters.keyframes, 1);
+        let mut keyframes = lock(&self.keyframes);
+        if keyframes.len() >= 64 {
+            keyframes.pop_front();
+        }
+        keyframes.extend(pts);
+    }
+
+    /// Whether the picture of this timestamp was decoded from a keyframe.
+    pub fn keyframe_leaves(&self, pts: Option<gst::ClockTime>) -> bool {
+        let mut keyframes = lock(&self.keyframes);
+        let found = keyframes.iter().position(|&known| Some(known) == pts);
+        found.is_some_and(|at| keyframes.drain(..=at).count() > 0)
+    }
+
+    pub fn interval(&self) -> Duration {
+        Duration::from_nanos(self.interval.load(Relaxed))
+    }
+
+    /// Says that there is something to fetch.
+    pub fn wake(&self) {
+        (self.wake)();
+    }
+
+    fn conclude(&self, outcome: Outcome) {
+        lock(&self.outcome).get_or_insert(outcome);
+        (self.wake)();
+    }
+}
+
+/// Locks, also after a panic elsewhere: what these locks guard is valid after every single statement.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

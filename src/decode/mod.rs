@@ -1,0 +1,63 @@
+//! Sources to pictures: RTSP, files and devices, decoded by GStreamer, which is named in no other room.
+//!
+//! [`Source`] says where, [`Settings`] how. A [`Stream`] watches a source live and gives the newest picture; a [`Clip`]
+//! plays a recording and gives every one. Both deliver [`crate::vocab::Frame`]s that lie in the decoder's own buffers.
+
+mod branch;
+mod clip;
+mod codec;
+mod damage;
+mod drawn;
+mod error;
+mod feed;
+mod gate;
+mod picture;
+mod pipeline;
+mod rate;
+pub mod serve;
+mod settings;
+mod source;
+mod stream;
+pub mod street;
+
+use std::sync::OnceLock;
+
+pub use clip::{Clip, Pace};
+pub use codec::{Capability, Codec, KNOWN};
+pub use error::DecodeError;
+pub use feed::{Counts, Info, Wake};
+pub use settings::{DecoderChoice, Settings, Transport};
+pub use source::{Source, SourceError};
+pub use stream::{Stream, StreamEvent};
+
+/// Makes GStreamer ready. Called by everything here that needs it; calling it early moves its cost to the start.
+///
+/// # Errors
+/// When GStreamer or its registry of elements cannot be loaded.
+pub fn init() -> Result<(), DecodeError> {
+    static DONE: OnceLock<Result<(), DecodeError>> = OnceLock::new();
+    let start = || {
+        gstreamer::init().map_err(|e| DecodeError::Gstreamer { detail: e.to_string() })?;
+        damage::listen();
+        Ok(())
+    };
+    DONE.get_or_init(start).clone()
+}
+
+/// What this machine can decode, codec by codec.
+///
+/// # Errors
+/// When GStreamer cannot start.
+pub fn capabilities() -> Result<Vec<Capability>, DecodeError> {
+    init()?;
+    Ok(codec::capabilities())
+}
+
+/// The version of GStreamer that is in use, such as `GStreamer 1.22.0`.
+///
+/// # Errors
+/// When GStreamer cannot start.
+pub fn version() -> Result<String, DecodeError> {
+    init()?;
+    Ok(gstreamer::version_string().to_string())
+}

@@ -1,0 +1,148 @@
+//! A source watched live: the newest picture, whenever there is one.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use super::branch::{Delivery, Plan};
+use super::drawn::Drawing;
+use super::feed::{Counts, Feed, Info, Outcome, Wake};
+use super::gate::Gate;
+use super::pipeline::Pipeline;
+use super::{DecodeError, Settings, Source, init, picture, rate};
+use crate::base::clock::SharedClock;
+use crate::vocab::Frame;
+
+/// What a stream has to say.
+#[derive(Debug)]
+pub enum StreamEvent {
+    /// A picture, the newest. `pts` is on the stream's own clock, which starts anew with each stream.
+    Frame(Frame),
+    /// It does not go on, for this reason. Said once; nothing follows.
+    Failed(DecodeError),
+    /// A file has ended. Said once; nothing follows.
+    Ended,
+}
+
+/// A source that is being watched. Never blocks: [`Stream::poll`] gives what there is, and the `wake` given to
+/// [`Stream::open`] is called when there is more. A file plays at its own pace.
+pub struct Stream {
+    feed: Arc<Feed>,
+    producer: Option<Producer>,
+    said: bool,
+}
+
+/// What makes the pictures.
+enum Producer {
+    Pipeline(Pipeline),
+    Drawing(Drawing),
+}
+
+impl Stream {
+    /// Starts opening `source`. `rejected` names decoders that are known not to work for it.
+    ///
+    /// # Errors
+    /// When GStreamer or an element is not installed, or a file does not exist. What needs the network shows later, in
+    /// [`Stream::poll`].
+    pub fn open(
+        source: &Source,
+        settings: &Settings,
+        rejected: &[String],
+        clock: SharedClock,
+        wake: Wake,
+    ) -> Result<Self, DecodeError> {
+        init()?;
+        let gate = if source.is_live() { Gate::live() } else { Gate::open() };
+        let feed = Arc::new(Feed::new(source.clone(), clock, gate, rate::interval(settings.max_fps), wake));
+        let plan = Plan {
+            decoder: settings.decoder.clone(),
+            threads: settings.threads,
+            rejected: rejected.to_vec(),
+            delivery: Delivery::Newest { paced: !source.is_live() },
+        };
+        let pipeline = Pipeline::start(&feed, settings, plan)?;
+        Ok(Self { feed, producer: Some(Producer::Pipeline(pipeline)), said: false })
+    }
+
+    /// A stream of pictures that `draw` makes, picture after picture by number, `fps` a second, until it is closed.
+    /// `source` is what errors and logs call it.
+    ///
+    /// # Errors
+    /// When the machine refuses another thread.
+    pub fn drawn(
+        source: &Source,
+        fps: f64,
+        clock: SharedClock,
+        wake: Wake,
+        draw: impl FnMut(u64) -> Frame + Send + 'static,
+    ) -> Result<Self, DecodeError> {
+        let feed = Arc::new(Feed::new(source.clone(), clock, Gate::open(), Duration::ZERO, wake));
+        let drawing = Drawing::start(feed.clone(), fps, draw)?;
+        Ok(Self { feed, producer: Some(Producer::Drawing(drawing)), said: false })
+    }
+
+    /// What there is to say, if anything. Pictures come before the reason of the end.
+    pub fn poll(&mut self) -> Option<StreamEvent> {
+        if let Some(frame) = self.next_frame() {
+            return Some(StreamEvent::Frame(frame));
+        }
+        if self.said {
+            return None;
+        }
+        let outcome = self.feed.outcome()?;
+        self.said = true;
+        Some(match outcome {
+            Outcome::Failed(error) => StreamEvent::Failed(error),
+            // A camera that is switched off ends its stream as a file does; only for a file is that the end.
+            Outcome::Ended if self.feed.source.is_live() => {
+                StreamEvent::Failed(DecodeError::Lost { source_name: self.feed.source.to_string() })
+            }
+            Outcome::Ended => StreamEvent::Ended,
+        })
+    }
+
+    /// Whether only keyframes are decoded, at most one a second. Decoding everything again takes effect with the next
+    /// packet, without waiting for a keyframe.
+    pub fn set_idle(&self, idle: bool) {
+        self.feed.idle.store(idle, Relaxed);
+    }
+
+    /// Changes how many pictures a second are delivered at most; `None` for all.
+    pub fn set_max_fps(&self, fps: Option<f64>) {
+        let interval = u64::try_from(rate::interval(fps).as_nanos()).unwrap_or(0);
+        self.feed.interval.store(interval, Relaxed);
+    }
+
+    /// What has gone through it so far.
+    pub fn counts(&self) -> Counts {
+        self.feed.counts()
+    }
+
+    /// What it turned out to be so far.
+    pub fn info(&self) -> Info {
+        self.feed.info()
+    }
+
+    /// Stops it. Returns whether that was done within `limit`; if not, it is left to itself.
+    pub fn close(mut self, limit: Duration) -> bool {
+        match self.producer.take() {
+            Some(Producer::Pipeline(pipeline)) => {
+                let stopped = pipeline.stop(limit);
+                if !stopped {
+                    // Dropping it would wait again.
+                    std::mem::forget(pipeline);
+                }
+                stopped
+            }
+            Some(Producer::Drawing(drawing)) => drawing.stop(limit),
+            None => true,
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<Frame> {
+        if let Some(Producer::Drawing(drawing)) = &self.producer {
+            return drawing.take();
+        }
+        picture::frame(self.feed.take()?)
+    }
+}

@@ -1,0 +1,418 @@
+//! Cameras on a real RTSP server that is killed, paused, cut off and changed.
+//!
+//! Limits are those that are promised: an outage is noticed within 5 s and pictures are back within 10 s of the camera.
+//! They are taken from the events' own times, with two seconds more for a busy machine; waiting itself is generous.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use vedette::base::clock::{Clock, SystemClock};
+use vedette::camera::{Camera, Discontinuity, Picture, Settings, StateChange, Viewer};
+use vedette::decode::{self, Codec, Source, Transport};
+use vedette::vocab::{CameraState, Frame, Id, MediaTime, Secret};
+
+use crate::support::clips;
+use crate::support::proxy::Proxy;
+use crate::support::rtsp::{Offer, Server};
+
+const NOTICED: Duration = Duration::from_secs(5 + 2);
+const RECOVERED: Duration = Duration::from_secs(10 + 2);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a viewer saw, each with the time at which it did.
+#[derive(Default)]
+struct Seen {
+    frames: Vec<(Duration, Facts)>,
+    states: Vec<(Duration, StateChange)>,
+    breaks: Vec<Discontinuity>,
+}
+
+/// What is kept of a frame.
+#[derive(Debug, Clone, Copy)]
+struct Facts {
+    seq: u64,
+    pts: MediaTime,
+    size: (u32, u32),
+    keyframe: bool,
+}
+
+struct Watcher(Arc<Mutex<Seen>>);
+
+impl Viewer for Watcher {
+    fn frame(&mut self, frame: Frame) {
+        let size = (frame.width, frame.height);
+        let facts = Facts { seq: frame.seq, pts: frame.pts, size, keyframe: frame.keyframe };
+        self.0.lock().unwrap().frames.push((SystemClock.mono(), facts));
+    }
+    fn state(&mut self, change: StateChange) {
+        self.0.lock().unwrap().states.push((SystemClock.mono(), change));
+    }
+    fn discontinuity(&mut self, _at: MediaTime, cause: Discontinuity) {
+        self.0.lock().unwrap().breaks.push(cause);
+    }
+}
+
+/// A camera under test and what it showed.
+struct Watch {
+    camera: Camera,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Watch {
+    fn start(source: &str) -> Self {
+        Self::with(Source::parse(source).unwrap(), Settings::default())
+    }
+
+    fn with(source: Source, settings: Settings) -> Self {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let id = Id::new("door").unwrap();
+        let viewer = Box::new(Watcher(seen.clone()));
+        let camera = Camera::start(id, source, settings, SystemClock::shared(), viewer).unwrap();
+        Self { camera, seen }
+    }
+
+    fn state(&self) -> Option<CameraState> {
+        self.seen.lock().unwrap().states.last().map(|(_, change)| change.state)
+    }
+
+    fn cause(&self) -> String {
+        self.seen.lock().unwrap().states.last().map(|(_, change)| change.cause.clone()).unwrap_or_default()
+    }
+
+    fn frames(&self) -> usize {
+        self.seen.lock().unwrap().frames.len()
+    }
+
+    /// Waits until `number` more pictures have come.
+    fn await_frames(&self, number: usize) {
+        let goal = self.frames() + number;
+        wait_until(&format!("{number} more pictures ({:?}, {})", self.state(), self.cause()), || self.frames() >= goal);
+    }
+
+    /// When the first state of this kind after `since` was shown; waits for it.
+    fn await_state(&self, state: CameraState, since: Duration) -> Duration {
+        let find = || {
+            let seen = self.seen.lock().unwrap();
+            seen.states.iter().find(|(at, change)| *at >= since && change.state == state).map(|(at, _)| *at)
+        };
+        wait_until(&format!("{state:?} (it is {:?}: {})", self.state(), self.cause()), || find().is_some());
+        find().unwrap()
+    }
+
+    /// When the first picture after `since` came; waits for it.
+    fn await_picture(&self, since: Duration) -> Duration {
+        let find = || self.seen.lock().unwrap().frames.iter().find(|(at, _)| *at > since).map(|(at, _)| *at);
+        wait_until(&format!("a picture ({:?}: {})", self.state(), self.cause()), || find().is_some());
+        find().unwrap()
+    }
+
+    /// Media time and numbers only ever go up, also across reconnects.
+    fn assert_in_order(&self) {
+        let seen = self.seen.lock().unwrap();
+        for pair in seen.frames.windows(2) {
+            let (a, b) = (pair[0].1, pair[1].1);
+            assert!(a.pts < b.pts && a.seq < b.seq, "{a:?} then {b:?}");
+        }
+    }
+}
+
+fn wait_until(what: &str, done: impl Fn() -> bool) {
+    let end = SystemClock.mono() + PATIENCE;
+    while !done() {
+        assert!(SystemClock.mono() < end, "waited in vain for {what}");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+fn now() -> Duration {
+    SystemClock.mono()
+}
+
+/// Asserts when an outage that began at `from` was noticed and how long after `back` pictures came again.
+fn assert_noticed_and_recovered(what: &str, watch: &Watch, from: Duration, noticed: Duration, back: Duration) {
+    let picture = watch.await_picture(back);
+    println!("{what}: noticed after {:?}, recovered in {:?}", noticed - from, picture - back);
+    assert!(noticed - from <= NOTICED, "{what}: noticed after {:?}", noticed - from);
+    assert!(picture - back <= RECOVERED, "{what}: recovered in {:?}", picture - back);
+    watch.await_frames(5);
+    watch.assert_in_order();
+}
+
+#[test]
+fn a_killed_server_is_noticed_and_found_again_while_another_camera_goes_on() {
+    let mut server = Server::start(Offer::h264(320, 240, 15));
+    let other = Server::start(Offer::h264(320, 240, 15));
+    let (watch, neighbour) = (Watch::start(&server.url()), Watch::start(&other.url()));
+    watch.await_frames(20);
+    neighbour.await_frames(20);
+
+    let (killed, neighbours_frames) = (now(), neighbour.frames());
+    server.kill();
+    let noticed = watch.await_state(CameraState::Backoff, killed);
+    // Long enough for the waits to have grown to their longest.
+    std::thread::park_timeout(Duration::from_secs(8));
+    let back = now();
+    server.revive(None);
+    assert_noticed_and_recovered("killed", &watch, killed, noticed, back);
+
+    let rate = (neighbour.frames() - neighbours_frames) as f64 / (now() - killed).as_secs_f64();
+    println!("the neighbour's rate meanwhile: {rate:.1} of 15");
+    assert!(rate > 15.0 * 0.9, "{rate}");
+    let reconnected = watch
+        .seen
+        .lock()
+        .unwrap()
+        .breaks
+        .iter()
+        .any(|b| matches!(b, Discontinuity::Reconnected { gap } if *gap > Duration::from_secs(7)));
+    assert!(reconnected, "the viewer is told of the gap");
+    assert!(watch.camera.stats().reconnects >= 1);
+    assert!(watch.camera.stop(Duration::from_secs(5)));
+}
+
+#[test]
+fn a_paused_server_is_noticed_and_goes_on() {
+    let server = Server::start(Offer::h264(320, 240, 15));
+    let watch = Watch::start(&server.url());
+    watch.await_frames(20);
+    for (what, seconds) in [("paused for 6 s", 6), ("paused for 20 s", 20)] {
+        let paused = now();
+        server.pause();
+        let noticed = watch.await_state(CameraState::Stalled, paused);
+        std::thread::park_timeout((paused + Duration::from_secs(seconds)).saturating_sub(now()));
+        let back = now();
+        server.resume();
+        assert_noticed_and_recovered(what, &watch, paused, noticed, back);
+    }
+}
+
+#[test]
+fn a_cut_line_is_noticed_and_found_again() {
+    let server = Server::start(Offer::h264(320, 240, 15));
+    let proxy = Proxy::start(server.port);
+    let watch = Watch::start(&proxy.url());
+    watch.await_frames(20);
+    for (what, forget) in [("cut, connections survive", false), ("cut, connections are forgotten", true)] {
+        let cut = now();
+        proxy.black_hole(true, forget);
+        let noticed = watch.await_state(CameraState::Stalled, cut);
+        watch.await_state(CameraState::Backoff, cut);
+        std::thread::park_timeout((cut + Duration::from_secs(16)).saturating_sub(now()));
+        let back = now();
+        proxy.black_hole(false, forget);
+        assert_noticed_and_recovered(what, &watch, cut, noticed, back);
+    }
+}
+
+#[test]
+fn a_server_that_accepts_and_stays_silent_is_given_up_within_the_connect_timeout() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rtsp://127.0.0.1:{}/live", listener.local_addr().unwrap().port());
+    let start = now();
+    let watch = Watch::start(&url);
+    let noticed = watch.await_state(CameraState::Backoff, start);
+    assert!(noticed - start <= NOTICED, "{:?}", noticed - start);
+    assert!(watch.cause().contains("no data within 5 s"), "{}", watch.cause());
+    assert!(watch.camera.stop(Duration::from_secs(5)), "it stops in time all the same");
+}
+
+#[test]
+fn basic_and_digest_let_in_the_right_password_only() {
+    for method in ["basic", "digest"] {
+        let server = Server::start(Offer { auth: Some(method), ..Offer::h264(320, 240, 10) });
+        let source = Source::parse(&server.url()).unwrap();
+        let right = source.clone().with_credentials("viewer", Secret::new("s3cret"));
+        Watch::with(right, Settings::default()).await_frames(5);
+
+        let in_url = server.url().replace("rtsp://", "rtsp://viewer:s3cret@");
+        Watch::start(&in_url).await_frames(5);
+
+        let wrong = source.clone().with_credentials("viewer", Secret::new("canary-77"));
+        let watch = Watch::with(wrong, Settings::default());
+        watch.await_state(CameraState::AuthFailed, Duration::ZERO);
+        assert!(!format!("{:?}", watch.seen.lock().unwrap().states).contains("canary-77"));
+        assert_eq!(watch.camera.stats().reconnects, 0, "{method}: it must not try again at once");
+        let none = Watch::with(source, Settings::default());
+        none.await_state(CameraState::AuthFailed, Duration::ZERO);
+    }
+}
+
+#[test]
+fn a_path_that_does_not_exist_is_named_and_tried_again() {
+    let server = Server::start(Offer::h264(320, 240, 10));
+    let watch = Watch::start(&server.url().replace("/live", "/none?token=canary-78"));
+    wait_until("an answer", || watch.cause().contains("does not exist"));
+    assert!(!watch.cause().contains("canary-78"), "{}", watch.cause());
+    wait_until("a second attempt", || watch.camera.stats().reconnects >= 1);
+}
+
+#[test]
+fn pictures_come_over_udp_and_auto_too() {
+    let server = Server::start(Offer::h264(320, 240, 15));
+    for transport in [Transport::Udp, Transport::Auto] {
+        let decode = decode::Settings { transport, ..decode::Settings::default() };
+        let settings = Settings { decode, ..Settings::default() };
+        let watch = Watch::with(Source::parse(&server.url()).unwrap(), settings);
+        watch.await_frames(20);
+        watch.assert_in_order();
+    }
+}
+
+#[test]
+fn hevc_and_mjpeg_come_over_rtsp() {
+    let raw = "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1";
+    let offers = [
+        (
+            format!("{raw} ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph265pay name=pay0"),
+            Codec::H265,
+        ),
+        (format!("{raw} ! jpegenc ! rtpjpegpay name=pay0 pt=26"), Codec::Jpeg),
+    ];
+    for (launch, codec) in offers {
+        let server = Server::start(Offer::of(&launch));
+        let watch = Watch::start(&server.url());
+        watch.await_frames(10);
+        assert_eq!(watch.camera.stats().info.codec, Some(codec));
+    }
+}
+
+#[test]
+fn a_camera_that_returns_with_another_size_and_codec_is_followed() {
+    let mut server = Server::start(Offer::h264(320, 240, 15));
+    let watch = Watch::start(&server.url());
+    watch.await_frames(10);
+    server.kill();
+    let raw = "videotestsrc is-live=true ! video/x-raw,format=I420,width=640,height=480,framerate=10/1";
+    server.revive(Some(Offer::of(&format!("{raw} ! jpegenc ! rtpjpegpay name=pay0 pt=26"))));
+    wait_until("pictures of the new size", || {
+        watch.seen.lock().unwrap().frames.last().is_some_and(|(_, f)| f.size == (640, 480))
+    });
+    watch.await_frames(3);
+    let seen = watch.seen.lock().unwrap();
+    assert!(
+        seen.breaks.contains(&Discontinuity::SizeChanged { from: (320, 240), to: (640, 480) }),
+        "{:?}",
+        seen.breaks
+    );
+    assert!(seen.breaks.contains(&Discontinuity::CodecChanged), "{:?}", seen.breaks);
+}
+
+#[test]
+fn a_size_that_changes_in_mid_stream_is_followed_without_a_new_connection() {
+    // Two sizes joined into one H.264 stream, then served as a camera does that switches its resolution.
+    let folder = tempfile::tempdir().unwrap();
+    let mut joined = Vec::new();
+    for (name, size) in [("a.h264", "width=320,height=240"), ("b.h264", "width=640,height=480")] {
+        let caps = format!("format=I420,{size},framerate=15/1");
+        let encoder = "x264enc tune=zerolatency key-int-max=15 ! video/x-h264,stream-format=byte-stream";
+        joined.extend(std::fs::read(clips::make(folder.path(), name, 120, &caps, encoder)).unwrap());
+    }
+    let path = folder.path().join("joined.h264");
+    std::fs::write(&path, joined).unwrap();
+    let server = Server::start(Offer::of(&format!(
+        "filesrc location={} ! h264parse ! video/x-h264,framerate=15/1 ! identity sync=true \
+         ! rtph264pay name=pay0 config-interval=-1",
+        path.display()
+    )));
+    let watch = Watch::start(&server.url());
+    wait_until("pictures of both sizes", || {
+        let seen = watch.seen.lock().unwrap();
+        let has = |size| seen.frames.iter().any(|(_, f)| f.size == size);
+        has((320, 240)) && has((640, 480))
+    });
+    watch.assert_in_order();
+    assert_eq!(watch.camera.stats().reconnects, 0, "{:#?}", watch.seen.lock().unwrap().states);
+}
+
+#[test]
+fn while_idle_only_keyframes_are_decoded_and_leaving_idle_needs_no_keyframe() {
+    // A keyframe every two seconds.
+    let launch = Offer::h264(320, 240, 15).launch.replace("key-int-max=15", "key-int-max=30");
+    let server = Server::start(Offer::of(&launch));
+    let watch = Watch::start(&server.url());
+    watch.await_frames(15);
+    watch.camera.set_idle(true);
+    std::thread::park_timeout(Duration::from_millis(500));
+    let before = watch.frames();
+    watch.await_frames(3);
+    {
+        let seen = watch.seen.lock().unwrap();
+        assert!(seen.frames[before..].iter().all(|(_, f)| f.keyframe), "{:?}", &seen.frames[before..]);
+    }
+    let frames = watch.frames();
+    watch.camera.set_idle(false);
+    watch.await_frames(10);
+    let seen = watch.seen.lock().unwrap();
+    assert!(!seen.frames[frames].1.keyframe, "the first picture after idling is no keyframe");
+    drop(seen);
+    let stats = watch.camera.stats();
+    assert!(stats.counts.dropped_idle >= 20, "{stats:?}");
+    assert_eq!(watch.state(), Some(CameraState::Streaming), "{}", watch.cause());
+}
+
+#[test]
+fn commands_disable_enable_and_restart_and_scene_may_call_it_frozen() {
+    let server = Server::start(Offer::h264(320, 240, 15));
+    let watch = Watch::start(&server.url());
+    watch.await_frames(10);
+    watch.camera.report_picture(Picture::Frozen);
+    watch.await_state(CameraState::Frozen, Duration::ZERO);
+    watch.camera.report_picture(Picture::Normal);
+
+    let off = now();
+    watch.camera.set_enabled(false);
+    watch.await_state(CameraState::Disabled, off);
+    let frames = watch.frames();
+    std::thread::park_timeout(Duration::from_millis(500));
+    assert_eq!(watch.frames(), frames, "a disabled camera shows nothing");
+
+    watch.camera.set_enabled(true);
+    watch.await_frames(5);
+    watch.camera.restart();
+    watch.await_frames(5);
+    watch.assert_in_order();
+    let stats = watch.camera.stats();
+    assert_eq!(
+        (stats.state, stats.reconnects),
+        (CameraState::Streaming, 2),
+        "{:#?}",
+        watch.seen.lock().unwrap().states
+    );
+    assert_eq!(stats.info.size, Some((320, 240)));
+}
+
+#[test]
+fn a_file_as_a_camera_plays_at_its_own_pace_and_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let caps = "format=I420,width=320,height=240,framerate=25/1";
+    let path = clips::make(folder.path(), "a.mkv", 50, caps, "x264enc ! h264parse ! matroskamux");
+    let start = now();
+    let watch = Watch::start(path.to_str().unwrap());
+    let ended = watch.await_state(CameraState::Ended, Duration::ZERO);
+    assert!(ended - start >= Duration::from_millis(1900), "{:?}", ended - start);
+    watch.assert_in_order();
+    assert!(watch.frames() >= 30, "{}", watch.frames());
+    assert!(watch.camera.stop(Duration::from_secs(5)));
+}
+
+#[test]
+fn pictures_drawn_by_ourselves_come_at_their_rate() {
+    let source = Source::file("drawn");
+    let draw = |number: u64| Frame::from_i420(64, 36, vec![number as u8; 64 * 36 * 3 / 2]).unwrap();
+    let clock = SystemClock::shared();
+    let mut stream = decode::Stream::drawn(&source, 50.0, clock, Box::new(|| ()), draw).unwrap();
+    let mut numbers = Vec::new();
+    wait_until("ten pictures", {
+        let (stream, numbers) = (std::cell::RefCell::new(&mut stream), std::cell::RefCell::new(&mut numbers));
+        move || {
+            if let Some(decode::StreamEvent::Frame(frame)) = stream.borrow_mut().poll() {
+                assert_eq!(frame.luma().data[0], frame.seq as u8);
+                assert_eq!(frame.pts, MediaTime::from_millis(20 * frame.seq));
+                numbers.borrow_mut().push(frame.seq);
+            }
+            numbers.borrow().len() >= 10
+        }
+    });
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(stream.close(Duration::from_secs(5)));
+}
