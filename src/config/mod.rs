@@ -20,6 +20,7 @@ mod check;
 mod fault;
 mod phrase;
 mod ready;
+mod reference;
 mod schema;
 mod settings;
 mod structure;
@@ -36,6 +37,7 @@ pub use fault::{Fault, Faults, Position, Weight};
 pub use ready::{
     Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };
+pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;
 

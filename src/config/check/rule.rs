@@ -140,7 +140,7 @@ fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, pat
         format!("`{named}` is a {other}; take another kind of rule for it")
     } else {
         let meant = phrase::nearest(named.as_str(), known.list.iter().copied());
-        meant.map_or_else(|| format!("describe it under `{what}s`"), |m| format!("did you mean `{m}`?"))
+        meant.map_or_else(|| format!("describe it under `{what}s`"), phrase::did_you_mean)
     };
     check.error(&path, format!("found `{named}`, must be {allowed}"), remedy);
     None
@@ -172,14 +172,15 @@ fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rule, path: &P
 fn labels(check: &mut Check, rule: &document::Rule, model: Option<&document::Model>, path: &Path) {
     let Some(model) = model.filter(|m| !m.labels.is_empty()) else { return };
     let known: Vec<&str> = model.labels.iter().map(String::as_str).collect();
+    let shown: Vec<String> = known.iter().map(|label| phrase::name(label)).collect();
+    let few = known.len() <= 12;
+    let shown = if few { phrase::either(&shown) } else { format!("one of its {} labels", known.len()) };
     for (i, label) in rule.labels.iter().enumerate() {
         if known.contains(&label.as_str()) || GROUPS.contains(&label.as_str()) {
             continue;
         }
-        let shown =
-            if known.len() <= 12 { phrase::either(&known) } else { format!("one of its {} labels", known.len()) };
         let meant = phrase::nearest(label, known.iter().copied());
-        let remedy = meant.map_or_else(|| "take a label of the model".to_owned(), |m| format!("did you mean `{m}`?"));
+        let remedy = meant.map_or_else(|| "take a label of the model".to_owned(), phrase::did_you_mean);
         let problem = format!("found {}, must be a label of the camera's model: {shown}", phrase::name(label));
         check.error(&path.index(i), problem, remedy);
     }
