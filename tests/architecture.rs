@@ -78,7 +78,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("rumqttc", "mqtt"),
     ("rustls", "mqtt"),
     ("redb", "spool"),
-    ("serde_saphyr", "config"),
+    ("granit_parser", "config"),
     ("clap", "cli"),
     ("ratatui", "cli"),
     ("sd_notify", "base"),

@@ -1,5 +1,12 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
+mod check;
+mod detect;
+mod eval;
+mod onnx_runtime;
+mod schema;
+mod track;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -16,7 +23,13 @@ struct Arguments {
 
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    Check(check::CheckArgs),
+    Detect(detect::Args),
+    Track(track::TrackArgs),
+    Eval(eval::Args),
+    Schema(schema::Args),
+}
 
 /// How a command failed, which decides the exit status.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +51,7 @@ impl From<anyhow::Error> for Failure {
 /// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::start(logging::Target::Auto, "info");
+    logging::start(logging::Target::Auto, "info,ort=warn");
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),
@@ -47,7 +60,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(command: Command) -> Result<(), Failure> {
-    match command {}
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Detect(args) => detect::run(args),
+        Command::Track(args) => track::run(&args),
+        Command::Eval(args) => eval::run(args),
+        Command::Schema(args) => schema::run(args),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "the last word of a failed command belongs on stderr whatever the log filter")]

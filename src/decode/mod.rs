@@ -15,9 +15,11 @@ mod lag;
 mod picture;
 mod pipeline;
 mod rate;
+pub mod serve;
 mod settings;
 mod source;
 mod stream;
+pub mod street;
 
 use std::sync::OnceLock;
 

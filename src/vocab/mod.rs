@@ -17,7 +17,7 @@ mod track;
 
 pub use detection::Detection;
 pub use event::{ClockState, Event, EventKind, Evidence, Explanation, ModelFacts, Phase, Place, Severity, Subject};
-pub use firing::{Firing, FiringKind, FiringPhase, Measure};
+pub use firing::{EndReason, Firing, FiringKind, FiringPhase, Measure};
 pub use frame::{Frame, FrameBytes, PixelFormat, Plane};
 pub use geometry::{Point, Polygon, PolygonError, Rect, Segment, Side};
 pub use health::{CameraState, DropReason, StageLatency};

@@ -86,6 +86,11 @@ impl WallTime {
         Self(self.0.saturating_add(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
     }
 
+    /// The moment `d` earlier.
+    pub fn minus(self, d: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(d.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
     /// RFC 3339 in UTC with milliseconds, such as `2026-11-23T14:27:53.120Z`.
     pub fn to_rfc3339(self) -> String {
         let stamp = jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);

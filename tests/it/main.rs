@@ -1,7 +1,11 @@
 //! The integration tests, one binary: each test links GStreamer and ONNX Runtime, so many binaries would cost minutes.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 mod camera;
+mod config;
 mod decode;
+mod detect;
+mod mqtt;
+mod scene;
+mod serve;
 mod support;
+mod systemd;

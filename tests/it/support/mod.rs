@@ -1,6 +1,12 @@
 //! What integration tests share: where real data lies, real servers on free ports, canned frames.
 
+pub mod child;
 pub mod clips;
 pub mod data;
+pub mod mosquitto;
+pub mod onnx;
 pub mod proxy;
 pub mod rtsp;
+pub mod serve_process;
+pub mod session;
+pub mod subscriber;

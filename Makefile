@@ -1,0 +1,40 @@
+# make demo: watch it work. make test: everything a change must pass. Both set this machine up first.
+
+export VEDETTE_ORT := $(CURDIR)/.ort/cpu/libonnxruntime.so
+export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
+
+.PHONY: help demo test lint bench audit setup
+
+help:
+	@echo "make demo   build and run the whole line on this machine, nothing to configure"
+	@echo "make test   format, lints and all tests"
+	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
+	@echo "make audit  licences, bans and sources of all dependencies"
+	@echo "make setup  install the packages and ONNX Runtime that the others need"
+
+setup:
+	@.ci/setup cpu openvino
+
+demo:
+	@.ci/setup cpu
+	cargo build --release --bin vedette
+	target/release/vedette demo $(DEMO)
+
+lint: setup
+	cargo fmt --check
+	cargo clippy --all-targets --quiet -- -D warnings
+
+test: lint
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run; \
+	else \
+		echo "cargo-nextest is not installed: tests run one at a time"; \
+		cargo test -- --test-threads=1; \
+	fi
+
+bench: setup
+	cargo bench
+
+audit:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check licenses bans sources

@@ -1,0 +1,146 @@
+//! What every rule asks before it fires: is it awake, is this an object it is about, is the object big and sure enough.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::Schedule;
+use super::labels::Wanted;
+use super::settings::{Rule, ScoreOf};
+use crate::vocab::{Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, WallTime};
+
+/// What a rule is told about the moment it judges.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub now: MediaTime,
+    pub wall: WallTime,
+    /// Whether a frame was looked at; else only time has passed.
+    pub is_look: bool,
+    pub zone: &'a TimeZone,
+    pub labels: &'a Labels,
+}
+
+/// Who a rule is, so that its firings can say so.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    pub rule: Id,
+    pub kind: FiringKind,
+    pub severity: Severity,
+    pub place: Place,
+}
+
+impl Identity {
+    pub(super) fn firing(&self, phase: FiringPhase, key: u64, at: MediaTime) -> Firing {
+        Firing {
+            rule: self.rule.clone(),
+            kind: self.kind,
+            severity: self.severity,
+            phase,
+            key,
+            place: Some(self.place.clone()),
+            track: None,
+            at,
+            measures: Vec::new(),
+        }
+    }
+}
+
+/// The conditions that are common to all kinds of rules.
+#[derive(Debug)]
+pub(super) struct Gate {
+    wanted: Wanted,
+    min_score: f32,
+    pub score_of: ScoreOf,
+    min_height: f32,
+    min_width: f32,
+    min_area: f32,
+    schedule: Option<Schedule>,
+    /// The minute since 1970 for which `is_awake` was last worked out.
+    minute: Option<i64>,
+    is_awake: bool,
+}
+
+impl Gate {
+    pub(super) fn new(rule: &Rule, labels: &Labels) -> Self {
+        Self {
+            wanted: Wanted::new(&rule.labels, labels),
+            min_score: rule.min_score,
+            score_of: rule.score_of,
+            min_height: rule.min_height,
+            min_width: rule.min_width,
+            min_area: rule.min_area,
+            schedule: rule.schedule.clone(),
+            minute: None,
+            is_awake: rule.schedule.is_none(),
+        }
+    }
+
+    /// Whether the rule's schedule is open. Asks the calendar once a minute only.
+    pub(super) fn is_awake(&mut self, moment: &Moment) -> bool {
+        if let Some(schedule) = &self.schedule {
+            let minute = moment.wall.unix_nanos().div_euclid(60_000_000_000);
+            if self.minute != Some(minute) {
+                self.minute = Some(minute);
+                self.is_awake = schedule.is_open(moment.wall, moment.zone);
+            }
+        }
+        self.is_awake
+    }
+
+    /// Whether the rule is about `track`, whose score to be compared is `score`.
+    pub(super) fn admits(&self, track: &Track, score: f32) -> bool {
+        self.wanted.has(track.class)
+            && score >= self.min_score
+            && track.bbox.height() >= self.min_height
+            && track.bbox.width() >= self.min_width
+            && track.bbox.area() >= self.min_area
+    }
+
+    /// What [`admits`](Self::admits) compared, beside its limits.
+    pub(super) fn measure(&self, track: &Track, score: f32, to: &mut Vec<Measure>) {
+        let compared = |name, value: f32, limit: f32| {
+            if limit > 0.0 {
+                Measure::against(name, tidy(value), tidy(limit))
+            } else {
+                Measure::plain(name, tidy(value))
+            }
+        };
+        to.push(compared(Measure::SCORE, score, self.min_score));
+        let sizes = [
+            (Measure::HEIGHT, track.bbox.height(), self.min_height),
+            (Measure::WIDTH, track.bbox.width(), self.min_width),
+            (Measure::AREA, track.bbox.area(), self.min_area),
+        ];
+        to.extend(sizes.into_iter().filter(|s| s.2 > 0.0).map(|(name, value, limit)| compared(name, value, limit)));
+    }
+}
+
+/// A 32-bit figure as a person would write it: 0.6 must not become 0.6000000238418579 in an alert.
+pub(super) fn tidy(value: f32) -> f64 {
+    (f64::from(value) * 1e4).round() / 1e4
+}
+
+/// Seconds to the millisecond, for measures.
+pub(super) fn seconds(d: Duration) -> f64 {
+    d.as_millis() as f64 / 1e3
+}
+
+/// Who may not start again yet, and until when.
+#[derive(Debug, Default)]
+pub(super) struct Cooldown {
+    resting: Vec<(u64, MediaTime)>,
+}
+
+impl Cooldown {
+    pub(super) fn start(&mut self, key: u64, until: MediaTime) {
+        self.resting.push((key, until));
+    }
+
+    pub(super) fn pass(&mut self, now: MediaTime) {
+        self.resting.retain(|(_, until)| *until > now);
+    }
+
+    pub(super) fn is_resting(&self, key: u64) -> bool {
+        self.resting.iter().any(|(resting, _)| *resting == key)
+    }
+}

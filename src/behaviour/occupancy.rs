@@ -1,0 +1,177 @@
+//! **Occupancy**: a zone holds at least so many objects that the rule is about.
+//!
+//! - The **count** is of believed presences (see `presence.rs`), so it bridges detections that drop out for up to 2 s and
+//!   does not count somebody twice whose track has changed its number. An object counts once its label, score and size
+//!   have passed, until its presence ends.
+//! - **Start** when the count reaches `at_least` while the schedule is open; its time is the first sighting of the one who
+//!   made it so. With `seconds`, when the count was held that long, at that time.
+//! - **Update** when the count changes, at most once in [`update_every`](super::Settings::update_every).
+//! - **End** when the count falls below `at_least`, at the last sighting inside of the one who made it so; when the
+//!   schedule closes or the stream is cut.
+//! - The **cooldown** is that of the zone, and none unless it is set.
+//!
+//! There is one happening at a time, so the key is 0. With a zone over the whole picture and `at_least: 1` each happening
+//! is one visit.
+
+use std::time::Duration;
+
+use super::gate::{Gate, Identity, Moment, seconds};
+use super::presence::Presence;
+use super::settings::Rule;
+use crate::vocab::{EndReason, Firing, FiringPhase, Labels, Measure, MediaTime};
+
+/// The rule at work.
+#[derive(Debug)]
+pub(super) struct Occupancy {
+    identity: Identity,
+    gate: Gate,
+    at_least: u32,
+    hold: Duration,
+    cooldown: Duration,
+    update_every: Duration,
+    /// Keys of the presences that count.
+    counted: Vec<u64>,
+    /// Since when there are enough.
+    reached: Option<MediaTime>,
+    rests_until: MediaTime,
+    /// When the last happening ended; the next does not start before.
+    ended: MediaTime,
+    open: Option<Held>,
+}
+
+/// A happening that goes on.
+#[derive(Debug)]
+struct Held {
+    started: MediaTime,
+    updated: MediaTime,
+    told: u32,
+    peak: u32,
+}
+
+impl Occupancy {
+    pub(super) fn new(
+        identity: Identity,
+        rule: &Rule,
+        (at_least, hold): (u32, Duration),
+        update_every: Duration,
+        labels: &Labels,
+    ) -> Self {
+        Self {
+            identity,
+            gate: Gate::new(rule, labels),
+            at_least: at_least.max(1),
+            hold,
+            cooldown: rule.cooldown(),
+            update_every,
+            counted: Vec::new(),
+            reached: None,
+            rests_until: MediaTime::ZERO,
+            ended: MediaTime::ZERO,
+            open: None,
+        }
+    }
+
+    pub(super) fn step(&mut self, moment: &Moment, presences: &[Presence], out: &mut Vec<Firing>) {
+        let is_awake = self.gate.is_awake(moment);
+        let change = self.recount(moment.now, presences);
+        let count = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
+        let is_enough = count >= self.at_least && is_awake;
+        if !is_enough {
+            self.reached = None;
+            self.end(moment, presences, &change, is_awake, out);
+        } else if self.open.is_some() {
+            self.update(moment, presences, count, out);
+        } else {
+            self.reached.get_or_insert(change.came.unwrap_or(moment.now));
+            self.start(moment, presences, count, out);
+        }
+    }
+
+    /// Brings `counted` up to date, and says when the last one to come was first seen and the last to go last seen.
+    fn recount(&mut self, now: MediaTime, presences: &[Presence]) -> Change {
+        let mut change = Change::default();
+        self.counted.retain(|key| {
+            let presence = presences.iter().find(|p| p.key == *key);
+            let gone = presence.map_or(Some(EndReason::Unseen), Presence::gone);
+            if let Some(reason) = gone {
+                let last = presence.map_or(now, |p| p.last_inside);
+                if change.went.is_none_or(|(_, latest)| latest <= last) {
+                    change.went = Some((reason, last));
+                }
+            }
+            gone.is_none()
+        });
+        for presence in presences.iter().filter(|p| p.is_inside() && p.is_sighted) {
+            let passes = self.gate.admits(&presence.track, presence.score(self.gate.score_of));
+            if passes && !self.counted.contains(&presence.key) {
+                self.counted.push(presence.key);
+                let came = if presence.has_just_entered(now) { presence.entered } else { now };
+                change.came = change.came.max(Some(came));
+            }
+        }
+        change
+    }
+
+    fn start(&mut self, moment: &Moment, presences: &[Presence], count: u32, out: &mut Vec<Firing>) {
+        let reached = self.reached.unwrap_or(moment.now);
+        let is_due = moment.now.since(reached) >= self.hold && moment.now >= self.rests_until;
+        if !is_due || !moment.is_look {
+            return;
+        }
+        let started = if self.hold.is_zero() { reached.max(self.ended) } else { moment.now };
+        self.open = Some(Held { started, updated: moment.now, told: count, peak: count });
+        let mut firing = self.firing(FiringPhase::Start, started, moment, presences);
+        if !self.hold.is_zero() {
+            let held = seconds(moment.now.since(reached));
+            firing.measures.push(Measure::against(Measure::HELD, held, seconds(self.hold)));
+        }
+        out.push(firing);
+    }
+
+    fn update(&mut self, moment: &Moment, presences: &[Presence], count: u32, out: &mut Vec<Firing>) {
+        let Some(held) = &mut self.open else { return };
+        held.peak = held.peak.max(count);
+        if count != held.told && moment.now.since(held.updated) >= self.update_every {
+            (held.told, held.updated) = (count, moment.now);
+            out.push(self.firing(FiringPhase::Update, moment.now, moment, presences));
+        }
+    }
+
+    fn end(&mut self, moment: &Moment, presences: &[Presence], change: &Change, is_awake: bool, out: &mut Vec<Firing>) {
+        let Some(held) = self.open.take() else { return };
+        let (reason, at) = match change.went {
+            _ if !is_awake => (EndReason::Schedule, moment.now),
+            Some(went) => went,
+            None => (EndReason::Left, moment.now),
+        };
+        let at = at.max(held.started);
+        let mut firing = self.firing(FiringPhase::End, at, moment, presences);
+        firing.measures.push(Measure::plain(Measure::PEAK, f64::from(held.peak)));
+        firing.measures.push(Measure::plain(Measure::DWELL, seconds(at.since(held.started))));
+        firing.measures.push(reason.measure());
+        out.push(firing);
+        (self.ended, self.rests_until) = (at, moment.now + self.cooldown);
+    }
+
+    fn firing(&self, phase: FiringPhase, at: MediaTime, moment: &Moment, presences: &[Presence]) -> Firing {
+        let mut firing = self.identity.firing(phase, 0, at);
+        let count = self.counted.len() as f64;
+        firing.measures.push(Measure::against(Measure::COUNT, count, f64::from(self.at_least)));
+        let counted = || presences.iter().filter(|p| self.counted.contains(&p.key) && p.gone().is_none());
+        for (class, label) in (0u16..).zip(moment.labels.iter()) {
+            let of_class = counted().filter(|p| p.track.class == class).count();
+            if of_class > 0 {
+                let name = format!("{}.{label}", Measure::COUNT);
+                firing.measures.push(Measure::plain(&name, of_class as f64));
+            }
+        }
+        firing
+    }
+}
+
+/// What a step changed in the count.
+#[derive(Debug, Default)]
+struct Change {
+    came: Option<MediaTime>,
+    went: Option<(EndReason, MediaTime)>,
+}

@@ -1,0 +1,111 @@
+//! Cameras: their sources, the model that looks at them, and names that are unique.
+
+use std::time::Duration;
+
+use super::address::{self, LoginKeys};
+use super::{Check, place, pushed, rule};
+use crate::config::document::{self, Document};
+use crate::config::fault::Path;
+use crate::config::phrase;
+use crate::config::ready::{Camera, Detect, Motion};
+
+/// Reads `cameras`.
+pub(super) fn read_all(check: &mut Check, document: &Document, path: &Path) -> Option<Vec<Camera>> {
+    let cameras = &document.cameras;
+    check.unique(cameras.iter().enumerate().map(|(i, c)| (path.index(i).key("id"), &c.id)), "the cameras");
+    let mut ready = Some(Vec::new());
+    for (i, camera) in cameras.iter().enumerate() {
+        let camera = read(check, document, camera, &path.index(i));
+        ready = ready.zip(camera).map(|(cameras, camera)| pushed(cameras, camera));
+    }
+    ready
+}
+
+fn read(check: &mut Check, document: &Document, camera: &document::Camera, path: &Path) -> Option<Camera> {
+    let keys = LoginKeys { username: camera.username.as_ref(), password_file: camera.password_file.as_ref() };
+    // Every part is read before any is missed, so that all faults are told.
+    let source = address::camera(check, &camera.url.0, &keys, path);
+    let decoder = decoder(check, &camera.decoder, &path.key("decoder"));
+    let detect = detect(check, document, camera, path);
+    let motion = motion(check, &camera.motion, &path.key("motion"));
+    let (zones, lines) = place::read(check, camera, path);
+    let model = camera.detect.as_ref().and_then(|d| document.models.get(d.model.as_str()));
+    let rules = rule::read_all(check, camera, model, path);
+    let (source, login) = source?;
+    Some(Camera {
+        id: camera.id.clone(),
+        source,
+        login,
+        enabled: camera.enabled,
+        transport: camera.transport,
+        latency: Duration::from_millis(u64::from(camera.latency_ms)),
+        verify_tls: camera.verify_tls,
+        decoder: decoder?,
+        threads: camera.threads,
+        stall: Duration::from_secs_f64(camera.stall_seconds),
+        frozen_after: Duration::from_secs_f64(camera.frozen_seconds),
+        covered_after: Duration::from_secs_f64(camera.covered_seconds),
+        idle_keyframes: camera.idle_keyframes,
+        detect: detect?,
+        motion: motion?,
+        zones: zones?,
+        lines: lines?,
+        rules: rules?,
+    })
+}
+
+/// The element that decodes; the inner option is `None` for `auto`.
+fn decoder(check: &mut Check, text: &str, path: &Path) -> Option<Option<String>> {
+    if text == "auto" {
+        return Some(None);
+    }
+    // The name goes to GStreamer; anything but a plain word would be read as a pipeline there.
+    if text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    {
+        return Some(Some(text.to_owned()));
+    }
+    let problem = format!("found {}, must be `auto` or the name of a GStreamer element", phrase::name(text));
+    check.error(path, problem, "`vedette doctor` lists the decoders of this machine");
+    None
+}
+
+fn detect(check: &mut Check, document: &Document, camera: &document::Camera, path: &Path) -> Option<Option<Detect>> {
+    let path = path.key("detect");
+    let Some(detect) = &camera.detect else {
+        if camera.rules.is_empty() {
+            return Some(None);
+        }
+        let problem = "found nothing, must name a model: this camera has rules";
+        check.error(&path, problem, "add `detect: { model: NAME }`, or remove the rules");
+        return None;
+    };
+    if !document.models.contains_key(detect.model.as_str()) {
+        let path = path.key("model");
+        let names: Vec<&str> = document.models.keys().map(String::as_str).collect();
+        let remedy = match phrase::nearest(detect.model.as_str(), names.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "describe it under `models`".to_owned(),
+        };
+        check.error(
+            &path,
+            format!("found `{}`, must be one of `models`: {}", detect.model, phrase::either(&names)),
+            remedy,
+        );
+        return None;
+    }
+    Some(Some(Detect { model: detect.model.clone(), fps: detect.fps, motion_gate: detect.motion_gate }))
+}
+
+fn motion(check: &mut Check, motion: &document::Motion, path: &Path) -> Option<Motion> {
+    let mut mask = Some(Vec::new());
+    for (i, corners) in motion.mask.iter().enumerate() {
+        let polygon = place::polygon(check, corners, &path.key("mask").index(i));
+        mask = mask.zip(polygon).map(|(mask, polygon)| pushed(mask, polygon));
+    }
+    Some(Motion {
+        threshold: motion.threshold as f32,
+        area: motion.area as f32,
+        hold: Duration::from_secs_f64(motion.hold_seconds),
+        mask: mask?,
+    })
+}

@@ -1,0 +1,179 @@
+//! Rules: the places and labels they name, and the keys that only some kinds have.
+
+use std::time::Duration;
+
+use super::{Check, pushed, schedule};
+use crate::config::document::{self, RuleKind as Kind};
+use crate::config::fault::Path;
+use crate::config::phrase;
+use crate::config::ready::{Rule, RuleKind};
+use crate::vocab::Id;
+
+/// Labels that stand for several of a model's.
+const GROUPS: [&str; 2] = ["vehicle", "animal"];
+
+/// Reads `rules` of a camera that is looked at by `model`.
+pub(super) fn read_all(
+    check: &mut Check,
+    camera: &document::Camera,
+    model: Option<&document::Model>,
+    path: &Path,
+) -> Option<Vec<Rule>> {
+    let places = Places {
+        zones: Names::new(check, camera.zones.iter().map(|z| &z.id), &path.key("zones")),
+        lines: Names::new(check, camera.lines.iter().map(|l| &l.id), &path.key("lines")),
+    };
+    let path = path.key("rules");
+    let names = camera.rules.iter().enumerate().map(|(i, r)| (path.index(i).key("id"), &r.id));
+    check.unique(names, "the camera's rules");
+    let mut rules = Some(Vec::new());
+    for (i, rule) in camera.rules.iter().enumerate() {
+        let path = path.index(i);
+        labels(check, rule, model, &path.key("labels"));
+        let rule = read(check, &places, rule, &path);
+        rules = rules.zip(rule).map(|(rules, rule)| pushed(rules, rule));
+    }
+    rules
+}
+
+fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<Rule> {
+    let schedule_sound = rule.schedule.as_deref().is_none_or(|text| is_schedule(check, text, &path.key("schedule")));
+    // What else may stand here depends on the kind, so nothing more can be said where that is faulty.
+    if !check.is_sound(&path.key("kind")) {
+        return None;
+    }
+    refuse_keys_of_other_kinds(check, rule, path);
+    let kind = kind(check, places, rule, path)?;
+    schedule_sound.then(|| Rule {
+        id: rule.id.clone(),
+        kind,
+        labels: rule.labels.clone(),
+        severity: rule.severity,
+        schedule: rule.schedule.clone(),
+        min_score: rule.min_score as f32,
+        score_of: rule.score_of,
+        min_height: rule.min_height as f32,
+        min_width: rule.min_width as f32,
+        min_area: rule.min_area as f32,
+        cooldown: rule.cooldown_seconds.map(Duration::from_secs_f64),
+    })
+}
+
+fn is_schedule(check: &mut Check, text: &str, path: &Path) -> bool {
+    let Err(problem) = schedule::check(text) else { return true };
+    let remedy = "write windows such as \"22:00-06:00\" or \"mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00\"";
+    check.error(path, problem, remedy);
+    false
+}
+
+fn kind(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<RuleKind> {
+    let seconds = |default: f64| Duration::from_secs_f64(rule.seconds.unwrap_or(default));
+    if rule.kind == Kind::LineCrossing {
+        let line = place(check, places, rule.line.as_ref(), "line", path)?;
+        return Some(RuleKind::LineCrossing { line, direction: rule.direction.unwrap_or_default() });
+    }
+    let zone = place(check, places, rule.zone.as_ref(), "zone", path)?;
+    Some(match rule.kind {
+        Kind::Loitering => RuleKind::Loitering { zone, seconds: seconds(60.0) },
+        Kind::Occupancy => RuleKind::Occupancy { zone, at_least: rule.at_least.unwrap_or(1), seconds: seconds(0.0) },
+        Kind::Intrusion | Kind::LineCrossing => RuleKind::Intrusion { zone },
+    })
+}
+
+/// The places of a camera that rules can name.
+struct Places<'c> {
+    zones: Names<'c>,
+    lines: Names<'c>,
+}
+
+/// Names that stand in the file as they should.
+struct Names<'c> {
+    list: Vec<&'c str>,
+    /// Whether these are all: none was faulty, so that what is not among them does not exist.
+    are_all: bool,
+}
+
+impl<'c> Names<'c> {
+    fn new(check: &Check, ids: impl Iterator<Item = &'c Id>, path: &Path) -> Self {
+        let (mut list, mut are_all) = (Vec::new(), true);
+        for (i, id) in ids.enumerate() {
+            let is_sound = check.is_sound(&path.index(i).key("id"));
+            are_all &= is_sound;
+            if is_sound && !list.contains(&id.as_str()) {
+                list.push(id.as_str());
+            }
+        }
+        are_all &= !list.is_empty() || check.is_sound(path);
+        Self { list, are_all }
+    }
+}
+
+/// The zone or line (`what`) that a rule names.
+fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, path: &Path) -> Option<Id> {
+    let (known, others, other) = match what {
+        "zone" => (&places.zones, &places.lines, "line"),
+        _ => (&places.lines, &places.zones, "zone"),
+    };
+    let path = path.key(what);
+    let allowed = match known.list.is_empty() {
+        true => format!("a {what} of this camera, which has none"),
+        false => format!("a {what} of this camera: {}", phrase::either(&known.list)),
+    };
+    let Some(named) = named else {
+        check.error(&path, format!("found nothing, must be {allowed}"), format!("add `{what}: ID`"));
+        return None;
+    };
+    if known.list.contains(&named.as_str()) {
+        return Some(named.clone());
+    }
+    if !known.are_all {
+        return None;
+    }
+    let remedy = if others.list.contains(&named.as_str()) {
+        format!("`{named}` is a {other}; take another kind of rule for it")
+    } else {
+        let meant = phrase::nearest(named.as_str(), known.list.iter().copied());
+        meant.map_or_else(|| format!("describe it under `{what}s`"), |m| format!("did you mean `{m}`?"))
+    };
+    check.error(&path, format!("found `{named}`, must be {allowed}"), remedy);
+    None
+}
+
+fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rule, path: &Path) {
+    const WITH_ZONE: &[Kind] = &[Kind::Intrusion, Kind::Loitering, Kind::Occupancy];
+    let keys: [(&str, bool, &[Kind]); 5] = [
+        ("zone", rule.zone.is_some(), WITH_ZONE),
+        ("line", rule.line.is_some(), &[Kind::LineCrossing]),
+        ("seconds", rule.seconds.is_some(), &[Kind::Loitering, Kind::Occupancy]),
+        ("direction", rule.direction.is_some(), &[Kind::LineCrossing]),
+        ("at_least", rule.at_least.is_some(), &[Kind::Occupancy]),
+    ];
+    for (key, is_given, kinds) in keys {
+        if is_given && !kinds.contains(&rule.kind) {
+            let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
+            let problem = format!(
+                "found it in a rule of kind {}, must be one of kind {}",
+                rule.kind.as_str(),
+                phrase::either(&kinds)
+            );
+            check.error(&path.key(key), problem, "remove it, or change `kind`");
+        }
+    }
+}
+
+/// Labels can be checked here only where the configuration lists the model's.
+fn labels(check: &mut Check, rule: &document::Rule, model: Option<&document::Model>, path: &Path) {
+    let Some(model) = model.filter(|m| !m.labels.is_empty()) else { return };
+    let known: Vec<&str> = model.labels.iter().map(String::as_str).collect();
+    for (i, label) in rule.labels.iter().enumerate() {
+        if known.contains(&label.as_str()) || GROUPS.contains(&label.as_str()) {
+            continue;
+        }
+        let shown =
+            if known.len() <= 12 { phrase::either(&known) } else { format!("one of its {} labels", known.len()) };
+        let meant = phrase::nearest(label, known.iter().copied());
+        let remedy = meant.map_or_else(|| "take a label of the model".to_owned(), |m| format!("did you mean `{m}`?"));
+        let problem = format!("found {}, must be a label of the camera's model: {shown}", phrase::name(label));
+        check.error(&path.index(i), problem, remedy);
+    }
+}

@@ -1,0 +1,328 @@
+//! The configuration of one camera as it is written: stream, detection, geometry and rules.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Private;
+use crate::vocab::{Id, Severity};
+
+/// One camera.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// Its name in topics and events, unique on this agent.
+    pub id: Id,
+    /// Where its pictures come from: `rtsp://`, `rtsps://`, `v4l2:///dev/video0`, `file://` or the path of a clip
+    /// relative to this file, or `scene://` for the bundled street scene. Without user name and password.
+    pub url: Private,
+    /// The user name at the camera. Default: none.
+    pub username: Option<Private>,
+    /// The file that holds the password, relative to systemd's credentials directory when there is one, else to this
+    /// file. Needs `username`. Default: none.
+    pub password_file: Option<Private>,
+    /// Whether it is used at all.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// How RTSP carries the pictures.
+    #[serde(default)]
+    pub transport: Transport,
+    /// A stream that delivers nothing for so many seconds is opened anew.
+    #[serde(default = "stall_seconds")]
+    #[schemars(range(min = 1.0, max = 120.0))]
+    pub stall_seconds: f64,
+    /// A picture that has not changed for so many seconds, not even by sensor noise, is reported as frozen.
+    #[serde(default = "frozen_seconds")]
+    #[schemars(range(min = 2.0, max = 3600.0))]
+    pub frozen_seconds: f64,
+    /// A picture that has shown nothing (black, or of one brightness) for so many seconds is reported as covered.
+    #[serde(default = "covered_seconds")]
+    #[schemars(range(min = 1.0, max = 3600.0))]
+    pub covered_seconds: f64,
+    /// How long RTSP waits for late packets, in milliseconds.
+    #[serde(default = "latency_ms")]
+    #[schemars(range(min = 0, max = 10_000))]
+    pub latency_ms: u32,
+    /// Whether the certificate of an `rtsps://` camera must be valid.
+    #[serde(default = "yes")]
+    pub verify_tls: bool,
+    /// The GStreamer element that decodes, such as `avdec_h264`. `auto` tries hardware, then software; which one runs
+    /// is in `health`.
+    #[serde(default = "auto")]
+    #[schemars(length(min = 1, max = 64))]
+    pub decoder: String,
+    /// Threads for decoding in software; 0 lets the decoder choose.
+    #[serde(default = "threads")]
+    #[schemars(range(min = 0, max = 16))]
+    pub threads: u16,
+    /// Decode only keyframes while nothing moves, which saves most of the work of an idle camera. What begins and ends
+    /// between two keyframes is then missed.
+    #[serde(default)]
+    pub idle_keyframes: bool,
+    /// What looks at the pictures. Default: nothing; the camera is only watched over.
+    pub detect: Option<Detect>,
+    /// What counts as motion.
+    #[serde(default)]
+    pub motion: Motion,
+    /// Areas of the picture that rules refer to. Default: none.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub zones: Vec<Zone>,
+    /// Lines in the picture that rules refer to. Default: none.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub lines: Vec<Line>,
+    /// When to say something. Default: none.
+    #[serde(default)]
+    #[schemars(length(max = 128))]
+    pub rules: Vec<Rule>,
+}
+
+/// How RTSP carries the pictures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Within the RTSP connection: nothing is lost.
+    #[default]
+    Tcp,
+    /// In datagrams: less delay, but a full network damages pictures.
+    Udp,
+    /// In datagrams, and within the connection when none arrive.
+    Auto,
+}
+
+/// What looks at a camera's pictures.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Detect {
+    /// A name from `models`.
+    pub model: Id,
+    /// How many pictures a second it looks at.
+    #[serde(default = "fps")]
+    #[schemars(range(min = 0.1, max = 60.0))]
+    pub fps: f64,
+    /// Look only while something moves or a followed object is in sight.
+    #[serde(default = "yes")]
+    pub motion_gate: bool,
+}
+
+/// What counts as motion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Motion {
+    /// How much brighter or darker a small cell of the picture must become, in levels of 0..255.
+    #[schemars(range(min = 1.0, max = 100.0))]
+    pub threshold: f64,
+    /// The share of the picture that must have changed, 0..1.
+    #[schemars(range(min = 0.0001, max = 0.5))]
+    pub area: f64,
+    /// How many seconds the camera counts as moving after the last motion.
+    #[schemars(range(min = 0.5, max = 300.0))]
+    pub hold_seconds: f64,
+    /// Polygons in which motion is ignored, such as burned-in clocks. Default: none.
+    #[schemars(length(max = 32))]
+    pub mask: Vec<Corners>,
+}
+
+impl Default for Motion {
+    fn default() -> Self {
+        Self { threshold: 6.0, area: 0.0008, hold_seconds: 5.0, mask: Vec::new() }
+    }
+}
+
+/// A part of the picture's width or height, 0..1.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("x-remedy" = "geometry is normalised: divide pixels by the picture's width (x) or height (y)"))]
+pub struct Share(#[schemars(range(min = 0.0, max = 1.0))] pub f64);
+
+/// A point, `[x, y]`, with x to the right and y down.
+pub type Corner = [Share; 2];
+
+/// The corners of a polygon in order, 3 to 64.
+pub type Corners = Vec<Corner>;
+
+/// An area of the picture.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Zone {
+    /// Its name, unique among the camera's zones and lines.
+    pub id: Id,
+    /// Its corners in order, `[[x, y], …]`, 3 to 64 of them.
+    #[schemars(length(min = 3, max = 64))]
+    pub polygon: Corners,
+    /// The point of an object that must be inside.
+    #[serde(default)]
+    pub anchor: Anchor,
+}
+
+/// A line in the picture, seen as a walk from one end to the other, which gives it a left and a right side.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// Its name, unique among the camera's zones and lines.
+    pub id: Id,
+    /// Where it starts, `[x, y]`.
+    pub from: Corner,
+    /// Where it ends, `[x, y]`.
+    pub to: Corner,
+    /// The point of an object that must cross.
+    #[serde(default)]
+    pub anchor: Anchor,
+    /// How far beyond the line that point must come to have crossed it, as a share of the picture.
+    #[serde(default = "margin")]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub margin: f64,
+}
+
+/// The point of a box that stands for the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Anchor {
+    /// The middle of the lower edge: where something stands, seen from the side.
+    #[default]
+    Foot,
+    /// The middle of the box, for cameras that look straight down.
+    Centre,
+}
+
+/// When to say something. Which keys may stand depends on the kind.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name in topics and events, unique among the camera's rules.
+    pub id: Id,
+    /// What it watches for.
+    pub kind: RuleKind,
+    /// A zone of this camera; intrusion, loitering and occupancy need it, other kinds refuse it. Default: none.
+    pub zone: Option<Id>,
+    /// A line of this camera; line-crossing needs it, other kinds refuse it. Default: none.
+    pub line: Option<Id>,
+    /// The labels it is about, as the model names them; `vehicle` and `animal` stand for all such labels. Default: all.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
+    pub labels: Vec<String>,
+    /// Whether somebody should look now (topic `alert/…`) or it is kept for the record (topic `event/…`).
+    #[serde(default)]
+    pub severity: Severity,
+    /// When it is in force, such as `22:00-06:00` or `mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00`, in
+    /// `agent.timezone`. Default: always.
+    pub schedule: Option<String>,
+    /// The score that an object must have, 0..1.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_score: f64,
+    /// Which score of an object that is.
+    #[serde(default)]
+    pub score_of: ScoreOf,
+    /// The height that an object must have, as a share of the picture's.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_height: f64,
+    /// The width that an object must have, as a share of the picture's.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_width: f64,
+    /// The area that an object must have, as a share of the picture's.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub min_area: f64,
+    /// How many seconds after one happening of an object (occupancy: of the zone) the next one may start. Default: 10,
+    /// for occupancy 0.
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub cooldown_seconds: Option<f64>,
+    /// Loitering and occupancy only: how many seconds an object must stay, or the zone be that full. Default: 60 for
+    /// loitering, 0 for occupancy.
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub seconds: Option<f64>,
+    /// Line-crossing only: the way it must be crossed, seen while walking from `from` to `to`. Default: any.
+    pub direction: Option<Direction>,
+    /// Occupancy only: how many objects must be in the zone. Default: 1.
+    #[schemars(range(min = 1, max = 1000))]
+    pub at_least: Option<u32>,
+}
+
+/// Which score of an object a rule compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ScoreOf {
+    /// The best that it ever had.
+    #[default]
+    Best,
+    /// The mean of its sightings where the rule looks: one lucky picture is not enough.
+    Mean,
+}
+
+/// What a rule watches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuleKind {
+    /// Somebody or something is in a zone.
+    Intrusion,
+    /// Somebody or something stays in a zone.
+    Loitering,
+    /// A line is crossed.
+    LineCrossing,
+    /// A zone holds as many objects as the rule names.
+    Occupancy,
+}
+
+impl RuleKind {
+    /// The kind as it stands in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Intrusion => "intrusion",
+            Self::Loitering => "loitering",
+            Self::LineCrossing => "line-crossing",
+            Self::Occupancy => "occupancy",
+        }
+    }
+}
+
+/// The way in which a line is crossed, seen while walking from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// Either way.
+    #[default]
+    Any,
+    /// From the left hand to the right hand.
+    LeftToRight,
+    /// From the right hand to the left hand.
+    RightToLeft,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn stall_seconds() -> f64 {
+    5.0
+}
+
+fn frozen_seconds() -> f64 {
+    15.0
+}
+
+fn covered_seconds() -> f64 {
+    8.0
+}
+
+fn fps() -> f64 {
+    5.0
+}
+
+fn latency_ms() -> u32 {
+    200
+}
+
+fn threads() -> u16 {
+    1
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn margin() -> f64 {
+    0.01
+}

@@ -1,0 +1,272 @@
+//! The configuration as the program uses it: checked, with defaults filled in, paths resolved and secrets kept apart.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use super::access::{Login, Source, Tls};
+use super::document::{Anchor, Compat, Delivery, Direction, Family, Provider, ScoreOf, Transport};
+use crate::vocab::{Id, Polygon, Segment, Severity};
+
+/// Everything that a configuration says. Cameras and models can be compared, to apply a change to those it concerns.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Names this configuration: the first 12 hex digits of the SHA-256 of the file.
+    pub revision: String,
+    /// The agent's name.
+    pub id: Id,
+    /// The site's name.
+    pub site: Option<Id>,
+    /// The folder for what must outlive a restart; absolute.
+    pub state_dir: PathBuf,
+    /// The time zone of schedules.
+    pub timezone: TimeZone,
+    /// The broker.
+    pub mqtt: Mqtt,
+    /// The models, in the order of their names.
+    pub models: Vec<Model>,
+    /// ONNX Runtime's shared library, where one is named.
+    pub runtime_library: Option<PathBuf>,
+    /// Pictures that show an event.
+    pub evidence: Evidence,
+    /// The queue on disk.
+    pub spool: Spool,
+    /// The cameras, at least one, those switched off included, in the order of the file.
+    pub cameras: Vec<Camera>,
+}
+
+/// The broker and how to talk to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mqtt {
+    /// Name or address; an IPv6 address without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// TLS, where the connection is over it.
+    pub tls: Option<Tls>,
+    /// User name and password.
+    pub login: Option<Login>,
+    /// Whose acknowledgement counts.
+    pub delivery: Delivery,
+    /// Topics for other programs.
+    pub compat: BTreeSet<Compat>,
+    /// How often the connection is probed.
+    pub keep_alive: Duration,
+    /// How many messages may be under way at once.
+    pub inflight: u16,
+    /// The largest message, in bytes.
+    pub max_packet: usize,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    /// Its name.
+    pub name: Id,
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// The lowest score, 0..1.
+    pub threshold: f32,
+    /// The overlap above which the lower score is dropped, 0..1.
+    pub nms: f32,
+    /// Who runs it.
+    pub provider: Provider,
+    /// The provider's device.
+    pub device: Option<String>,
+    /// Whether only that provider will do.
+    pub required: bool,
+    /// What its outputs mean.
+    pub family: Family,
+    /// The names of its classes, where given.
+    pub labels: Option<LabelSource>,
+    /// Width and height of its input in pixels, where given.
+    pub input: Option<(u32, u32)>,
+    /// How many detections of one picture are kept.
+    pub max_detections: usize,
+    /// Threads of one inference.
+    pub threads: u16,
+}
+
+/// Where the names of a model's classes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabelSource {
+    /// Here, in the model's order.
+    Names(Vec<String>),
+    /// In this file, one per line.
+    File(PathBuf),
+}
+
+/// Pictures that show an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Where they are kept; absolute.
+    pub folder: PathBuf,
+    /// The space they may take, in bytes.
+    pub quota: u64,
+    /// The largest published snapshot, in bytes.
+    pub snapshot_max: usize,
+}
+
+/// The queue on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spool {
+    /// Where it lies; absolute.
+    pub folder: PathBuf,
+    /// Space for alerts, in bytes.
+    pub alert: u64,
+    /// Space for other events, in bytes.
+    pub event: u64,
+    /// Space for health and counts, in bytes.
+    pub telemetry: u64,
+}
+
+/// One camera.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// Its name.
+    pub id: Id,
+    /// Where its pictures come from; never with user name or password.
+    pub source: Source,
+    /// User name and password.
+    pub login: Option<Login>,
+    /// Whether it is used at all.
+    pub enabled: bool,
+    /// How RTSP carries the pictures.
+    pub transport: Transport,
+    /// How long RTSP waits for late packets.
+    pub latency: Duration,
+    /// Whether the certificate of an `rtsps` camera must be valid.
+    pub verify_tls: bool,
+    /// The GStreamer element that decodes; none for the first that works.
+    pub decoder: Option<String>,
+    /// Threads for decoding in software; 0 for the decoder's own choice.
+    pub threads: u16,
+    /// How long the stream may deliver nothing.
+    pub stall: Duration,
+    /// How long an unchanging picture is not yet frozen.
+    pub frozen_after: Duration,
+    /// How long a picture without contrast is not yet covered.
+    pub covered_after: Duration,
+    /// Whether only keyframes are decoded while nothing moves.
+    pub idle_keyframes: bool,
+    /// What looks at the pictures.
+    pub detect: Option<Detect>,
+    /// What counts as motion.
+    pub motion: Motion,
+    /// Areas of the picture.
+    pub zones: Vec<Zone>,
+    /// Lines in the picture.
+    pub lines: Vec<Line>,
+    /// When to say something.
+    pub rules: Vec<Rule>,
+}
+
+/// What looks at a camera's pictures.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Detect {
+    /// One of [`Config::models`].
+    pub model: Id,
+    /// Pictures a second.
+    pub fps: f64,
+    /// Whether it looks only while something moves.
+    pub motion_gate: bool,
+}
+
+/// What counts as motion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Motion {
+    /// How far a cell must depart from its background, in levels of luma.
+    pub threshold: f32,
+    /// The share of the picture that must have changed, 0..1.
+    pub area: f32,
+    /// How long the camera counts as moving after the last motion.
+    pub hold: Duration,
+    /// Where motion is ignored.
+    pub mask: Vec<Polygon>,
+}
+
+/// An area of the picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Its name.
+    pub id: Id,
+    /// Where it is.
+    pub polygon: Polygon,
+    /// The point of an object that must be inside.
+    pub anchor: Anchor,
+}
+
+/// A line in the picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Line {
+    /// Its name.
+    pub id: Id,
+    /// Where it is.
+    pub segment: Segment,
+    /// The point of an object that must cross.
+    pub anchor: Anchor,
+    /// How far beyond the line it must come, as a share of the picture.
+    pub margin: f32,
+}
+
+/// When to say something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Its name.
+    pub id: Id,
+    /// What it watches for.
+    pub kind: RuleKind,
+    /// The labels it is about; empty for all.
+    pub labels: Vec<String>,
+    /// Whether somebody should look now.
+    pub severity: Severity,
+    /// When it is in force, in words that have been checked; none for always.
+    pub schedule: Option<String>,
+    /// The lowest score, 0..1.
+    pub min_score: f32,
+    /// Which score that is.
+    pub score_of: ScoreOf,
+    /// The lowest height, as a share of the picture's.
+    pub min_height: f32,
+    /// The lowest width, as a share of the picture's.
+    pub min_width: f32,
+    /// The lowest area, as a share of the picture's.
+    pub min_area: f32,
+    /// The least time between two happenings; none for the kind's own default.
+    pub cooldown: Option<Duration>,
+}
+
+/// What a rule watches for, with what only that kind needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RuleKind {
+    /// Somebody or something is in a zone.
+    Intrusion {
+        /// The zone.
+        zone: Id,
+    },
+    /// Somebody or something stays in a zone.
+    Loitering {
+        /// The zone.
+        zone: Id,
+        /// How long is too long.
+        seconds: Duration,
+    },
+    /// A line is crossed.
+    LineCrossing {
+        /// The line.
+        line: Id,
+        /// Which way.
+        direction: Direction,
+    },
+    /// A zone holds at least so many objects.
+    Occupancy {
+        /// The zone.
+        zone: Id,
+        /// How many.
+        at_least: u32,
+        /// For how long before it is said.
+        seconds: Duration,
+    },
+}

@@ -1,0 +1,334 @@
+//! A detector: one model made ready, that turns a picture into detections.
+
+use std::fs;
+
+use crate::base::clock::SharedClock;
+use crate::model::Facts;
+use crate::vocab::{Detection, Frame, Labels, ModelFacts};
+
+use super::error::DetectError;
+use super::families::{Decode, Family};
+use super::input::InputSpec;
+use super::labels;
+use super::letterbox::{Element, Geometry, Letterbox};
+use super::nms;
+use super::picture::{Picture, PictureError};
+use super::provider::{Attempt, Provider, ProviderChoice, ProviderReport};
+use super::recognise::{self, Recognised};
+use super::runtime;
+use super::session::{Fill, Session};
+use super::settings::Settings;
+
+/// How long the stages of one look took, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timing {
+    /// From the frame's arrival at the worker until its turn; 0 where there is no worker.
+    pub wait_us: u32,
+    /// From the picture to the input tensor.
+    pub letterbox_us: u32,
+    /// The inference itself.
+    pub infer_us: u32,
+    /// From the outputs to detections, suppression included.
+    pub decode_us: u32,
+}
+
+/// A model made ready. It belongs to one thread at a time; see [`Worker`](super::Worker) for sharing it.
+pub struct Detector {
+    settings: Settings,
+    facts: Facts,
+    family: Family,
+    labels: Labels,
+    spec: InputSpec,
+    report: ProviderReport,
+    session: Session,
+    letterbox: Letterbox,
+    decoder: Box<dyn Decode>,
+    clock: SharedClock,
+}
+
+impl Detector {
+    /// Reads the model, opens it on what the settings ask for, recognises its family, and shows it the golden picture.
+    ///
+    /// With a provider that is not `required`, the CPU runs what that provider refuses, and
+    /// [`provider`](Self::provider) says so; it never happens silently.
+    ///
+    /// # Errors
+    /// When a setting is out of range, the file is unreadable, no ONNX model or of no known family, no provider runs it,
+    /// or what it makes of the golden picture is impossible.
+    pub fn open(settings: &Settings, clock: SharedClock) -> Result<Self, DetectError> {
+        check(settings)?;
+        runtime::loaded().ok_or(DetectError::NoRuntime)?;
+        let path = settings.file.clone();
+        let bytes = fs::read(&path).map_err(|source| DetectError::Read { path: path.clone(), source })?;
+        let facts = Facts::parse(&bytes).map_err(|source| DetectError::Model { path: path.clone(), source })?;
+        let spec = InputSpec::of(&facts, settings.input).map_err(|reason| DetectError::Input {
+            path: path.clone(),
+            reason,
+            inputs: facts.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        })?;
+        let mut attempts = Vec::new();
+        for provider in candidates(settings, &facts) {
+            match open_on(provider, &bytes, &facts, settings, &spec) {
+                Ok((session, recognised)) => {
+                    attempts.push(Attempt { provider, refusal: None });
+                    return Self::assemble(settings, facts, spec, session, recognised, attempts, clock);
+                }
+                Err(Refusal::Fault(error)) => return Err(error),
+                Err(Refusal::Provider(reason)) => {
+                    attempts.push(Attempt { provider, refusal: Some(reason) });
+                }
+            }
+        }
+        Err(DetectError::Provider { path, asked: settings.provider, attempts })
+    }
+
+    fn assemble(
+        settings: &Settings,
+        facts: Facts,
+        spec: InputSpec,
+        session: Session,
+        recognised: Recognised,
+        attempts: Vec<Attempt>,
+        clock: SharedClock,
+    ) -> Result<Self, DetectError> {
+        let Recognised { family, reading, letterbox } = recognised;
+        let labels = labels::choose(settings.labels.as_ref(), reading.labels, reading.classes)?;
+        let report = report(settings.provider, &session, attempts, &facts);
+        for warning in &report.warnings {
+            tracing::warn!(model = %settings.name, "{warning}");
+        }
+        let (obtained, placement) = (report.obtained.as_str(), report.placement);
+        tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
+        let decoder = reading.decoder;
+        Ok(Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, decoder, clock })
+    }
+
+    /// Looks at a frame. `found` is emptied first and then holds what was seen, most confident first, with boxes over the
+    /// whole frame, normalised. After the first frames of a size it allocates nothing itself.
+    ///
+    /// # Errors
+    /// When the frame is impossible or the inference fails; the next frame may do better.
+    pub fn detect(&mut self, frame: &Frame, found: &mut Vec<Detection>) -> Result<Timing, DetectError> {
+        found.clear();
+        let start = self.clock.mono();
+        let geometry = self.session.fill(DrawFrame { letterbox: &mut self.letterbox, frame })?;
+        self.look(start, geometry, found)
+    }
+
+    /// As [`detect`](Self::detect), for a frame or a photograph.
+    ///
+    /// # Errors
+    /// When the picture is impossible or the inference fails.
+    pub fn detect_picture(&mut self, picture: &Picture, found: &mut Vec<Detection>) -> Result<Timing, DetectError> {
+        found.clear();
+        let start = self.clock.mono();
+        let geometry = self.session.fill(Draw { letterbox: &mut self.letterbox, picture })?;
+        self.look(start, geometry, found)
+    }
+
+    fn look(
+        &mut self,
+        start: std::time::Duration,
+        geometry: Geometry,
+        found: &mut Vec<Detection>,
+    ) -> Result<Timing, DetectError> {
+        let drawn = self.clock.mono();
+        let (clock, decoder, threshold) = (&self.clock, &mut self.decoder, self.settings.threshold);
+        let inferred = self.session.run(|outputs| {
+            let inferred = clock.mono();
+            decoder.decode(outputs, threshold, found);
+            inferred
+        })?;
+        nms::suppress(found, self.settings.nms_iou, self.settings.max_detections);
+        for detection in found.iter_mut() {
+            detection.bbox = geometry.to_picture(detection.bbox);
+        }
+        let micros =
+            |from, to: std::time::Duration| u32::try_from(to.saturating_sub(from).as_micros()).unwrap_or(u32::MAX);
+        Ok(Timing {
+            wait_us: 0,
+            letterbox_us: micros(start, drawn),
+            infer_us: micros(drawn, inferred),
+            decode_us: micros(inferred, self.clock.mono()),
+        })
+    }
+
+    /// What the configuration says.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The score a detection must reach from the next picture on.
+    pub fn set_threshold(&mut self, threshold: f32) {
+        self.settings.threshold = threshold;
+    }
+
+    /// What was asked for and what was obtained.
+    pub fn provider(&self) -> &ProviderReport {
+        &self.report
+    }
+
+    /// The family it was recognised as.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// The names of its classes.
+    pub fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    /// What the file says of itself.
+    pub fn file_facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// How it takes pictures.
+    pub fn input(&self) -> InputSpec {
+        self.spec
+    }
+
+    /// What an event says about the model that saw it.
+    pub fn facts(&self) -> ModelFacts {
+        ModelFacts {
+            name: self.settings.name.to_string(),
+            version: self.facts.metadata("version").unwrap_or_default().to_owned(),
+            sha256: self.facts.sha256.clone(),
+            provider: self.report.obtained.as_str().to_owned(),
+            threshold: self.settings.threshold,
+        }
+    }
+
+    /// The clock that stages are measured with.
+    pub(super) fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+}
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detector")
+            .field("model", &self.settings.name)
+            .field("family", &self.family)
+            .field("provider", &self.report.obtained)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why one provider did not do.
+enum Refusal {
+    /// Another provider may do better.
+    Provider(String),
+    /// The file or the settings are at fault.
+    Fault(DetectError),
+}
+
+impl From<DetectError> for Refusal {
+    fn from(error: DetectError) -> Self {
+        Self::Fault(error)
+    }
+}
+
+fn open_on(
+    provider: Provider,
+    bytes: &[u8],
+    facts: &Facts,
+    settings: &Settings,
+    spec: &InputSpec,
+) -> Result<(Session, Recognised), Refusal> {
+    let mut session = Session::open(bytes, facts, settings, provider, spec).map_err(Refusal::Provider)?;
+    match recognise::recognise(&mut session, facts, settings, spec) {
+        Ok(recognised) => Ok((session, recognised)),
+        // On the CPU the blame for impossible outputs lies with the model.
+        Err(error) if error.is_the_providers() && provider != Provider::Cpu => {
+            Err(Refusal::Provider(error.to_string()))
+        }
+        Err(error) => Err(Refusal::Fault(error)),
+    }
+}
+
+/// The providers to try, in order.
+fn candidates(settings: &Settings, facts: &Facts) -> Vec<Provider> {
+    match settings.provider {
+        ProviderChoice::Auto => Provider::auto_order(facts.is_quantised())
+            .filter(|provider| provider.is_built_in())
+            .chain([Provider::Cpu])
+            .collect(),
+        ProviderChoice::One(Provider::Cpu) => vec![Provider::Cpu],
+        ProviderChoice::One(provider) if settings.required => vec![provider],
+        ProviderChoice::One(provider) => vec![provider, Provider::Cpu],
+    }
+}
+
+fn report(asked: ProviderChoice, session: &Session, attempts: Vec<Attempt>, facts: &Facts) -> ProviderReport {
+    let obtained = session.provider;
+    let mut warnings = Vec::new();
+    if let ProviderChoice::One(wanted) = asked
+        && wanted != obtained
+    {
+        let refusal = attempts.iter().find(|a| a.provider == wanted).and_then(|a| a.refusal.as_deref());
+        warnings.push(format!(
+            "{wanted} was asked for, {obtained} runs the model: {}",
+            refusal.unwrap_or("unknown reason")
+        ));
+    }
+    if asked == ProviderChoice::Auto {
+        let passed_over = attempts.iter().filter_map(|a| a.refusal.as_ref().map(|reason| (a.provider, reason)));
+        warnings.extend(passed_over.map(|(provider, reason)| format!("auto passed over {provider}: {reason}")));
+    }
+    if obtained == Provider::Cuda && facts.is_quantised() {
+        warnings.push(
+            "cuda has no 8-bit convolutions: this 8-bit model runs slower than its float form; use tensorrt".to_owned(),
+        );
+    }
+    if let Some(placement) = session.placement.filter(|p| p.on_cpu > p.on_provider) {
+        let (taken, left) = (placement.on_provider, placement.on_cpu);
+        warnings.push(format!("{obtained} took {taken} operators, {left} stay on the CPU"));
+    }
+    ProviderReport { asked, obtained, placement: session.placement, attempts, warnings }
+}
+
+fn check(settings: &Settings) -> Result<(), DetectError> {
+    let refuse =
+        |key, value: String, allowed| Err(DetectError::Setting { model: settings.name.clone(), key, value, allowed });
+    let share = 0.0..=1.0;
+    if !share.contains(&settings.threshold) {
+        return refuse("threshold", settings.threshold.to_string(), "0 to 1");
+    }
+    if !share.contains(&settings.nms_iou) {
+        return refuse("nms_iou", settings.nms_iou.to_string(), "0 to 1");
+    }
+    if !(1..=64).contains(&settings.threads) {
+        return refuse("threads", settings.threads.to_string(), "1 to 64");
+    }
+    if settings.max_detections == 0 {
+        return refuse("max_detections", "0".to_owned(), "1 and more");
+    }
+    Ok(())
+}
+
+struct Draw<'a> {
+    letterbox: &'a mut Letterbox,
+    picture: &'a Picture,
+}
+
+impl Fill for Draw<'_> {
+    type Output = Result<Geometry, PictureError>;
+
+    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output {
+        self.letterbox.draw(self.picture, tensor)
+    }
+}
+
+struct DrawFrame<'a> {
+    letterbox: &'a mut Letterbox,
+    frame: &'a Frame,
+}
+
+impl Fill for DrawFrame<'_> {
+    type Output = Result<Geometry, PictureError>;
+
+    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output {
+        self.letterbox.draw_frame(self.frame, tensor)
+    }
+}

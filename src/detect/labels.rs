@@ -1,0 +1,188 @@
+//! Names of classes: COCO's, those in a model's metadata, those in a file.
+
+use std::path::Path;
+
+use crate::vocab::Labels;
+
+use super::error::DetectError;
+use super::settings::LabelSource;
+
+/// COCO's 80 classes in the order of every detector trained on it (Lin et al. 2014, `instances_val2017.json`).
+pub const COCO: [&str; 80] = [
+    "person",
+    "bicycle",
+    "car",
+    "motorcycle",
+    "airplane",
+    "bus",
+    "train",
+    "truck",
+    "boat",
+    "traffic light",
+    "fire hydrant",
+    "stop sign",
+    "parking meter",
+    "bench",
+    "bird",
+    "cat",
+    "dog",
+    "horse",
+    "sheep",
+    "cow",
+    "elephant",
+    "bear",
+    "zebra",
+    "giraffe",
+    "backpack",
+    "umbrella",
+    "handbag",
+    "tie",
+    "suitcase",
+    "frisbee",
+    "skis",
+    "snowboard",
+    "sports ball",
+    "kite",
+    "baseball bat",
+    "baseball glove",
+    "skateboard",
+    "surfboard",
+    "tennis racket",
+    "bottle",
+    "wine glass",
+    "cup",
+    "fork",
+    "knife",
+    "spoon",
+    "bowl",
+    "banana",
+    "apple",
+    "sandwich",
+    "orange",
+    "broccoli",
+    "carrot",
+    "hot dog",
+    "pizza",
+    "donut",
+    "cake",
+    "chair",
+    "couch",
+    "potted plant",
+    "bed",
+    "dining table",
+    "toilet",
+    "tv",
+    "laptop",
+    "mouse",
+    "remote",
+    "keyboard",
+    "cell phone",
+    "microwave",
+    "oven",
+    "toaster",
+    "sink",
+    "refrigerator",
+    "book",
+    "clock",
+    "vase",
+    "scissors",
+    "teddy bear",
+    "hair drier",
+    "toothbrush",
+];
+
+/// Decides the names of `classes` classes: the configuration's, else the model's, else COCO's 80.
+///
+/// # Errors
+/// When the names are as many as the classes in none of these.
+pub(super) fn choose(
+    configured: Option<&LabelSource>,
+    from_model: Option<Labels>,
+    classes: usize,
+) -> Result<Labels, DetectError> {
+    let labels = match configured {
+        Some(LabelSource::Names(names)) => Labels::new(names.clone()),
+        Some(LabelSource::File(path)) => from_file(path)?,
+        None => match from_model {
+            Some(labels) => labels,
+            None if classes == COCO.len() => Labels::new(COCO),
+            None => return Err(DetectError::NoLabels { classes }),
+        },
+    };
+    if labels.len() == classes {
+        return Ok(labels);
+    }
+    Err(DetectError::LabelCount { found: labels.len(), classes })
+}
+
+fn from_file(path: &Path) -> Result<Labels, DetectError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| DetectError::ReadLabels { path: path.to_owned(), source })?;
+    Ok(Labels::new(text.trim_end().lines().map(str::trim)))
+}
+
+/// The names in a Python dict of index to name, as Ultralytics writes it: `{0: 'person', 1: "cat's eye"}`. `None` where
+/// the text is anything else, or an index is missing.
+pub(super) fn from_python_dict(text: &str) -> Option<Vec<String>> {
+    let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim_start();
+    let mut names = Vec::new();
+    while !rest.is_empty() {
+        let (index, after) = rest.split_once(':')?;
+        if index.trim().trim_matches(['\'', '"']).parse() != Ok(names.len()) {
+            return None;
+        }
+        let (name, after) = quoted(after.trim_start())?;
+        names.push(name);
+        let after = after.trim_start();
+        rest = after.strip_prefix(',').unwrap_or(after).trim_start();
+    }
+    Some(names)
+}
+
+/// A quoted text at the start of `text`, with its escapes undone, and what follows it.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let mut name = String::new();
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => name.push(characters.next()?.1),
+            c if c == quote => return Some((name, &text[at + 1..])),
+            c => name.push(c),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ultralytics_names_are_read() {
+        let names = from_python_dict("{0: 'person', 1: \"cat's eye\", 2: 'a: b, c', 3: 'it\\'s'}").unwrap();
+        assert_eq!(names, ["person", "cat's eye", "a: b, c", "it's"]);
+        assert_eq!(from_python_dict("{}"), Some(vec![]));
+        for wrong in ["", "['person']", "{1: 'person'}", "{0: 'person", "{0: person}", "{0: 'a', 2: 'b'}"] {
+            assert_eq!(from_python_dict(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_configuration_wins_over_the_model_and_80_classes_are_cocos() {
+        let names = LabelSource::Names(vec!["a".into(), "b".into()]);
+        assert_eq!(choose(Some(&names), Some(Labels::new(["x", "y"])), 2).unwrap().name(1), "b");
+        assert_eq!(choose(None, Some(Labels::new(["x", "y"])), 2).unwrap().name(1), "y");
+        assert_eq!(choose(None, None, 80).unwrap().name(79), "toothbrush");
+        assert!(matches!(choose(None, None, 3), Err(DetectError::NoLabels { classes: 3 })));
+        assert!(matches!(choose(Some(&names), None, 3), Err(DetectError::LabelCount { found: 2, classes: 3 })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\{?[0-9a-z:'\"\\\\, ]{0,40}\\}?") {
+            let _ = from_python_dict(&text);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Frame to detections: letterbox, inference, decoding, suppression. The only room that names `ort`.
+//!
+//! ```text
+//! Frame ── letterbox ──> input tensor ── session ──> outputs ── families ──> candidates ── nms ──> detections
+//! ```
+//!
+//! [`runtime`] loads ONNX Runtime once per process. A [`Detector`] is one model made ready on one provider, recognised
+//! as one of the [`families`](Family), and shown a golden picture before it is trusted. A [`Worker`] is the thread that
+//! owns a detector and takes turns among cameras.
+
+mod detector;
+mod error;
+mod families;
+mod golden;
+mod input;
+mod labels;
+mod latency;
+pub mod letterbox;
+pub mod nms;
+mod picture;
+mod provider;
+mod recognise;
+pub mod runtime;
+mod session;
+mod settings;
+mod version;
+mod worker;
+
+pub use detector::{Detector, Timing};
+pub use error::DetectError;
+pub use families::{Family, UnknownFamily};
+pub use input::InputSpec;
+pub use labels::COCO;
+pub use latency::Histogram;
+pub use picture::{MAX_SIDE, Picture, PictureError, RgbPicture};
+pub use provider::{Attempt, Placement, Provider, ProviderChoice, ProviderReport, UnknownProvider};
+pub use runtime::{LibrarySearch, RuntimeError, RuntimeFacts};
+pub use settings::{LabelSource, Settings};
+pub use worker::{CameraKey, Results, Worker, WorkerReport};

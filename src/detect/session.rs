@@ -1,0 +1,269 @@
+//! One session of ONNX Runtime with one provider: opened, fed and run.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::logging::LogLevel;
+use ort::session::builder::SessionBuilder;
+use ort::session::{RunOptions, Session as OrtSession};
+use ort::value::{Tensor as OrtTensor, TensorElementType, ValueType};
+
+use super::error::DetectError;
+use super::families::{OutputPort, Tensor};
+use super::input::InputSpec;
+use super::letterbox::{Element, Layout};
+use super::provider::{Placement, Provider};
+use super::runtime;
+use super::settings::Settings;
+use crate::model::Facts;
+
+/// More outputs than any detector has; what is beyond is not read.
+const MAX_OUTPUTS: usize = 32;
+
+/// A model made ready on one provider.
+pub(super) struct Session {
+    session: OrtSession,
+    /// Keeps runs quiet: the session itself may listen to everything to learn where operators go.
+    options: RunOptions,
+    input: Input,
+    pub(super) provider: Provider,
+    pub(super) placement: Option<Placement>,
+    /// The outputs as a first run on an empty input gave them.
+    pub(super) outputs: Vec<OutputPort>,
+}
+
+/// The tensor that is fed. It lives as long as the session and is written in place, so that nothing is copied.
+enum Input {
+    F32(OrtTensor<f32>),
+    U8(OrtTensor<u8>),
+}
+
+/// Fills an input tensor of either type.
+pub(super) trait Fill {
+    type Output;
+    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output;
+}
+
+impl Session {
+    /// Opens the model in `bytes` on `provider`, with nothing but the CPU beneath it, and runs it once.
+    ///
+    /// # Errors
+    /// The refusal of the provider or of ONNX Runtime, as a sentence.
+    pub(super) fn open(
+        bytes: &[u8],
+        facts: &Facts,
+        settings: &Settings,
+        provider: Provider,
+        spec: &InputSpec,
+    ) -> Result<Self, String> {
+        if !provider.is_built_in() {
+            return Err("the loaded ONNX Runtime was built without it".to_owned());
+        }
+        let heard = Arc::new(Heard::default());
+        let session = configure(facts, settings, provider, &heard)
+            .and_then(|builder| commit(builder, bytes, facts, &settings.file))
+            .map_err(|error| first_line(&error))?;
+        let placement = heard.placement(provider);
+        if placement.is_some_and(|p| p.on_provider == 0) {
+            return Err("it took none of the model's operators".to_owned());
+        }
+        let prepared = quiet_options().and_then(|options| Ok((options, Input::new(spec)?)));
+        let (options, input) = prepared.map_err(|error| first_line(&error))?;
+        let mut session = Self { session, options, input, provider, placement, outputs: Vec::new() };
+        session.outputs = session.first_run().map_err(|error| error.to_string())?;
+        Ok(session)
+    }
+
+    /// Runs the model on what was last filled in and hands the outputs to `read`.
+    ///
+    /// # Errors
+    /// When the provider fails.
+    pub(super) fn run<R>(&mut self, read: impl FnOnce(&[Tensor<'_>]) -> R) -> Result<R, DetectError> {
+        let outputs = run(&mut self.session, &self.input, &self.options)
+            .map_err(|error| DetectError::Run { provider: self.provider.as_str(), reason: first_line(&error) })?;
+        let mut tensors = [Tensor::default(); MAX_OUTPUTS];
+        let count = outputs.len().min(MAX_OUTPUTS);
+        for (at, tensor) in tensors[..count].iter_mut().enumerate() {
+            // Anything but 32-bit floats stays empty: decoders were chosen by type and shape and do not look there.
+            if outputs[at].dtype().tensor_type() == Some(TensorElementType::Float32) {
+                let extracted = outputs[at].try_extract_tensor::<f32>();
+                *tensor = Tensor { data: extracted.map(|(_, data)| data).unwrap_or_default() };
+            }
+        }
+        Ok(read(&tensors[..count]))
+    }
+
+    /// Fills the input tensor.
+    pub(super) fn fill<F: Fill>(&mut self, fill: F) -> F::Output {
+        match &mut self.input {
+            Input::F32(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+            Input::U8(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+        }
+    }
+
+    fn first_run(&mut self) -> Result<Vec<OutputPort>, DetectError> {
+        let names: Vec<String> = self.session.outputs().iter().map(|o| o.name().to_owned()).collect();
+        let outputs = run(&mut self.session, &self.input, &self.options)
+            .map_err(|error| DetectError::Run { provider: self.provider.as_str(), reason: first_line(&error) })?;
+        let port = |(name, dtype): (String, &ValueType)| OutputPort {
+            name,
+            shape: dtype
+                .tensor_shape()
+                .map(|shape| shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect())
+                .unwrap_or_default(),
+            is_f32: dtype.tensor_type() == Some(TensorElementType::Float32),
+        };
+        Ok(names
+            .into_iter()
+            .zip(outputs.values().map(|value| value.dtype().clone()))
+            .map(|(n, d)| port((n, &d)))
+            .collect())
+    }
+}
+
+fn run<'s>(
+    session: &'s mut OrtSession,
+    input: &Input,
+    options: &'s RunOptions,
+) -> ort::Result<ort::session::SessionOutputs<'s>> {
+    match input {
+        Input::F32(tensor) => session.run_with_options([tensor.into()], options),
+        Input::U8(tensor) => session.run_with_options([tensor.into()], options),
+    }
+}
+
+impl Input {
+    fn new(spec: &InputSpec) -> ort::Result<Self> {
+        let (w, h) = (spec.width as usize, spec.height as usize);
+        let shape = match spec.layout {
+            Layout::Nchw => [1, 3, h, w],
+            Layout::Nhwc => [1, h, w, 3],
+        };
+        Ok(if spec.is_u8 {
+            Self::U8(OrtTensor::from_array((shape, vec![0u8; 3 * w * h]))?)
+        } else {
+            Self::F32(OrtTensor::from_array((shape, vec![0f32; 3 * w * h]))?)
+        })
+    }
+}
+
+fn quiet_options() -> ort::Result<RunOptions> {
+    let mut options = RunOptions::new()?;
+    options.set_log_level(LogLevel::Warning)?;
+    Ok(options)
+}
+
+/// Spinning threads are the largest waste on a small box, so they are off: the next frame is milliseconds away. The CPU
+/// memory arena stays on, which is the default as long as `ort`'s CPU provider is not registered by hand.
+fn configure(
+    facts: &Facts,
+    settings: &Settings,
+    provider: Provider,
+    heard: &Arc<Heard>,
+) -> ort::Result<SessionBuilder> {
+    let environment = runtime::environment().ok_or_else(|| ort::Error::new("ONNX Runtime is not loaded"))?;
+    let mut builder = OrtSession::builder(environment)?
+        .with_intra_threads(usize::from(settings.threads))?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .with_log_id(settings.name.as_str())?;
+    if facts.is_quantised() {
+        // This optimiser turns a convolution that was left in floats on purpose into one with 8-bit weights.
+        builder = builder.with_disabled_optimizers("WeightBiasQuantization")?;
+    }
+    let cache = cache_folder(settings, facts, provider);
+    let Some(request) = provider.request(settings, cache.as_deref(), facts.is_quantised()) else {
+        return Ok(builder.with_log_level(LogLevel::Warning)?);
+    };
+    // Only in its most talkative mode does ONNX Runtime say which operators a provider really took.
+    let listener = heard.clone();
+    let log = move |level: LogLevel, category: &str, id: &str, at: &str, message: &str| {
+        listener.note(message);
+        if matches!(level, LogLevel::Warning | LogLevel::Error | LogLevel::Fatal) {
+            runtime::log(level, category, id, at, message);
+        }
+    };
+    Ok(builder.with_logger(Arc::new(log))?.with_log_level(LogLevel::Verbose)?.with_execution_providers([request])?)
+}
+
+fn commit(mut builder: SessionBuilder, bytes: &[u8], facts: &Facts, path: &Path) -> ort::Result<OrtSession> {
+    if facts.has_external_data {
+        // Weights beside the file are found through its path.
+        return builder.commit_from_file(path);
+    }
+    // From the very bytes whose digest was taken.
+    builder.commit_from_memory(bytes)
+}
+
+/// A folder for what a provider compiled from exactly this model with exactly this ONNX Runtime.
+fn cache_folder(settings: &Settings, facts: &Facts, provider: Provider) -> Option<PathBuf> {
+    let version = runtime::loaded().map(|runtime| runtime.version)?;
+    let name = format!("{provider}-{version}-{}", &facts.sha256[..16]);
+    let folder = settings.cache_dir.as_ref()?.join(name);
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            tracing::warn!(%error, folder = %folder.display(), "cannot keep compiled models; they are compiled at every start");
+            None
+        }
+    }
+}
+
+/// What a session's log said about where operators were placed.
+#[derive(Debug, Default)]
+struct Heard(Mutex<Vec<(String, usize)>>);
+
+impl Heard {
+    fn note(&self, message: &str) {
+        if let Some(line) = placed(message) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        }
+    }
+
+    /// How many operators `provider` took and how many others did; none on the CPU or where nothing was said.
+    fn placement(&self, provider: Provider) -> Option<Placement> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if provider == Provider::Cpu || lines.is_empty() {
+            return None;
+        }
+        let count = |wanted: bool| {
+            let is_wanted = |line: &&(String, usize)| (line.0 == provider.runtime_name()) == wanted;
+            lines.iter().filter(is_wanted).map(|(_, nodes)| nodes).sum()
+        };
+        Some(Placement { on_provider: count(true), on_cpu: count(false) })
+    }
+}
+
+/// Reads `… placed on [OpenVINOExecutionProvider]. Number of nodes: 3`.
+fn placed(message: &str) -> Option<(String, usize)> {
+    let (provider, rest) = message.split_once("placed on [")?.1.split_once(']')?;
+    let nodes = rest.split_once("Number of nodes:")?.1.trim();
+    let digits = nodes.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some((provider.to_owned(), digits.parse().ok()?))
+}
+
+/// ONNX Runtime's messages can carry stack traces; the first line is for people.
+fn first_line(error: &ort::Error) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().chars().take(400).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_tells_who_took_the_operators() {
+        let heard = Heard::default();
+        heard.note("Node placements");
+        heard.note(" Node(s) placed on [OpenVINOExecutionProvider]. Number of nodes: 3");
+        heard.note(" Node(s) placed on [CPUExecutionProvider]. Number of nodes: 12");
+        let placement = heard.placement(Provider::OpenVino);
+        assert_eq!(placement, Some(Placement { on_provider: 3, on_cpu: 12 }));
+        let all_on_cpu = Heard::default();
+        all_on_cpu.note(" All nodes placed on [CPUExecutionProvider]. Number of nodes: 200");
+        assert_eq!(all_on_cpu.placement(Provider::OpenVino), Some(Placement { on_provider: 0, on_cpu: 200 }));
+        assert_eq!(Heard::default().placement(Provider::Cuda), None);
+    }
+}

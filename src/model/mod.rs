@@ -1,0 +1,11 @@
+//! What an ONNX file says of itself, read without a runtime: digest, inputs and outputs, metadata, operators.
+//!
+//! Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
+//! bounded by their length, never recurses, and ends in a typed error.
+
+mod onnx;
+mod protobuf;
+mod sniff;
+
+pub use onnx::{Dimension, ElementType, Facts, ModelError, Port, sha256_hex};
+pub use protobuf::WireError;

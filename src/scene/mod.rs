@@ -1,0 +1,58 @@
+//! The picture as a whole: whether anything moves in it, and whether it is frozen or covered. Pure.
+//!
+//! [`Scene`] is what the line calls once per decoded picture; [`MotionGate`] and [`PictureWatch`] are its two halves,
+//! which share one reading of the luma plane, the [`Grid`].
+
+mod gate;
+mod grid;
+mod watch;
+
+pub use gate::{Motion, MotionGate, Settings as MotionSettings};
+pub use grid::Grid;
+pub use watch::{Picture, PictureWatch, Settings as PictureSettings};
+
+use crate::vocab::{Frame, MediaTime};
+
+/// The settings of both halves.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Settings {
+    /// Of the motion gate.
+    pub motion: MotionSettings,
+    /// Of the watch for frozen and covered pictures.
+    pub picture: PictureSettings,
+}
+
+/// What was found in one picture.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Sight {
+    /// Whether anything moves.
+    pub motion: Motion,
+    /// Whether the picture is worth anything.
+    pub picture: Picture,
+}
+
+/// Watches one camera.
+#[derive(Debug)]
+pub struct Scene {
+    gate: MotionGate,
+    watch: PictureWatch,
+}
+
+impl Scene {
+    /// Watches with these settings and has seen nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { gate: MotionGate::new(settings.motion), watch: PictureWatch::new(settings.picture) }
+    }
+
+    /// Looks at the next picture; pictures come in the order of their media time. Allocates nothing while they keep
+    /// their size.
+    pub fn step(&mut self, frame: &Frame) -> Sight {
+        let motion = self.gate.step(frame);
+        Sight { motion, picture: self.watch.step(frame, self.gate.grid()) }
+    }
+
+    /// Keeps the motion gate open: called while somebody is being followed, who may stand still.
+    pub fn hold_open(&mut self, now: MediaTime) {
+        self.gate.hold_open(now);
+    }
+}

@@ -1,0 +1,171 @@
+//! Looks at photographs, clips or streams with a detector and tells what was seen, one record per picture.
+//!
+//! Where pictures come from is the caller's: anything that iterates over [`Shot`]s.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::base::clock::SystemClock;
+use crate::detect::runtime;
+
+use super::annotate;
+use super::photographs::{self, PhotographError};
+
+pub use crate::detect::{
+    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings,
+};
+
+/// A picture and where it comes from.
+#[derive(Debug)]
+pub struct Shot {
+    /// The file or address it comes from, without credentials.
+    pub source: String,
+    /// Counts the pictures of one source, from 0.
+    pub frame: u64,
+    /// Media time in milliseconds; 0 for a photograph.
+    pub pts_ms: u64,
+    /// The picture.
+    pub picture: Picture,
+}
+
+/// What was seen in one picture; a JSON line.
+#[derive(Debug, Serialize)]
+pub struct Record<'a> {
+    /// See [`Shot::source`].
+    pub source: &'a str,
+    /// See [`Shot::frame`].
+    pub frame: u64,
+    /// See [`Shot::pts_ms`].
+    pub pts_ms: u64,
+    /// Pixels across.
+    pub width: u32,
+    /// Pixels down.
+    pub height: u32,
+    /// What was seen, most confident first.
+    pub detections: Vec<Seen<'a>>,
+}
+
+/// One object.
+#[derive(Debug, Serialize)]
+pub struct Seen<'a> {
+    /// The name of its class.
+    pub label: &'a str,
+    /// The index of its class.
+    pub class: u16,
+    /// Confidence, 0..1, to six decimals.
+    pub score: f64,
+    /// Left, top, right and bottom in pixels of the picture, to two decimals; may reach past its edges.
+    #[serde(rename = "box")]
+    pub bbox: [f64; 4],
+}
+
+/// Why looking ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The record could not be handed over.
+    #[error("cannot write the detections")]
+    Write(#[source] io::Error),
+    /// The annotated picture could not be written.
+    #[error("cannot write {path}")]
+    Annotate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
+    },
+    /// The detector failed.
+    #[error("cannot look at frame {frame} of {from}")]
+    Detect {
+        /// Where the picture comes from.
+        from: String,
+        /// Which picture.
+        frame: u64,
+        /// Why.
+        source: Box<DetectError>,
+    },
+}
+
+/// Why a detector is not at hand.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// ONNX Runtime is missing.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    /// The model was refused.
+    #[error(transparent)]
+    Detector(#[from] DetectError),
+}
+
+/// Loads ONNX Runtime and opens a detector.
+///
+/// # Errors
+/// When either is impossible.
+pub fn open(search: &LibrarySearch, settings: &Settings) -> Result<Detector, OpenError> {
+    runtime::load(search)?;
+    Ok(Detector::open(settings, SystemClock::shared())?)
+}
+
+/// The photographs that `inputs`, files or folders, stand for, each read when its turn comes.
+///
+/// # Errors
+/// When a folder cannot be read or holds no photographs.
+pub fn photographs(
+    inputs: &[PathBuf],
+) -> Result<impl Iterator<Item = Result<Shot, PhotographError>> + use<>, PhotographError> {
+    let mut files = Vec::new();
+    for input in inputs {
+        if input.is_dir() {
+            files.extend(photographs::in_folder(input)?);
+        } else {
+            files.push(input.clone());
+        }
+    }
+    Ok(files.into_iter().map(|path| {
+        let picture = photographs::read(&path)?;
+        Ok(Shot { source: path.display().to_string(), frame: 0, pts_ms: 0, picture })
+    }))
+}
+
+/// Looks at one shot and hands the record to `sink`; with `annotate`, also writes the picture with its boxes into that
+/// folder.
+///
+/// # Errors
+/// When the detector fails or something cannot be written.
+pub fn look(
+    detector: &mut Detector,
+    shot: &Shot,
+    annotate: Option<&Path>,
+    sink: impl FnOnce(&Record<'_>) -> io::Result<()>,
+) -> Result<(), LookError> {
+    let mut found = Vec::new();
+    detector.detect_picture(&shot.picture, &mut found).map_err(|source| LookError::Detect {
+        from: shot.source.clone(),
+        frame: shot.frame,
+        source: Box::new(source),
+    })?;
+    let (width, height) = (shot.picture.width(), shot.picture.height());
+    let labels = detector.labels();
+    let seen = found.iter().map(|d| {
+        let (w, h) = (f64::from(width), f64::from(height));
+        let edges =
+            [f64::from(d.bbox.x1) * w, f64::from(d.bbox.y1) * h, f64::from(d.bbox.x2) * w, f64::from(d.bbox.y2) * h];
+        let bbox = edges.map(|edge| rounded(edge, 100.0));
+        Seen { label: labels.name(d.class), class: d.class, score: rounded(f64::from(d.score), 1e6), bbox }
+    });
+    let detections = seen.collect();
+    let Shot { source, frame, pts_ms, .. } = shot;
+    let record = Record { source, frame: *frame, pts_ms: *pts_ms, width, height, detections };
+    sink(&record).map_err(LookError::Write)?;
+    if let Some(folder) = annotate {
+        let path = annotate::path_in(folder, source, *frame);
+        let picture = annotate::draw(&shot.picture, &found);
+        picture.save(&path).map_err(|source| LookError::Annotate { path, source })?;
+    }
+    Ok(())
+}
+
+fn rounded(value: f64, steps: f64) -> f64 {
+    (value * steps).round() / steps
+}

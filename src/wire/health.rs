@@ -1,0 +1,174 @@
+//! How the agent is: `health`, retained, every ten seconds.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::number::{short, write_short};
+use crate::vocab::{CameraState, ClockState, DropReason, Id, StageLatency};
+
+/// The whole agent at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthMessage {
+    /// When, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub time: String,
+    /// How far that can be believed.
+    pub clock: ClockState,
+    /// The agent's version.
+    pub version: String,
+    /// Drawn at random when the agent started.
+    pub boot: String,
+    /// Seconds since then.
+    pub uptime_s: u64,
+    /// The configuration in force: the first 12 hex digits of its SHA-256.
+    pub config_revision: String,
+    /// Every camera, by id.
+    pub cameras: BTreeMap<Id, CameraHealth>,
+    /// Every model, by its name in the configuration.
+    pub models: BTreeMap<Id, ModelHealth>,
+    /// Latency of each stage over the last period, by the stage's name.
+    pub stages: BTreeMap<String, Latency>,
+    /// What waits on the disk.
+    pub spool: SpoolHealth,
+    /// The connection to the broker.
+    pub mqtt: LinkHealth,
+    /// What the agent uses of the machine.
+    pub resources: ResourceHealth,
+}
+
+/// One camera.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CameraHealth {
+    /// How it is.
+    pub state: CameraState,
+    /// Since when, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub since: String,
+    /// Why, where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Frames decoded per second over the last period.
+    #[serde(serialize_with = "write_short")]
+    pub decoded_fps: f64,
+    /// Frames looked at per second over the last period.
+    #[serde(serialize_with = "write_short")]
+    pub inferred_fps: f64,
+    /// Pixels across and down, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(u32, u32)>,
+    /// What decodes it, such as `avdec_h264`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<String>,
+    /// How often it was connected anew since the start.
+    pub reconnects: u64,
+    /// Frames not looked at since the start, by reason.
+    pub drops: BTreeMap<DropReason, u64>,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelHealth {
+    /// Its version; empty when it has none.
+    pub version: String,
+    /// SHA-256 of the ONNX file, in hex.
+    pub sha256: String,
+    /// The provider that the configuration asks for.
+    pub asked: String,
+    /// The provider that really runs it; absent while it is not loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obtained: Option<String>,
+    /// Why it is not loaded, or why another provider was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// Inferences since the start.
+    pub inferences: u64,
+}
+
+/// Latency of one stage, in milliseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Median.
+    pub p50_ms: f64,
+    /// 95th percentile.
+    pub p95_ms: f64,
+    /// 99th percentile.
+    pub p99_ms: f64,
+    /// How many were measured.
+    pub count: u64,
+}
+
+impl From<StageLatency> for Latency {
+    fn from(latency: StageLatency) -> Self {
+        Self {
+            p50_ms: short(latency.p50),
+            p95_ms: short(latency.p95),
+            p99_ms: short(latency.p99),
+            count: latency.count,
+        }
+    }
+}
+
+/// What waits on the disk.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SpoolHealth {
+    /// Alerts.
+    pub alert: ClassHealth,
+    /// Events.
+    pub event: ClassHealth,
+    /// Telemetry.
+    pub telemetry: ClassHealth,
+    /// Why new records are held in memory only; absent while the disk takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub degraded: Option<String>,
+}
+
+/// One class of the spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ClassHealth {
+    /// Records not yet acknowledged.
+    pub records: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Age of the oldest in seconds; 0 when there is none.
+    pub oldest_s: u64,
+    /// Records shed or damaged since the start.
+    pub lost: u64,
+}
+
+/// The connection to the broker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkHealth {
+    /// Since when it is connected, RFC 3339 in UTC; absent while it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub connected_since: Option<String>,
+    /// Why it was lost the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// How often it was connected anew since the start.
+    pub reconnects: u64,
+    /// Messages sent and not yet acknowledged.
+    pub in_flight: u64,
+    /// Messages too large to be sent since the start.
+    pub refused: u64,
+    /// Incoming messages that were not looked at because there were too many, since the start.
+    pub ignored: u64,
+}
+
+/// What the agent uses of the machine.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ResourceHealth {
+    /// Share of one core used over the last period: 1.0 is one core.
+    #[serde(serialize_with = "write_short")]
+    pub cpu_cores: f64,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Open file descriptors.
+    pub open_files: u64,
+    /// Free bytes where the state lies.
+    pub disk_free_bytes: u64,
+}

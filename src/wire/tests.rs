@@ -1,0 +1,234 @@
+//! Golden messages, each checked against its own published schema.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::vocab::{
+    self, CameraState, ClockState, DropReason, Event, EventKind, Evidence, Explanation, Id, Measure, MediaTime,
+    ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
+};
+
+fn id(text: &str) -> Id {
+    Id::new(text).unwrap()
+}
+
+fn noon() -> WallTime {
+    WallTime::from_unix_nanos(1_795_444_073_120_000_000)
+}
+
+fn origin() -> Origin {
+    Origin { agent: id("gate-north"), site: Some(id("plant-3")), boot: "5f1d7a3c".into() }
+}
+
+fn message_id(class: Class) -> MessageId {
+    MessageId { agent: id("gate-north"), class, epoch: 0x9f86_d081_884c_7d65, seq: 42 }
+}
+
+fn loitering() -> Event {
+    Event {
+        kind: EventKind::Loitering,
+        severity: Severity::Alert,
+        phase: Phase::Start,
+        episode: "door-hang-around-17".into(),
+        camera: Some(id("door")),
+        rule: Some(id("hang-around")),
+        place: Some(Place::Zone(id("yard"))),
+        subject: Some(vocab::Subject {
+            track: 17,
+            label: "person".into(),
+            bbox: Rect::new(0.1, 0.2, 0.300_000_04, 0.87),
+            score: 0.87,
+            best_score: 0.93,
+            age_ms: 63_200,
+        }),
+        explanation: Explanation {
+            text: "person stayed 61 s in zone yard (limit 60 s)".into(),
+            measures: vec![
+                Measure::against("dwell_s", 61.200_000_7, 60.0),
+                Measure::plain("height", f64::from(0.67f32)),
+            ],
+        },
+        pts: MediaTime::from_millis(75_400),
+        captured: noon(),
+        clock: ClockState::Synced,
+        model: Some(ModelFacts {
+            name: "people".into(),
+            version: "1.2.0".into(),
+            sha256: "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae".into(),
+            provider: "CPUExecutionProvider".into(),
+            threshold: 0.4,
+        }),
+        config_revision: "0123456789ab".into(),
+        evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), clip: None, missing: None },
+    }
+}
+
+fn gap() -> Event {
+    Event {
+        kind: EventKind::Gap,
+        severity: Severity::Event,
+        camera: None,
+        rule: None,
+        place: None,
+        subject: None,
+        model: None,
+        explanation: Explanation { text: "12 records were shed: quota".into(), measures: vec![] },
+        evidence: Evidence::default(),
+        ..loitering()
+    }
+}
+
+fn health() -> HealthMessage {
+    let camera = CameraHealth {
+        state: CameraState::Streaming,
+        since: noon().to_rfc3339(),
+        cause: None,
+        decoded_fps: 25.0,
+        inferred_fps: f64::from(4.9f32),
+        size: Some((1920, 1080)),
+        decoder: Some("avdec_h264".into()),
+        reconnects: 1,
+        drops: BTreeMap::from([(DropReason::Rate, 1200), (DropReason::Still, 400)]),
+    };
+    let model = ModelHealth {
+        version: "1.2.0".into(),
+        sha256: "2c26".into(),
+        asked: "auto".into(),
+        obtained: Some("CPUExecutionProvider".into()),
+        cause: None,
+        inferences: 5000,
+    };
+    let detect = StageLatency { p50: 21.5, p95: 30.25, p99: 41.1, count: 50 };
+    HealthMessage {
+        time: noon().to_rfc3339(),
+        clock: ClockState::Synced,
+        version: "0.1.0".into(),
+        boot: "5f1d7a3c".into(),
+        uptime_s: 3600,
+        config_revision: "0123456789ab".into(),
+        cameras: BTreeMap::from([(id("door"), camera)]),
+        models: BTreeMap::from([(id("people"), model)]),
+        stages: BTreeMap::from([("detect".to_owned(), detect.into())]),
+        spool: SpoolHealth {
+            alert: ClassHealth { records: 2, bytes: 1600, oldest_s: 3, lost: 0 },
+            event: ClassHealth::default(),
+            telemetry: ClassHealth::default(),
+            degraded: None,
+        },
+        mqtt: LinkHealth {
+            connected_since: Some(noon().to_rfc3339()),
+            last_error: None,
+            reconnects: 0,
+            in_flight: 2,
+            refused: 0,
+            ignored: 0,
+        },
+        resources: ResourceHealth {
+            cpu_cores: 0.41,
+            rss_bytes: 123_000_000,
+            threads: 31,
+            open_files: 48,
+            disk_free_bytes: 9_000_000_000,
+        },
+    }
+}
+
+/// Every message with its schema's name.
+fn messages() -> Vec<(&'static str, &'static str, Value)> {
+    let later = noon().plus(Duration::from_secs(30));
+    let command = json!({"id": "a-1", "expires": later.to_rfc3339(), "args": {"camera": "door"}});
+    let command: Command = Command::read(command.to_string().as_bytes()).unwrap();
+    vec![
+        ("event", "alert", value(&EventMessage::new(&origin(), message_id(Class::Alert), &loitering()))),
+        ("event", "gap", value(&EventMessage::new(&origin(), message_id(Class::Event), &gap()))),
+        ("health", "health", value(&health())),
+        (
+            "camera-state",
+            "camera_state",
+            value(&CameraStateMessage::new(id("door"), CameraState::AuthFailed, noon(), Some("401".into()))),
+        ),
+        ("status", "status", value(&PresenceMessage::new(Presence::Online, "5f1d7a3c", "0.1.0"))),
+        ("count", "count_zone", value(&CountMessage::zone(id("door"), id("yard"), 3, noon()))),
+        ("count", "count_line", value(&CountMessage::line(id("door"), id("gate"), 12, 9, noon()))),
+        ("command", "command", value(&command)),
+        ("reply", "reply", value(&Reply::refused("a-1", ReplyCode::NotFound, "no camera is called dor"))),
+        ("ack", "ack", value(&AckMessage { class: Class::Alert, epoch: 0xfe, upto: 7, also: vec![9] })),
+    ]
+}
+
+/// Through the bytes, as a receiver would see it.
+fn value<T: serde::Serialize>(message: &T) -> Value {
+    serde_json::from_slice(&to_json(message)).unwrap()
+}
+
+fn validator(name: &str) -> jsonschema::Validator {
+    let (_, schema) = schemas().into_iter().find(|(n, _)| *n == name).unwrap();
+    jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+}
+
+#[test]
+fn messages_keep_their_form() {
+    for (_, name, message) in messages() {
+        insta::assert_json_snapshot!(name, message);
+    }
+}
+
+#[test]
+fn every_message_is_valid_under_its_own_schema() {
+    let messages = messages();
+    for (schema, name, message) in &messages {
+        let faults: Vec<String> = validator(schema).iter_errors(message).map(|e| e.to_string()).collect();
+        assert!(faults.is_empty(), "{name}: {faults:?}");
+    }
+    for (name, _) in schemas() {
+        assert!(messages.iter().any(|(schema, ..)| *schema == name), "no golden message has the schema {name}");
+    }
+}
+
+#[test]
+fn the_schemas_refuse_what_is_not_a_message() {
+    let alert = messages().swap_remove(0).2;
+    let spoilt: [(&str, Value); 6] = [
+        ("/specversion", json!("0.3")),
+        ("/id", json!("gate-north/alert/1/1")),
+        ("/time", json!("yesterday")),
+        ("/type", json!("alert")),
+        ("/data/phase", json!("middle")),
+        ("/data/camera", json!("door/+")),
+    ];
+    for (pointer, wrong) in spoilt {
+        let mut message = alert.clone();
+        *message.pointer_mut(pointer).unwrap() = wrong;
+        assert!(!validator("event").is_valid(&message), "{pointer} must be refused");
+    }
+}
+
+#[test]
+fn an_event_is_a_conforming_cloud_event() {
+    let message = messages().swap_remove(0).2;
+    for required in ["specversion", "id", "source", "type"] {
+        assert!(message[required].as_str().is_some_and(|text| !text.is_empty()), "{required} must be a text");
+    }
+    let names = message.as_object().unwrap().keys();
+    assert!(names.into_iter().all(|n| n.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())));
+    assert!(message["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
+}
+
+#[test]
+fn what_the_agent_writes_the_hub_reads() {
+    let message = EventMessage::new(&origin(), message_id(Class::Alert), &loitering());
+    assert_eq!(serde_json::from_slice::<EventMessage>(&to_json(&message)).unwrap(), message);
+    assert_eq!(
+        serde_json::from_slice::<HealthMessage>(&to_json(&health())).unwrap().cameras[&id("door")].inferred_fps,
+        4.9
+    );
+}
+
+#[test]
+fn the_schema_of_events_is_published_as_reviewed() {
+    let (_, schema) = schemas().into_iter().find(|(n, _)| *n == "event").unwrap();
+    insta::assert_json_snapshot!("schema_event", schema);
+}

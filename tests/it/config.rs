@@ -1,0 +1,248 @@
+//! The configuration from outside: faulty files with every fault that is expected of them, examples that must load, and
+//! the schema that documents every key.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use vedette::config::{self, Folders, Loaded, Password, RuleKind, Weight};
+
+/// What every faulty file that holds a password calls it.
+const CANARY: &str = "hunter2-canary";
+
+fn folders() -> Folders {
+    Folders { config: "/etc/vedette".into(), credentials: Some("/run/credentials/vedette.service".into()) }
+}
+
+fn load(text: &str) -> Result<Loaded, String> {
+    config::load(text.as_bytes(), &folders()).map_err(|faults| faults.render("f.yaml"))
+}
+
+/// The YAML files of a folder of the repository, in order.
+fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// A small configuration, with `lines` below its only camera.
+fn with_camera_lines(lines: &str) -> String {
+    format!(
+        "agent: {{ id: a }}\nmqtt: {{ url: \"mqtt://localhost\" }}\nmodels: {{ people: {{ file: p.onnx }} }}\n\
+         cameras:\n  - id: door\n    url: rtsp://10.0.0.5/a\n    detect: {{ model: people }}\n{lines}"
+    )
+}
+
+#[test]
+fn every_faulty_configuration_gives_all_its_faults() {
+    let files = yaml_files("tests/it/config/faulty");
+    assert!(files.len() >= 50, "found only {} faulty configurations", files.len());
+    for file in files {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let bytes = fs::read(&file).unwrap();
+        let faults = config::load(&bytes, &folders()).expect_err(&name);
+        let text = faults.render(&format!("{name}.yaml"));
+        assert!(faults.any_errors(), "{name}: refused, but without an error");
+        assert!(!text.contains(CANARY), "{name} shows a password:\n{text}");
+        assert!(!serde_json::to_string(&faults.iter().collect::<Vec<_>>()).unwrap().contains(CANARY), "{name}");
+        assert!(!text.contains("fault of the program"), "{name}: schema and types disagree\n{text}");
+        let in_order = faults.iter().map(|f| (f.line, f.column)).collect::<Vec<_>>();
+        assert!(in_order.is_sorted(), "{name}: {in_order:?}");
+        insta::with_settings!({ snapshot_path => "config/snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, text);
+        });
+    }
+}
+
+#[test]
+fn every_example_in_the_repository_loads() {
+    let files = yaml_files("systemd/examples");
+    assert_eq!(files.len(), 5, "{files:?}");
+    for file in &files {
+        let loaded = config::load(&fs::read(file).unwrap(), &folders());
+        let loaded = loaded.unwrap_or_else(|faults| panic!("\n{}", faults.render(&file.display().to_string())));
+        let warnings = loaded.warnings.render(&file.display().to_string());
+        assert_eq!(warnings, "", "an example must not teach what draws a warning");
+    }
+}
+
+#[test]
+fn the_configuration_of_the_documentation_loads_and_says_what_it_should() {
+    let text = r#"
+agent: { id: gate-north, site: plant-3, state_dir: /var/lib/vedette }
+mqtt:
+  url: mqtts://broker.example:8883
+  username: gate-north
+  password_file: mqtt.password
+  ca_file: ca.pem
+  cert_file: agent.pem
+  key_file: agent.key
+  delivery: broker
+  compat: []
+models:
+  people: { file: models/vedette-nano.int8.onnx, threshold: 0.4, provider: auto, required: false }
+cameras:
+  - id: door
+    url: rtsp://10.0.0.5/stream2
+    username: viewer
+    password_file: door.password
+    transport: tcp
+    detect: { model: people, fps: 5, motion_gate: true }
+    zones: [ { id: yard, polygon: [[0.1,0.2],[0.9,0.2],[0.9,0.95],[0.1,0.95]] } ]
+    lines: [ { id: gate, from: [0.2,0.8], to: [0.8,0.8] } ]
+    rules:
+      - { id: night-yard, kind: intrusion, zone: yard, labels: [person], severity: alert, schedule: "22:00-06:00" }
+      - { id: hang-around, kind: loitering, zone: yard, labels: [person], seconds: 60 }
+      - { id: in-out, kind: line-crossing, line: gate, labels: [person, vehicle] }
+"#;
+    let Loaded { config, warnings } = load(text).unwrap();
+    assert_eq!(warnings.iter().count(), 0);
+    assert_eq!(config.revision.len(), 12);
+    assert_eq!((config.mqtt.host.as_str(), config.mqtt.port), ("broker.example", 8883));
+    let tls = config.mqtt.tls.unwrap();
+    let identity = tls.identity.unwrap();
+    assert_eq!(tls.ca_file.unwrap(), Path::new("/etc/vedette/ca.pem"));
+    assert_eq!(identity.cert_file, Path::new("/etc/vedette/agent.pem"));
+    assert_eq!(identity.key_file, Path::new("/run/credentials/vedette.service/agent.key"));
+    let camera = &config.cameras[0];
+    let login = camera.login.clone().unwrap();
+    assert_eq!(login.username, "viewer");
+    let file = PathBuf::from("/run/credentials/vedette.service/door.password");
+    assert_eq!(login.password, Some(Password::File(file)));
+    assert_eq!(config.evidence.folder, Path::new("/var/lib/vedette/evidence"));
+    assert_eq!(config.models[0].file, Path::new("/etc/vedette/models/vedette-nano.int8.onnx"));
+    assert!(matches!(camera.rules[1].kind, RuleKind::Loitering { seconds, .. } if seconds.as_secs() == 60));
+}
+
+#[test]
+fn a_secret_in_a_url_is_taken_out_of_it_and_never_shown() {
+    let text = with_camera_lines("")
+        .replace("rtsp://10.0.0.5/a", "rtsp://viewer:hunter2%2Dcanary@10.0.0.5/a?token=hunter2-canary");
+    let loaded = load(&text).unwrap();
+    let camera = &loaded.config.cameras[0];
+    assert!(!format!("{loaded:?}").contains(CANARY), "{loaded:?}");
+    assert!(!camera.source.to_string().contains(CANARY));
+    assert_eq!(camera.source.url().as_str(), "rtsp://10.0.0.5/a?token=hunter2-canary");
+    let password = camera.login.clone().unwrap().password.unwrap().read().unwrap();
+    assert_eq!(password.expose(), CANARY);
+    let warnings: Vec<_> = loaded.warnings.iter().map(|f| (f.weight, f.path.as_str())).collect();
+    assert_eq!(warnings, [(Weight::Warning, "cameras[0].url")]);
+}
+
+#[test]
+fn password_files_hold_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |content: &[u8]| {
+        let path = folder.path().join("password");
+        fs::write(&path, content).unwrap();
+        Password::File(path).read().map(|secret| secret.expose().to_owned()).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(b"hunter2-canary\n").unwrap(), CANARY);
+    assert_eq!(read(b"hunter2-canary\r\n").unwrap(), CANARY);
+    assert_eq!(read(b" with blanks \n").unwrap(), " with blanks ");
+    for content in [&b""[..], b"\n", b"two\nlines\n", b"\xff\xfe", b"nul\0", &[b'x'; 5000]] {
+        let error = read(content).unwrap_err();
+        assert!(error.contains("does not hold one line"), "{error}");
+    }
+    let gone = Password::File(folder.path().join("gone")).read().unwrap_err();
+    assert!(gone.to_string().contains("gone"));
+}
+
+#[test]
+fn fifty_mebibytes_are_refused_without_being_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.yaml");
+    fs::write(&path, format!("agent: {{ id: {} }}\n", "x".repeat(50 << 20))).unwrap();
+    let error = config::load_file(&path, &folders()).unwrap_err();
+    let config::LoadError::Faulty { faults, .. } = &error else { panic!("{error}") };
+    assert!(faults.render("f").contains("at most 1 MiB"), "{}", faults.render("f"));
+    // A device that never ends is cut at the same place.
+    assert!(matches!(config::load_file(Path::new("/dev/zero"), &folders()), Err(config::LoadError::Faulty { .. })));
+    let gone = config::load_file(&folder.path().join("gone.yaml"), &folders()).unwrap_err();
+    assert!(gone.to_string().contains("gone.yaml"), "{gone}");
+}
+
+#[test]
+fn a_scalar_just_below_the_limit_is_read_and_refused_for_its_length() {
+    let text = with_camera_lines(&format!("    decoder: {}\n", "x".repeat(1_000_000)));
+    let faults = load(&text).unwrap_err();
+    assert!(faults.contains("cameras[0].decoder: found a text of 1000000 characters, must be 1 to 64"), "{faults}");
+    assert!(faults.len() < 1000);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_placed() {
+    let faults = config::load(b"agent:\n  id: caf\xe9\n", &folders()).unwrap_err();
+    let fault = faults.iter().next().unwrap();
+    assert_eq!((fault.line, fault.column), (2, 10));
+}
+
+#[test]
+fn a_flood_of_faults_is_counted_not_told() {
+    let text = with_camera_lines(&(0..500).map(|i| format!("    key-{i}: 1\n")).collect::<String>());
+    let faults = config::load(text.as_bytes(), &folders()).unwrap_err();
+    assert_eq!((faults.iter().count(), faults.errors()), (100, 500));
+    assert!(faults.render("f").ends_with("f: and 400 more\n"));
+}
+
+#[test]
+fn aliases_repeat_whole_values() {
+    let lines = "    zones: [{ id: a, polygon: &p [[0, 0], [1, 0], [1, 1]] }, { id: b, polygon: *p }]\n";
+    let zones = load(&with_camera_lines(lines)).unwrap().config.cameras.remove(0).zones;
+    assert_eq!(zones[0].polygon, zones[1].polygon);
+}
+
+#[test]
+fn without_credentials_secrets_lie_beside_the_configuration() {
+    let folders = Folders { credentials: None, ..folders() };
+    let text = with_camera_lines("    username: me\n    password_file: p\n");
+    let loaded = config::load(text.as_bytes(), &folders).unwrap();
+    let login = loaded.config.cameras[0].login.clone().unwrap();
+    assert_eq!(login.password, Some(Password::File("/etc/vedette/p".into())));
+}
+
+#[test]
+fn the_revision_names_the_bytes() {
+    assert_eq!(config::revision(b""), "e3b0c44298fc");
+    let (a, b) = (with_camera_lines(""), with_camera_lines("    # the same, but for this\n"));
+    let (a, b) = (load(&a).unwrap().config, load(&b).unwrap().config);
+    assert_ne!(a.revision, b.revision);
+    assert_eq!(a.cameras, b.cameras);
+}
+
+/// Every subschema with its place, such as `/$defs/Camera/properties/url`.
+fn subschemas<'s>(schema: &'s Value, place: &str, into: &mut Vec<(String, &'s Value)>) {
+    match schema {
+        Value::Object(map) => {
+            into.push((place.to_owned(), schema));
+            map.iter().for_each(|(key, inner)| subschemas(inner, &format!("{place}/{key}"), into));
+        }
+        Value::Array(list) => list.iter().enumerate().for_each(|(i, s)| subschemas(s, &format!("{place}/{i}"), into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_is_documented_with_its_default() {
+    let schema = config::schema();
+    let mut all = Vec::new();
+    subschemas(&schema, "", &mut all);
+    let mut keys = 0;
+    for (place, record) in all.iter().filter(|(_, s)| s["properties"].is_object() && s["type"] == "object") {
+        assert_eq!(record["additionalProperties"], false, "{place} must refuse unknown keys");
+        let required: Vec<&str> =
+            record["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        for (key, property) in record["properties"].as_object().unwrap() {
+            keys += 1;
+            let meaning = property["description"].as_str().unwrap_or_default();
+            assert!(meaning.len() > 15, "{place}: {key} has no meaning");
+            let section = property["$ref"].is_string() && property["default"].is_null();
+            let documented =
+                required.contains(&key.as_str()) || !property["default"].is_null() || meaning.contains("Default: ");
+            assert!(documented || section, "{place}: {key} has no default");
+        }
+    }
+    assert!(keys > 80, "found only {keys} keys");
+}

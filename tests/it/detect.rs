@@ -1,0 +1,406 @@
+//! Detectors on the real runtime: recognised, measured against Python, refused with a reason.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "this whole file is tests; Clippy sees only the functions marked so"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::Value;
+use vedette::base::clock::SystemClock;
+use vedette::detect::{
+    CameraKey, DetectError, Detector, Family, LibrarySearch, Provider, ProviderChoice, Settings, Worker, runtime,
+};
+use vedette::vocab::{Frame, Id, Rect};
+
+use crate::support::data;
+use crate::support::onnx::Model;
+
+const YOLOX: &str = "models/detect/yolox_nano_416.onnx";
+const ULTRAFACE: &str = "models/face/ultraface_version-RFB-320.onnx";
+const ULTRAFACE_RAW: &str = "models/face/ultraface_version-RFB-320_without_postprocessing.onnx";
+
+/// The library that `variable` names, or `None` after printing that the test is skipped.
+fn library(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
+    if path.is_none() {
+        println!("SKIPPED {}: {variable} names no library", std::thread::current().name().unwrap_or("test"));
+    }
+    path
+}
+
+/// Loads ONNX Runtime into the test process, or says that the test is skipped.
+fn load() -> bool {
+    let Some(path) = library("VEDETTE_ORT") else { return false };
+    let facts = runtime::load(&LibrarySearch { from_env: Some(path), ..LibrarySearch::default() }).unwrap();
+    assert!(facts.version.starts_with("1."), "{}", facts.version);
+    assert!(facts.providers.contains(&Provider::Cpu));
+    true
+}
+
+fn settings(file: impl Into<PathBuf>) -> Settings {
+    Settings { provider: ProviderChoice::One(Provider::Cpu), ..Settings::new(Id::new("test").unwrap(), file) }
+}
+
+fn open(settings: &Settings) -> Result<Detector, DetectError> {
+    Detector::open(settings, SystemClock::shared())
+}
+
+/// Writes `model` into a folder of its own.
+fn written(model: &Model) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.onnx");
+    std::fs::write(&path, model.bytes()).unwrap();
+    (dir, path)
+}
+
+fn vedette(library: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_vedette")).args(arguments).env("VEDETTE_ORT", library).output().unwrap()
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Cells of the grids of an input of 64 by 64: 8x8, 4x4 and 2x2.
+const CELLS: usize = 84;
+
+/// Centre and stride of each cell.
+fn cells() -> Vec<(f32, f32, f32)> {
+    let layer = |stride: usize| {
+        let n = 64 / stride;
+        (0..n * n).map(move |i| {
+            (((i % n) as f32 + 0.5) * stride as f32, ((i / n) as f32 + 0.5) * stride as f32, stride as f32)
+        })
+    };
+    [8, 16, 32].into_iter().flat_map(layer).collect()
+}
+
+/// A YOLOv8 of two classes that sees one dog at (8, 24)..(24, 40) of its input, whatever it is shown.
+fn yolov8() -> Model {
+    let mut channels = vec![[0f32; CELLS]; 6];
+    for (i, (x, y, stride)) in cells().into_iter().enumerate() {
+        [channels[0][i], channels[1][i], channels[2][i], channels[3][i]] = [x, y, stride, stride];
+        [channels[4][i], channels[5][i]] = [0.02, 0.01];
+    }
+    // Cell (1, 3) of stride 8, and a less confident double beside it.
+    let dog = 3 * 8 + 1;
+    for (i, score) in [(dog, 0.9), (dog + 1, 0.6)] {
+        [channels[0][i], channels[1][i], channels[2][i], channels[3][i]] = [16.0, 32.0, 16.0, 16.0];
+        channels[5][i] = score;
+    }
+    let mut model = Model::new(&[1, 3, 64, 64], vec![("output0", vec![1, 6, CELLS as u64], channels.concat())]);
+    model.metadata = vec![("task", "detect"), ("names", "{0: 'cat', 1: 'dog'}"), ("stride", "32")];
+    model
+}
+
+/// A YOLOX of two classes with rows made by `row` from a cell.
+fn yolox(row: impl Fn((f32, f32, f32)) -> [f32; 7]) -> Model {
+    let rows: Vec<f32> = cells().into_iter().flat_map(row).collect();
+    Model::new(&[1, 3, 64, 64], vec![("output", vec![1, CELLS as u64, 7], rows)])
+}
+
+fn named(path: &Path) -> Settings {
+    let labels = vedette::detect::LabelSource::Names(vec!["cat".into(), "dog".into()]);
+    Settings { labels: Some(labels), ..settings(path) }
+}
+
+fn grey(width: u32, height: u32) -> Frame {
+    let (w, h) = (width as usize, height as usize);
+    Frame::from_i420(width, height, vec![128; w * h + 2 * w.div_ceil(2) * h.div_ceil(2)]).unwrap()
+}
+
+fn assert_near(found: Rect, expected: [f32; 4]) {
+    for (found, expected) in <[f32; 4]>::from(found).into_iter().zip(expected) {
+        assert!((found - expected).abs() < 1e-4, "{found}, expected {expected}");
+    }
+}
+
+#[test]
+fn a_yolov8_is_recognised_with_its_names_and_its_boxes_lie_over_the_picture() {
+    if !load() {
+        return;
+    }
+    let (_dir, path) = written(&yolov8());
+    let mut detector = open(&settings(&path)).unwrap();
+    assert_eq!(detector.family(), Family::Yolov8);
+    assert_eq!(detector.labels().iter().collect::<Vec<_>>(), ["cat", "dog"]);
+    let mut found = Vec::new();
+    // A picture twice as wide as high lies in rows 16..48 of the input.
+    detector.detect(&grey(256, 128), &mut found).unwrap();
+    assert_eq!(found.len(), 1, "the double is suppressed: {found:?}");
+    assert_eq!((found[0].class, found[0].score), (1, 0.9));
+    assert_near(found[0].bbox, [0.125, 0.25, 0.375, 0.75]);
+    detector.detect(&grey(64, 64), &mut found).unwrap();
+    assert_near(found[0].bbox, [0.125, 0.375, 0.375, 0.625]);
+}
+
+#[test]
+fn yolox_with_and_without_its_grid_applied_are_told_apart_by_their_values() {
+    if !load() {
+        return;
+    }
+    let score = |x: f32, y: f32| if (x, y) == (20.0, 28.0) { 0.9 } else { 0.01 };
+    let (_dir, raw) = written(&yolox(|(x, y, _)| [0.5, 0.5, 2f32.ln(), -0.1, score(x, y), 0.9, 0.1]));
+    let (_dir, pixels) = written(&yolox(|(x, y, s)| [x, y, 2.0 * s, s, score(x, y), 0.9, 0.1]));
+    for (path, family, height) in [(raw, Family::Yolox, (-0.1f32).exp()), (pixels, Family::YoloxDecoded, 1.0)] {
+        let mut detector = open(&named(&path)).unwrap();
+        assert_eq!(detector.family(), family);
+        let mut found = Vec::new();
+        detector.detect(&grey(64, 64), &mut found).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_near(
+            found[0].bbox,
+            [12.0 / 64.0, (28.0 - 4.0 * height) / 64.0, 28.0 / 64.0, (28.0 + 4.0 * height) / 64.0],
+        );
+    }
+}
+
+#[test]
+fn a_model_that_takes_bytes_pixel_by_pixel_is_fed_so() {
+    if !load() {
+        return;
+    }
+    let mut model = yolov8();
+    model.input = vec![0, 64, 64, 3];
+    model.takes_bytes = true;
+    let (_dir, path) = written(&model);
+    let mut detector = open(&settings(&path)).unwrap();
+    let mut found = Vec::new();
+    detector.detect(&grey(100, 50), &mut found).unwrap();
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_dead_or_impossible_model_fails_its_self_test() {
+    if !load() {
+        return;
+    }
+    let refusal = |model: &Model| {
+        let (_dir, path) = written(model);
+        match open(&named(&path)) {
+            Err(DetectError::SelfTest { reason, .. }) => reason,
+            other => panic!("expected a failed self-test, found {other:?}"),
+        }
+    };
+    assert!(refusal(&yolox(|_| [0.5, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0])).contains("every score is exactly 0"));
+    assert!(refusal(&yolox(|_| [0.5, 0.5, f32::NAN, 0.0, 0.1, 0.1, 0.1])).contains("NaN"));
+    assert!(refusal(&yolox(|_| [0.5, 0.5, 0.0, 0.0, 7.5, 0.1, 0.1])).contains("7.5"));
+}
+
+#[test]
+fn what_cannot_be_used_is_refused_with_what_was_found_and_what_to_do() {
+    let Some(library) = library("VEDETTE_ORT") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let strange = Model::new(&[1, 3, 64, 64], vec![("maps", vec![1, 7, 4, 4], vec![0.1; 112])]);
+    let nameless = yolox(|_| [0.5, 0.5, 0.0, 0.0, 0.1, 0.1, 0.1]);
+    let sound = Model::new(&[1, 128], vec![("output", vec![1, 4], vec![0.0; 4])]);
+    let cases = [
+        ("missing", dir.path().join("missing.onnx").display().to_string(), vec![]),
+        ("text", write("text.onnx", b"not a model\n"), vec![]),
+        ("lfs", write("lfs.onnx", b"version https://git-lfs.github.com/spec/v1\n"), vec![]),
+        ("cut", write("cut.onnx", &yolov8().bytes()[..300]), vec![]),
+        ("strange", write("strange.onnx", &strange.bytes()), vec![]),
+        ("nameless", write("nameless.onnx", &nameless.bytes()), vec![]),
+        ("sound", write("sound.onnx", &sound.bytes()), vec![]),
+        ("family", write("v8.onnx", &yolov8().bytes()), vec!["--family", "yolox"]),
+        ("provider", write("v8b.onnx", &yolov8().bytes()), vec!["--provider", "cann"]),
+        ("threshold", write("v8c.onnx", &yolov8().bytes()), vec!["--threshold", "40"]),
+    ];
+    for (name, model, extra) in cases {
+        let arguments = [&["detect", "--model", &model], extra.as_slice(), &["picture.jpg"]].concat();
+        let output = vedette(&library, &arguments);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(output.stdout.is_empty());
+        let text = String::from_utf8(output.stderr).unwrap().replace(&dir.path().display().to_string(), "[DIR]");
+        // Log lines carry the time; what counts is the last word.
+        let last_word = text.find("vedette: ").map_or("", |at| &text[at..]);
+        insta::assert_snapshot!(format!("refused_{name}"), last_word);
+    }
+}
+
+#[test]
+fn a_provider_that_is_not_there_is_reported_and_not_hidden() {
+    if !load() {
+        return;
+    }
+    let (_dir, path) = written(&yolov8());
+    let wanted = ProviderChoice::One(Provider::Cann);
+    let tolerant = open(&Settings { provider: wanted, ..settings(&path) }).unwrap();
+    let report = tolerant.provider();
+    assert_eq!((report.asked, report.obtained), (wanted, Provider::Cpu));
+    assert!(report.attempts[0].refusal.as_deref().unwrap().contains("built without"));
+    assert_eq!(report.warnings.len(), 1);
+    assert_eq!(tolerant.facts().provider, "cpu");
+    let strict = open(&Settings { provider: wanted, required: true, ..settings(&path) });
+    assert!(matches!(strict, Err(DetectError::Provider { .. })), "{strict:?}");
+}
+
+#[test]
+fn a_missing_runtime_says_where_it_was_looked_for() {
+    let output = vedette(Path::new("/nowhere/libonnxruntime.so"), &["detect", "--model", "m.onnx", "p.jpg"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    insta::assert_snapshot!("missing_runtime", text);
+}
+
+#[test]
+fn a_library_that_is_not_onnx_runtime_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("libonnxruntime.so");
+    std::fs::write(&path, "not a library").unwrap();
+    let output = vedette(&path, &["detect", "--model", "m.onnx", "p.jpg"]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("cannot be loaded") && text.contains("named in VEDETTE_ORT"), "{text}");
+}
+
+/// Runs `eval detect` on the 64 COCO pictures and returns its report.
+fn evaluate(library: &Path, provider: &str) -> Option<Value> {
+    let (model, pictures) = (data::find(YOLOX)?, data::find("images/coco_val64")?);
+    let (images, labels) = (pictures.join("images"), pictures.join("labels"));
+    let text = |path: &Path| path.display().to_string();
+    let arguments =
+        ["eval", "detect", "--model", &text(&model), "--images", &text(&images), "--labels", &text(&labels)];
+    let output = vedette(library, &[&arguments[..], &["--provider", provider]].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(log.contains(&format!("obtained=\"{provider}\"")), "{log}");
+    json_lines(&output).pop()
+}
+
+fn reference() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/yolox_nano_coco_val64.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+fn assert_within(report: &Value, key: &str, expected: &Value, limit: f64) {
+    let (found, expected) = (report[key].as_f64().unwrap(), expected.as_f64().unwrap());
+    assert!((found - expected).abs() <= limit, "{key} is {found}, in Python {expected}");
+}
+
+#[test]
+fn mean_average_precision_is_that_of_python() {
+    let Some(report) = library("VEDETTE_ORT").and_then(|library| evaluate(&library, "cpu")) else { return };
+    let reference = reference();
+    assert_eq!(report["images"], reference["images"]);
+    assert_within(&report, "map", &reference["map"], 0.005);
+    assert_within(&report, "map50", &reference["map50"], 0.005);
+    assert_within(&report, "map", &reference["map_exact"], 0.002);
+    let classes = reference["per_class_exact"].as_object().unwrap();
+    assert_eq!(report["per_class"].as_object().unwrap().len(), classes.len());
+    assert_within(&report["per_class"]["person"], "ap", &classes["person"]["ap"], 0.005);
+}
+
+#[test]
+fn mean_average_precision_through_openvino_is_that_of_python() {
+    let Some(report) = library("VEDETTE_ORT_OPENVINO").and_then(|library| evaluate(&library, "openvino")) else {
+        return;
+    };
+    assert_within(&report, "map", &reference()["map"], 0.01);
+}
+
+#[test]
+fn faces_are_counted_by_both_forms_of_ultraface() {
+    let (Some(library), Some(pictures)) = (library("VEDETTE_ORT"), data::find("faces/compreface")) else { return };
+    let seen: Vec<Vec<Value>> = [ULTRAFACE, ULTRAFACE_RAW]
+        .iter()
+        .filter_map(|model| data::find(model))
+        .map(|model| {
+            let arguments =
+                ["detect", "--model", model.to_str().unwrap(), "--threshold", "0.7", pictures.to_str().unwrap()];
+            let output = vedette(&library, &arguments);
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            json_lines(&output)
+        })
+        .collect();
+    let [decoded, raw] = seen.as_slice() else { return };
+    assert_eq!(decoded.len(), 18);
+    for (decoded, raw) in decoded.iter().zip(raw) {
+        let source = decoded["source"].as_str().unwrap();
+        // Named `NNN_X` for one person X and `NNN_k` for k faces.
+        let expected = source.trim_end_matches(".jpg").chars().last().unwrap().to_digit(10).unwrap_or(1) as usize;
+        let faces = decoded["detections"].as_array().unwrap();
+        assert_eq!(faces.len(), expected, "{source}");
+        for (a, b) in faces.iter().zip(raw["detections"].as_array().unwrap()) {
+            assert_eq!(a["label"], "face");
+            for edge in 0..4 {
+                let difference = a["box"][edge].as_f64().unwrap() - b["box"][edge].as_f64().unwrap();
+                assert!(difference.abs() < 1.0, "{source}: {a} and {b}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_unreadable_picture_costs_the_others_nothing_but_is_told() {
+    let Some(library) = library("VEDETTE_ORT") else { return };
+    let (dir, model) = written(&yolov8());
+    image::RgbImage::new(256, 128).save(dir.path().join("good.png")).unwrap();
+    std::fs::write(dir.path().join("bad.jpg"), [0xff, 0xd8, 0xff, 0xe0, 1, 2, 3]).unwrap();
+    let seen = dir.path().join("seen");
+    let text = |path: &Path| path.display().to_string();
+    let arguments = ["detect", "--model", &text(&model), "--annotate", &text(&seen), &text(dir.path())];
+    let output = vedette(&library, &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(log.contains("bad.jpg") && log.contains("1 of 2 inputs"), "{log}");
+    let [record] = &json_lines(&output)[..] else { panic!("one picture is readable") };
+    let expected = serde_json::json!({
+        "source": text(&dir.path().join("good.png")), "frame": 0, "pts_ms": 0, "width": 256, "height": 128,
+        "detections": [{"label": "dog", "class": 1, "score": 0.9, "box": [32.0, 32.0, 96.0, 96.0]}],
+    });
+    assert_eq!(*record, expected);
+    assert!(seen.join("good-000000.jpg").exists());
+}
+
+#[test]
+fn a_worker_looks_at_every_camera_and_survives_a_panic() {
+    if !load() {
+        return;
+    }
+    let (_dir, path) = written(&yolov8());
+    let clock = SystemClock::shared();
+    let detector = Detector::open(&settings(&path), clock.clone()).unwrap();
+    let (sender, results) = mpsc::channel();
+    let callback = move |camera: CameraKey, frame: Frame, found: &[vedette::vocab::Detection], _| {
+        sender.send((camera, frame.seq, found.len())).unwrap();
+        assert!(frame.seq != 13, "unlucky");
+    };
+    let worker = Worker::start(0, detector, Box::new(callback)).unwrap();
+    let submit = |camera: u32, seq: u64| {
+        let mut frame = grey(128, 64);
+        frame.seq = seq;
+        worker.submit(CameraKey(camera), frame, clock.mono())
+    };
+    for (camera, seq) in [(1, 13), (2, 1), (1, 14)] {
+        let replaced = submit(camera, seq);
+        assert!(replaced.is_none());
+        let seen = results.recv_timeout(Duration::from_secs(60)).unwrap();
+        assert_eq!(seen, (CameraKey(camera), seq, 1));
+    }
+    // The last result is out a moment before the look is counted.
+    assert!(worker.is_alive());
+    let (mut total, deadline) = (worker.take_report(), clock.mono() + Duration::from_secs(60));
+    while total.looked + total.failed < 3 && clock.mono() < deadline {
+        std::thread::yield_now();
+        let more = worker.take_report();
+        total.looked += more.looked;
+        total.failed += more.failed;
+    }
+    assert_eq!((total.looked, total.failed), (2, 1));
+    assert_eq!(total.last_failure.as_deref(), Some("panic: unlucky"));
+    drop(worker);
+    assert!(results.recv_timeout(Duration::ZERO).is_err());
+}

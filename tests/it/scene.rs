@@ -1,0 +1,71 @@
+//! The motion gate over a real clip, against what was seen in it by eye.
+
+use std::path::Path;
+use std::time::Duration;
+
+use gstreamer::prelude::*;
+use vedette::scene::{MotionGate, MotionSettings};
+use vedette::vocab::{Frame, MediaTime};
+
+use crate::support::data;
+
+/// Frames of `one-by-one-person-detection.mp4`, at 10 a second, in which somebody is there.
+const PRESENCE: [(u64, u64); 6] = [(65, 195), (230, 450), (505, 700), (745, 870), (925, 1200), (1235, 1360)];
+
+/// Calls `each` with every frame of a clip, in packed I420.
+fn decode(path: &Path, mut each: impl FnMut(&Frame)) {
+    gstreamer::init().unwrap();
+    let line = "filesrc name=file ! decodebin ! videoconvert ! video/x-raw,format=I420 ! appsink name=out sync=false";
+    let pipeline = gstreamer::parse::launch(line).unwrap().downcast::<gstreamer::Pipeline>().unwrap();
+    pipeline.by_name("file").unwrap().set_property("location", path.to_str().unwrap());
+    let out = pipeline.by_name("out").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
+    pipeline.set_state(gstreamer::State::Playing).unwrap();
+    while let Some(sample) = out.try_pull_sample(gstreamer::ClockTime::from_seconds(30)) {
+        let info = gstreamer_video::VideoInfo::from_caps(sample.caps().unwrap()).unwrap();
+        let buffer = sample.buffer().unwrap();
+        let bytes = buffer.map_readable().unwrap().to_vec();
+        let mut frame = Frame::from_i420(info.width(), info.height(), bytes).unwrap();
+        frame.pts = MediaTime::from_nanos(buffer.pts().unwrap().nseconds());
+        each(&frame);
+    }
+    pipeline.set_state(gstreamer::State::Null).unwrap();
+}
+
+/// Whether the gate was open, by frame number, when it is shown every `nth` frame and stays open for `hold`.
+fn open_frames(path: &Path, hold: Duration, nth: u64) -> Vec<(u64, bool)> {
+    let mut gate = MotionGate::new(MotionSettings { hold, ..MotionSettings::default() });
+    let (mut number, mut open) = (0, Vec::new());
+    decode(path, |frame| {
+        if number % nth == 0 {
+            let motion = gate.step(frame);
+            open.push((number, motion.active));
+        }
+        number += 1;
+    });
+    assert_eq!(number, 1394);
+    open
+}
+
+fn share(open: &[(u64, bool)], wanted: impl Fn(u64) -> bool) -> f64 {
+    let of: Vec<bool> = open.iter().filter(|(n, _)| wanted(*n)).map(|(_, open)| *open).collect();
+    of.iter().filter(|open| **open).count() as f64 / of.len() as f64
+}
+
+#[test]
+fn the_gate_is_open_while_people_are_there_and_not_for_all_of_the_rest() {
+    let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
+    let present = |n: u64| PRESENCE.iter().any(|&(from, to)| (from..=to).contains(&n));
+    for nth in [1, 10] {
+        let open = open_frames(&clip, Duration::from_secs(2), nth);
+        let (there, empty) = (share(&open, present), share(&open, |n| !present(n)));
+        println!("every {nth}th frame: open for {there:.3} of presence, {empty:.3} of the empty stretches");
+        // People stand still for seconds in this clip; then it is the track that keeps the gate open.
+        assert!(there > 0.9, "open for only {there:.3} of presence");
+        // The six stretches last 3.5 to 6.5 s each, of which the gate stays open for 2 s after the last motion.
+        assert!(empty < 0.75, "open for {empty:.3} of the empty stretches");
+        for (from, _) in PRESENCE {
+            let seen = open.iter().any(|&(n, open)| open && (from..=from + 10).contains(&n));
+            assert!(seen, "closed for a second after somebody came at frame {from}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Writes tiny ONNX models whose outputs are known: constants that do not depend on the picture.
+//!
+//! The graph reduces the input to one number, multiplies it by zero and adds each output's table, so that every provider
+//! really runs it. Field numbers are those of `onnx.proto`.
+
+/// A model to be written.
+pub struct Model {
+    /// Shape of the input; 0 stands for a free dimension.
+    pub input: Vec<u64>,
+    /// Whether the input takes bytes instead of 32-bit floats.
+    pub takes_bytes: bool,
+    /// Name, shape and elements of each output.
+    pub outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>,
+    /// Metadata.
+    pub metadata: Vec<(&'static str, &'static str)>,
+}
+
+impl Model {
+    /// A model that takes floats, without metadata.
+    pub fn new(input: &[u64], outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>) -> Self {
+        Self { input: input.to_vec(), takes_bytes: false, outputs, metadata: Vec::new() }
+    }
+
+    /// The bytes of the file.
+    pub fn bytes(&self) -> Vec<u8> {
+        let metadata = self.metadata.iter().map(|(k, v)| message(14, &[text(1, k), text(2, v)]));
+        let fields = [
+            vec![number(1, 8), text(2, "vedette-tests"), message(7, &self.graph())],
+            vec![message(8, &[text(1, ""), number(2, 13)])],
+            metadata.collect(),
+        ];
+        fields.concat().concat()
+    }
+
+    fn graph(&self) -> Vec<Vec<u8>> {
+        let keep_dims = message(5, &[text(1, "keepdims"), number(3, 0), number(20, 2)]);
+        let to_float = message(5, &[text(1, "to"), number(3, 1), number(20, 2)]);
+        let mut fields = vec![
+            node("Cast", &["images"], "floats", &[to_float]),
+            node("ReduceMax", &["floats"], "highest", &[keep_dims]),
+            node("Mul", &["highest", "zero"], "nothing", &[]),
+            text(2, "graph"),
+            tensor("zero", &[], &[0.0]),
+            port(11, "images", if self.takes_bytes { 2 } else { 1 }, &self.input),
+        ];
+        for (name, shape, values) in &self.outputs {
+            let table = format!("{name}_table");
+            fields.push(node("Add", &["nothing", &table], name, &[]));
+            fields.push(tensor(&table, shape, values));
+            fields.push(port(12, name, 1, shape));
+        }
+        fields
+    }
+}
+
+fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut fields: Vec<_> = inputs.iter().map(|input| text(1, input)).collect();
+    fields.extend([text(2, output), text(4, operator)]);
+    fields.extend(attributes.iter().cloned());
+    message(1, &fields)
+}
+
+fn tensor(name: &str, shape: &[u64], values: &[f32]) -> Vec<u8> {
+    let mut fields: Vec<_> = shape.iter().map(|&side| number(1, side)).collect();
+    let raw: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    fields.extend([number(2, 1), text(8, name), bytes(9, &raw)]);
+    message(5, &fields)
+}
+
+fn port(field: u64, name: &str, element: u64, shape: &[u64]) -> Vec<u8> {
+    let side = |&side: &u64| if side == 0 { message(1, &[text(2, "free")]) } else { message(1, &[number(1, side)]) };
+    let sides: Vec<_> = shape.iter().map(side).collect();
+    let kind = message(1, &[number(1, element), message(2, &sides)]);
+    message(field, &[text(1, name), message(2, &[kind])])
+}
+
+fn message(field: u64, fields: &[Vec<u8>]) -> Vec<u8> {
+    bytes(field, &fields.concat())
+}
+
+fn text(field: u64, text: &str) -> Vec<u8> {
+    bytes(field, text.as_bytes())
+}
+
+fn bytes(field: u64, content: &[u8]) -> Vec<u8> {
+    [varint(field << 3 | 2), varint(content.len() as u64), content.to_vec()].concat()
+}
+
+fn number(field: u64, value: u64) -> Vec<u8> {
+    [varint(field << 3), varint(value)].concat()
+}
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
