@@ -31,8 +31,9 @@ impl Recording {
 /// by number.
 ///
 /// Scores within 0..1 are taken as they are. A file whose scores are all the same has none: all count as 1. In a file
-/// with scores outside 0..1, as DPM and ACF detectors give them, no threshold means anything, so they are replaced by
-/// their rank in the file, spread evenly over 0.3..1.
+/// with scores outside 0..1, as DPM and ACF detectors give them, or with none that says that a detection is likely, no
+/// threshold means anything, so they are replaced by their rank in the file, spread evenly over 0.45..1: all but the
+/// worst tenth may begin tracks.
 pub fn follow(detections: &[Row], recording: &Recording) -> Vec<Row> {
     let scores = Scores::of(detections);
     let size = recording.size.unwrap_or_else(|| reach(detections));
@@ -72,6 +73,12 @@ fn detection(row: &Row, (width, height): (f64, f64), scores: &Scores) -> Detecti
     Detection { class: u16::try_from(row.class).unwrap_or(0), score: scores.normalised(row.score), bbox }
 }
 
+/// A confidence above which a detection is rather right than wrong.
+const LIKELY: f64 = 0.5;
+
+/// The score that the worst rank stands for.
+const WORST_RANK: f32 = 0.45;
+
 /// What a file's scores mean.
 #[derive(Debug, PartialEq)]
 enum Scores {
@@ -89,7 +96,7 @@ impl Scores {
         scores.sort_unstable_by(f64::total_cmp);
         match (scores.first(), scores.last()) {
             (Some(least), Some(most)) if least == most => Self::None,
-            (Some(least), Some(most)) if *least < 0.0 || *most > 1.0 => Self::Order(scores),
+            (Some(least), Some(most)) if *least < 0.0 || *most > 1.0 || *most < LIKELY => Self::Order(scores),
             _ => Self::Confidence,
         }
     }
@@ -100,7 +107,7 @@ impl Scores {
             Self::None => 1.0,
             Self::Order(sorted) => {
                 let below = sorted.partition_point(|s| *s < score);
-                0.3 + 0.7 * below as f32 / (sorted.len() - 1) as f32
+                WORST_RANK + (1.0 - WORST_RANK) * below as f32 / (sorted.len() - 1) as f32
             }
         }
     }
@@ -203,8 +210,9 @@ mod tests {
         assert_eq!(normalised(&[0.2, 0.9]), [0.2, 0.9]);
         assert_eq!(normalised(&[-1.0, -1.0]), [1.0, 1.0]);
         assert_eq!(normalised(&[1.0, 1.0]), [1.0, 1.0]);
-        assert_eq!(normalised(&[90.0, 30.0, 60.0]), [1.0, 0.3, 0.65]);
-        assert_eq!(normalised(&[-0.5, 2.0]), [0.3, 1.0]);
+        assert_eq!(normalised(&[90.0, 30.0, 60.0]), [1.0, 0.45, 0.725]);
+        assert_eq!(normalised(&[-0.5, 2.0]), [0.45, 1.0]);
+        assert_eq!(normalised(&[0.01, 0.03]), [0.45, 1.0]);
     }
 
     #[test]

@@ -104,6 +104,15 @@ impl Object {
         (self.rested_for.saturating_sub(self.unseen_for) >= settings.parked_after).then_some(&self.rest)
     }
 
+    /// Where it still is if it has not moved: where it is parked, or, if the last step saw it, where it was going.
+    pub fn standing(&self, passed: Duration, settings: &Settings) -> Option<Rect> {
+        match self.track.state {
+            TrackState::Ended => None,
+            TrackState::Confirmed | TrackState::Lost if self.parked(settings).is_some() => Some(self.rest),
+            _ => (self.unseen_for <= passed).then(|| self.motion.bbox()),
+        }
+    }
+
     /// Brings what is reported up to date once this frame's detections have been handed out.
     pub fn settle(&mut self, settings: &Settings) {
         if !self.seen {
