@@ -126,11 +126,9 @@ impl Tracker {
     /// there, what was lost is still hidden, and nothing grows older. Returns all live tracks.
     pub fn hold(&mut self, now: MediaTime) -> &[Track] {
         self.forget_ended();
-        self.now = self.now.max(Some(now));
-        for object in &mut self.objects {
-            object.motion.halt();
-            object.track.velocity = (0.0, 0.0);
-        }
+        let before = self.now.unwrap_or(now);
+        self.now = Some(now.max(before));
+        self.objects.iter_mut().for_each(|object| object.hold(now.since(before)));
         self.report()
     }
 

@@ -78,6 +78,16 @@ impl Object {
         self.rested_for += passed;
     }
 
+    /// Lets time pass in which nothing moves.
+    pub fn hold(&mut self, passed: Duration) {
+        self.motion.halt();
+        self.track.velocity = (0.0, 0.0);
+        // What is out of sight may rest or not; only what is in sight becomes parked.
+        if self.seen {
+            self.rested_for += passed;
+        }
+    }
+
     /// Takes a detection in.
     pub fn take(&mut self, detection: &Detection, now: MediaTime) {
         let Detection { class, score, bbox } = *detection;

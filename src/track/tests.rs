@@ -131,6 +131,17 @@ fn holding_still_ages_nothing() {
 }
 
 #[test]
+fn what_stands_while_nobody_looks_becomes_parked() {
+    let mut tracker = tracker();
+    run(&mut tracker, 0, vec![vec![seen(at(0.5, 0.5))]; 5]);
+    tracker.hold(millis(60_000));
+    let hidden = run(&mut tracker, 60_100, vec![vec![]; 100]);
+    assert_eq!(states(&hidden), [(1, TrackState::Lost)]);
+    let back = run(&mut tracker, 70_100, [vec![seen(at(0.5, 0.5))]]);
+    assert_eq!(states(&back), [(1, TrackState::Confirmed)]);
+}
+
+#[test]
 fn after_a_reset_all_is_new_and_time_may_start_over() {
     let mut tracker = tracker();
     run(&mut tracker, 5_000, vec![vec![seen(at(0.5, 0.5))]; 5]);
