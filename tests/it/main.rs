@@ -13,3 +13,4 @@ mod outbox;
 mod spool;
 mod support;
 mod tls;
+mod track;
