@@ -28,7 +28,7 @@ pub struct Camera {
     /// How RTSP carries the pictures.
     #[serde(default)]
     pub transport: Transport,
-    /// A stream that delivers nothing for so many seconds is opened anew.
+    /// A stream that delivers nothing for so many seconds has stalled; four seconds later it is opened anew.
     #[serde(default = "stall_seconds")]
     #[schemars(range(min = 1.0, max = 120.0))]
     pub stall_seconds: f64,
@@ -307,7 +307,7 @@ fn yes() -> bool {
 }
 
 fn stall_seconds() -> f64 {
-    5.0
+    4.0
 }
 
 fn frozen_seconds() -> f64 {
