@@ -8,6 +8,7 @@ mod mqtt;
 mod outbox;
 mod scene;
 mod serve;
+mod site;
 mod spool;
 mod support;
 mod systemd;
