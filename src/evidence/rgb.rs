@@ -245,7 +245,7 @@ mod tests {
             a.copy(&i420, max_width);
             b.copy(&nv12, max_width);
             assert_eq!((&a.luma, &a.u, &a.v), (&b.luma, &b.u, &b.v), "{max_width}");
-            let by = w / a.width;
+            let by = w.div_ceil(max_width as usize);
             let cell: u32 = (0..by)
                 .flat_map(|y| (0..by).map(move |x| (x, y)))
                 .map(|(x, y)| u32::from(luma[(by + y) * w + by + x]))
