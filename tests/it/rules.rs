@@ -55,17 +55,17 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 fn id(text: &str) -> Id {
-    Id::new(text).unwrap()
+    Id::new(text).expect("a valid id")
 }
 
 fn settings() -> Settings {
     let yard = || id("yard");
     let mut night = Rule::new(id("night"), RuleKind::Intrusion { zone: yard() });
-    night.schedule = Some(Schedule::parse("12:00-12:01; 12:02-12:03").unwrap());
+    night.schedule = Some(Schedule::parse("12:00-12:01; 12:02-12:03").expect("a valid schedule"));
     let left = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]].map(Point::from);
     let gate = Segment { from: Point::new(0.5, 0.0), to: Point::new(0.5, 1.0) };
     Settings {
-        zones: vec![Zone::new(yard(), Polygon::new(left.to_vec()).unwrap())],
+        zones: vec![Zone::new(yard(), Polygon::new(left.to_vec()).expect("a valid polygon"))],
         lines: vec![Line::new(id("gate"), gate)],
         rules: vec![
             night,
