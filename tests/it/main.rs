@@ -9,6 +9,7 @@ mod outbox;
 mod scene;
 mod serve;
 mod spool;
+mod rules;
 mod support;
 mod systemd;
 mod tls;
