@@ -4,6 +4,8 @@ mod camera;
 mod config;
 mod decode;
 mod detect;
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print, in its helpers too")]
+
 mod mqtt;
 mod outbox;
 mod scene;
