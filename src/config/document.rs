@@ -87,7 +87,8 @@ pub struct Mqtt {
     #[serde(default)]
     #[schemars(length(max = 3))]
     pub compat: Vec<Compat>,
-    /// A broker that has been silent for twice this many seconds is given up.
+    /// How often the broker is asked for a sign of life, in seconds; after 2.5 times as long without any, the connection
+    /// is given up.
     #[serde(default = "keep_alive_seconds")]
     #[schemars(range(min = 1, max = 300))]
     pub keep_alive_seconds: u32,
@@ -95,7 +96,7 @@ pub struct Mqtt {
     #[serde(default = "inflight")]
     #[schemars(range(min = 1, max = 1000))]
     pub inflight: u16,
-    /// The largest message, in KiB; it must not exceed the broker's own limit.
+    /// The largest message in both directions, in KiB; it must not exceed the broker's own limit.
     #[serde(default = "max_packet_kib")]
     #[schemars(range(min = 16, max = 16384))]
     pub max_packet_kib: u32,
@@ -177,17 +178,21 @@ pub struct Model {
 
 /// What a detector's outputs mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Told from the file.
     #[default]
     Auto,
-    /// YOLOX: one row per grid cell, with objectness.
+    /// YOLOX as exported by default: one row per grid cell, with objectness, boxes as offsets in the grid.
     Yolox,
+    /// YOLOX exported with `--decode_in_inference`: the same with boxes in pixels.
+    YoloxDecoded,
     /// YOLOv8 and its successors with the same head: channels first, no objectness.
     Yolov8,
-    /// SSD with boxes already decoded, as UltraFace has.
-    Ssd,
+    /// UltraFace and SSDs whose boxes are decoded already.
+    Ultraface,
+    /// UltraFace without post-processing: boxes as offsets from priors.
+    UltrafaceRaw,
 }
 
 /// Who runs a model. Only those that ONNX Runtime was built with can be had.
@@ -242,7 +247,7 @@ pub struct Evidence {
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { folder: "evidence".to_owned(), quota_mib: 1024, snapshot_kib: 128 }
+        Self { folder: "evidence".to_owned(), quota_mib: 512, snapshot_kib: 128 }
     }
 }
 
