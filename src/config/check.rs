@@ -6,7 +6,6 @@ mod broker;
 mod camera;
 mod place;
 mod rule;
-mod schedule;
 
 use std::collections::HashSet;
 use std::path::PathBuf;

@@ -22,6 +22,7 @@ mod phrase;
 mod ready;
 mod reference;
 mod schema;
+mod settings;
 mod structure;
 mod yaml;
 
@@ -38,6 +39,7 @@ pub use ready::{
 };
 pub use reference::reference;
 pub use schema::schema;
+pub use settings::SourceFault;
 
 /// The largest configuration, in bytes.
 pub const LARGEST: usize = 1 << 20;

@@ -285,7 +285,7 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
     count(&feed.counters.packets, 1);
     let time = buffer.dts().or(buffer.pts()).map(|t| Duration::from_nanos(t.nseconds()));
     let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-    let facts = Facts { keyframe, time, bytes: buffer.size() };
+    let facts = Facts { keyframe, time, bytes: buffer.size(), late: is_late(feed, pad, buffer) };
     let verdict = lock(&feed.gate).offer(feed.idle.load(Relaxed), facts, || buffer.clone());
     match verdict {
         Verdict::Skip => {
@@ -301,6 +301,17 @@ fn gate(feed: &Arc<Feed>, pad: &gst::Pad, buffer: &gst::Buffer) -> gst::PadProbe
             gst::PadProbeReturn::Ok
         }
     }
+}
+
+/// Whether a live stream's packet comes to the decoder too late.
+fn is_late(feed: &Feed, pad: &gst::Pad, buffer: &gst::Buffer) -> bool {
+    if !feed.source.is_live() {
+        return false;
+    }
+    let Some(now) = pad.parent_element().and_then(|decoder| decoder.current_running_time()) else { return false };
+    let Some(segment) = pad.sticky_event::<gst::event::Segment>(0) else { return false };
+    let Some(time) = running_time(segment.segment(), buffer.dts().or(buffer.pts())) else { return false };
+    lock(&feed.lag).is_late(time, Duration::from_nanos(now.nseconds()))
 }
 
 /// Counts the packet before if it was damaged.

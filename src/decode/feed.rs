@@ -9,6 +9,7 @@ use gstreamer as gst;
 use gstreamer_video as gst_video;
 
 use super::gate::Gate;
+use super::lag::Lag;
 use super::rate::Limiter;
 use super::{Codec, DecodeError, Source, damage};
 use crate::base::clock::SharedClock;
@@ -33,7 +34,7 @@ pub struct Counts {
     pub corrupt: u64,
     /// Pictures dropped as above the wanted rate.
     pub dropped_rate: u64,
-    /// Packets not decoded, while idle or before the first keyframe.
+    /// Packets not decoded: while idle, before the first keyframe, or because the machine is too busy.
     pub dropped_idle: u64,
     /// Pictures that a newer one replaced before they were taken.
     pub superseded: u64,
@@ -109,6 +110,7 @@ pub(super) struct Feed {
     pub interval: AtomicU64,
     pub gate: Mutex<Gate<gst::Buffer>>,
     pub limiter: Mutex<Limiter>,
+    pub lag: Mutex<Lag>,
     pub damage: damage::Watch,
     /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
     keyframes: Mutex<VecDeque<gst::ClockTime>>,
@@ -135,6 +137,7 @@ impl Feed {
             interval: AtomicU64::new(u64::try_from(interval.as_nanos()).unwrap_or(0)),
             gate: Mutex::new(gate),
             limiter: Mutex::default(),
+            lag: Mutex::default(),
             damage: damage::Watch::new(),
             keyframes: Mutex::default(),
             info: Mutex::default(),

@@ -7,13 +7,17 @@
 //!      │ what was kept no longer reaches             │  │ set_idle(false): what was kept since
 //!      │ back to a keyframe (it grew too long)       │  │ the last keyframe goes first
 //!      │                                  idle(true) ▼  │
-//!      └──────────────────────────────────────────── Idle
+//!      ├──────────────────────────────────────────── Idle
+//!      └── a packet is late (from Open)
 //! ```
 //!
 //! A delta packet can only be decoded after everything since its keyframe. Leaving idle would therefore mean waiting
 //! for the next keyframe, ten seconds away with many cameras. So the packets skipped since the last keyframe are kept
 //! (by reference: nothing is copied) and decoded in one go when idling ends; usually those are a few, as it is a
 //! decoded keyframe in which something is seen to move.
+//!
+//! A machine that is too busy leaves out the rest of a group of pictures, which costs nothing but those, instead of
+//! packets at random, which would spoil every picture up to the next keyframe.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -35,6 +39,8 @@ pub(super) struct Facts {
     pub time: Option<Duration>,
     /// How long it is.
     pub bytes: usize,
+    /// Whether it reaches the decoder too late, because the machine is too busy.
+    pub late: bool,
 }
 
 /// What to do with a packet.
@@ -84,6 +90,11 @@ impl<P> Gate<P> {
             State::Open if idle => {
                 self.state = State::Idle { whole: true };
                 self.offer_idle(true, packet, keep)
+            }
+            State::Open if packet.late && !packet.keyframe => {
+                self.state = State::Waiting;
+                self.waiting_since = None;
+                self.offer_waiting(packet)
             }
             State::Open => self.pass(packet),
             State::Idle { whole } if idle => self.offer_idle(whole, packet, keep),
@@ -165,7 +176,7 @@ mod tests {
 
     /// Packet `n` of a 25 fps stream with a keyframe every `gop` packets.
     fn packet(n: u64, gop: u64) -> Facts {
-        Facts { keyframe: n.is_multiple_of(gop), time: Some(Duration::from_millis(40 * n)), bytes: 1000 }
+        Facts { keyframe: n.is_multiple_of(gop), time: Some(Duration::from_millis(40 * n)), bytes: 1000, late: false }
     }
 
     /// Offers packet `n` and appends what goes to the decoder.
@@ -226,6 +237,16 @@ mod tests {
         (0..900).for_each(|n| offer(&mut gate, true, n, 1000, &mut decoded));
         (900..1002).for_each(|n| offer(&mut gate, false, n, 1000, &mut decoded));
         assert_eq!(decoded, [0, 1000, 1001]);
+    }
+
+    #[test]
+    fn a_late_packet_ends_its_group_of_pictures() {
+        let mut gate = Gate::open();
+        let mut decoded = Vec::new();
+        (0..10).for_each(|n| offer(&mut gate, false, n, 25, &mut decoded));
+        assert_eq!(gate.offer(false, Facts { late: true, ..packet(10, 25) }, || 10), Verdict::Skip);
+        (11..27).for_each(|n| offer(&mut gate, false, n, 25, &mut decoded));
+        assert_eq!(decoded[9..], [9, 25, 26]);
     }
 
     proptest! {

@@ -11,6 +11,7 @@ mod drawn;
 mod error;
 mod feed;
 mod gate;
+mod lag;
 mod picture;
 mod pipeline;
 mod rate;

@@ -138,7 +138,8 @@ impl Context {
         let origin = branch::make("rtspsrc")?;
         origin.set_property("location", url.as_str());
         origin.set_property("latency", u32::try_from(settings.latency.as_millis()).unwrap_or(u32::MAX));
-        origin.set_property("drop-on-latency", true);
+        // Packets dropped here would spoil pictures; the gate before the decoder leaves out whole ones instead.
+        origin.set_property("drop-on-latency", false);
         origin.set_property("do-retransmission", false);
         origin.set_property("tcp-timeout", 5_000_000u64);
         origin.set_property("teardown-timeout", 200_000_000u64);

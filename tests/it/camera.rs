@@ -47,7 +47,7 @@ impl Viewer for Watcher {
     fn state(&mut self, change: StateChange) {
         self.0.lock().unwrap().states.push((SystemClock.mono(), change));
     }
-    fn discontinuity(&mut self, _at: MediaTime, cause: Discontinuity) {
+    fn discontinuity(&mut self, cause: Discontinuity) {
         self.0.lock().unwrap().breaks.push(cause);
     }
 }
@@ -415,4 +415,78 @@ fn pictures_drawn_by_ourselves_come_at_their_rate() {
     });
     assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
     assert!(stream.close(Duration::from_secs(5)));
+}
+
+/// Run by hand: `cargo test --test it measure_reconnects -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, asserts nothing"]
+fn measure_reconnects() {
+    let server = Server::start(Offer::h264(320, 240, 15));
+    let watch = Watch::start(&server.url());
+    let status = |key: &str| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|l| l.starts_with(key)).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let files = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    watch.await_frames(1);
+    for round in 0..=300 {
+        if round % 50 == 0 {
+            println!("{round} restarts: {} KiB, {} threads, {} files", status("VmRSS"), status("Threads"), files());
+        }
+        watch.camera.restart();
+        watch.await_frames(1);
+    }
+}
+
+/// Run by hand: `cargo test --test it measure_memory -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures, asserts nothing"]
+fn measure_memory_of_1080p_cameras() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
+    let cpu = || {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("hd.h264");
+    // Ordinary settings of an encoder: four reference pictures, a keyframe every two seconds.
+    let server = {
+        let caps = "format=I420,width=1920,height=1080,framerate=25/1";
+        let encoder = "x264enc bitrate=4000 ref=4 bframes=0 key-int-max=50 ! video/x-h264,stream-format=byte-stream";
+        let mut child = std::process::Command::new("gst-launch-1.0");
+        let source = format!(
+            "videotestsrc num-buffers=750 pattern=ball ! video/x-raw,{caps} ! {encoder} ! filesink location={}",
+            path.display()
+        );
+        assert!(child.arg("-q").args(source.split(' ')).status().unwrap().success());
+        Server::start(Offer::of(&format!(
+            "filesrc location={} ! h264parse ! video/x-h264,framerate=25/1 ! identity sync=true ! rtph264pay name=pay0 config-interval=-1",
+            path.display()
+        )))
+    };
+    println!("nothing yet: {} MiB, {} threads", resident(), threads());
+    decode::init().unwrap();
+    println!("GStreamer started: {} MiB, {} threads", resident(), threads());
+    let mut cameras = Vec::new();
+    for number in 1..=3 {
+        cameras.push(Watch::start(&server.url()));
+        cameras.last().unwrap().await_frames(100);
+        let (before, at, frames) = (cpu(), now(), cameras.iter().map(Watch::frames).sum::<usize>());
+        std::thread::park_timeout(Duration::from_secs(3));
+        let (spent, seconds) = (cpu() - before, (now() - at).as_secs_f64());
+        let shown = cameras.iter().map(Watch::frames).sum::<usize>() - frames;
+        println!(
+            "{number} cameras: {} MiB, {} threads, {:.2} ms CPU per picture, {:.1} pictures/s",
+            resident(),
+            threads(),
+            spent * 1e3 / shown as f64,
+            shown as f64 / seconds
+        );
+    }
 }
