@@ -289,6 +289,9 @@ fn documented_defaults_are_those_of_the_rooms() {
     let mqtt = vedette::mqtt::Settings::default();
     assert_eq!((config.mqtt.keep_alive, config.mqtt.inflight), (mqtt.keep_alive, mqtt.window));
     assert_eq!(config.mqtt.max_packet, mqtt.max_packet);
+    let evidence = vedette::evidence::Settings::default();
+    let documented = (config.evidence.quota, config.evidence.snapshot_max);
+    assert_eq!(documented, (evidence.quota_bytes, evidence.max_mqtt_bytes));
     let spool = vedette::spool::Settings::default();
     let documented = (config.spool.alert, config.spool.event, config.spool.telemetry);
     assert_eq!(documented, (spool.alert_bytes, spool.event_bytes, spool.telemetry_bytes));
