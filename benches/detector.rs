@@ -1,13 +1,16 @@
-//! How long the stages of one look take with a real model on one thread: inference, and decoding with suppression.
+//! What one look costs with a real model on one thread: processor time of the whole, wall time of its stages.
 //!
 //! Needs ONNX Runtime (`VEDETTE_ORT`) and the shared test data; says so and measures nothing without them.
 
 #![expect(clippy::print_stderr, reason = "a bench has no log, and that it was skipped must be seen")]
 
+mod support;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use support::CpuTime;
 use vedette::base::clock::SystemClock;
 use vedette::detect::{Detector, LibrarySearch, Provider, ProviderChoice, Settings, Timing, runtime};
 use vedette::vocab::{Frame, Id};
@@ -58,5 +61,18 @@ fn stages(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, stages);
-criterion_main!(benches);
+fn whole(c: &mut Criterion<CpuTime>) {
+    let Some(mut detector) = detector() else { return };
+    let (frame, mut found) = (frame(), Vec::new());
+    c.bench_function("one look at 768x432, processor time", |b| {
+        b.iter(|| detector.detect(&frame, &mut found).expect("the frame is sound"));
+    });
+}
+
+criterion_group!(wall, stages);
+criterion_group! {
+    name = processor;
+    config = Criterion::default().with_measurement(CpuTime).sample_size(20);
+    targets = whole
+}
+criterion_main!(wall, processor);

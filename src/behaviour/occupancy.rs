@@ -5,6 +5,7 @@
 //!   have passed, until its presence ends.
 //! - **Start** when the count reaches `at_least` while the schedule is open; its time is the first sighting of the one who
 //!   made it so. With `seconds`, when the count was held that long, at that time.
+//! - Whoever is seen coming when the count falls, and is believed within a second, has bridged the gap: there is no end.
 //! - **Update** when the count changes, at most once in [`update_every`](super::Settings::update_every).
 //! - **End** when the count falls below `at_least`, at the last sighting inside of the one who made it so; when the
 //!   schedule closes or the stream is cut.
@@ -16,9 +17,12 @@
 use std::time::Duration;
 
 use super::gate::{Gate, Identity, Moment, seconds};
-use super::presence::Presence;
+use super::presence::{Presence, Stage};
 use super::settings::Rule;
 use crate::vocab::{EndReason, Firing, FiringPhase, Labels, Measure, MediaTime};
+
+/// How long somebody who is not believed yet may keep a happening from ending.
+const BRIDGES: Duration = Duration::from_secs(1);
 
 /// The rule at work.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(super) struct Occupancy {
     /// When the last happening ended; the next does not start before.
     ended: MediaTime,
     open: Option<Held>,
+    /// Why and when the count fell, while it is not certain that it stays so.
+    fell: Option<(EndReason, MediaTime)>,
 }
 
 /// A happening that goes on.
@@ -68,6 +74,7 @@ impl Occupancy {
             rests_until: MediaTime::ZERO,
             ended: MediaTime::ZERO,
             open: None,
+            fell: None,
         }
     }
 
@@ -75,16 +82,31 @@ impl Occupancy {
         let is_awake = self.gate.is_awake(moment);
         let change = self.recount(moment.now, presences);
         let count = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
-        let is_enough = count >= self.at_least && is_awake;
-        if !is_enough {
-            self.reached = None;
-            self.end(moment, presences, &change, is_awake, out);
-        } else if self.open.is_some() {
-            self.update(moment, presences, count, out);
-        } else {
+        if is_awake && count >= self.at_least {
+            self.fell = None;
+            if self.open.is_some() {
+                return self.update(moment, presences, count, out);
+            }
             self.reached.get_or_insert(change.came.unwrap_or(moment.now));
-            self.start(moment, presences, count, out);
+            return self.start(moment, presences, count, out);
         }
+        self.fell = change.went.or(self.fell);
+        if is_awake && count + self.coming(moment.now, presences) >= self.at_least {
+            return;
+        }
+        self.reached = None;
+        self.end(moment, presences, is_awake, out);
+        self.fell = None;
+    }
+
+    /// How many are seen but not believed yet.
+    fn coming(&self, now: MediaTime, presences: &[Presence]) -> u32 {
+        let comes = |p: &&Presence| {
+            p.stage == Stage::Entering
+                && now.since(p.entered) <= BRIDGES
+                && self.gate.admits(&p.track, p.score(self.gate.score_of))
+        };
+        u32::try_from(presences.iter().filter(comes).count()).unwrap_or(u32::MAX)
     }
 
     /// Brings `counted` up to date, and says when the last one to come was first seen and the last to go last seen.
@@ -114,18 +136,24 @@ impl Occupancy {
 
     fn start(&mut self, moment: &Moment, presences: &[Presence], count: u32, out: &mut Vec<Firing>) {
         let reached = self.reached.unwrap_or(moment.now);
-        let is_due = moment.now.since(reached) >= self.hold && moment.now >= self.rests_until;
-        if !is_due || !moment.is_look {
+        let held = self.enough_seen_until(presences).unwrap_or(reached).since(reached);
+        if held < self.hold || moment.now < self.rests_until || !moment.is_look {
             return;
         }
         let started = if self.hold.is_zero() { reached.max(self.ended) } else { moment.now };
         self.open = Some(Held { started, updated: moment.now, told: count, peak: count });
         let mut firing = self.firing(FiringPhase::Start, started, moment, presences);
         if !self.hold.is_zero() {
-            let held = seconds(moment.now.since(reached));
-            firing.measures.push(Measure::against(Measure::HELD, held, seconds(self.hold)));
+            firing.measures.push(Measure::against(Measure::HELD, seconds(held), seconds(self.hold)));
         }
         out.push(firing);
+    }
+
+    /// The last time at which as many as are needed had been seen: the grace for those unseen since is not held time.
+    fn enough_seen_until(&self, presences: &[Presence]) -> Option<MediaTime> {
+        let counted = || presences.iter().filter(|p| self.counted.contains(&p.key)).map(|p| p.last_inside);
+        let is_enough = |at: &MediaTime| counted().filter(|seen| seen >= at).count() >= self.at_least as usize;
+        counted().filter(is_enough).max()
     }
 
     fn update(&mut self, moment: &Moment, presences: &[Presence], count: u32, out: &mut Vec<Firing>) {
@@ -137,9 +165,9 @@ impl Occupancy {
         }
     }
 
-    fn end(&mut self, moment: &Moment, presences: &[Presence], change: &Change, is_awake: bool, out: &mut Vec<Firing>) {
+    fn end(&mut self, moment: &Moment, presences: &[Presence], is_awake: bool, out: &mut Vec<Firing>) {
         let Some(held) = self.open.take() else { return };
-        let (reason, at) = match change.went {
+        let (reason, at) = match self.fell {
             _ if !is_awake => (EndReason::Schedule, moment.now),
             Some(went) => went,
             None => (EndReason::Left, moment.now),

@@ -122,7 +122,8 @@ impl Stays {
                 firing.measures.push(reason.measure());
                 out.push(firing);
             }
-            self.cooling.start(stay.key, moment.now + self.cooldown);
+            // Never again in the same moment, even without a cooldown.
+            self.cooling.start(stay.key, moment.now + self.cooldown.max(Duration::from_nanos(1)));
         }
     }
 

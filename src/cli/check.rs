@@ -45,7 +45,6 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
 ///
 /// # Errors
 /// [`Failure::Refused`] when the file cannot be read or is faulty, after printing the faults.
-#[expect(dead_code, reason = "for the subcommands that are being built")]
 pub(super) fn configuration(path: &Path) -> Result<Loaded, Failure> {
     let result = load(path);
     let file = path.display().to_string();
@@ -62,7 +61,7 @@ fn load(path: &Path) -> Result<Loaded, LoadError> {
 }
 
 /// Where the relative paths of the configuration at `path` start.
-fn folders(path: &Path) -> Folders {
+pub(super) fn folders(path: &Path) -> Folders {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let config = absolute.parent().map_or_else(|| PathBuf::from("/"), Path::to_owned);
     Folders { config, credentials: std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from) }

@@ -4,6 +4,8 @@ mod check;
 mod detect;
 mod eval;
 mod onnx_runtime;
+mod replay;
+mod run;
 mod schema;
 mod track;
 
@@ -24,7 +26,9 @@ struct Arguments {
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::Args),
     Check(check::CheckArgs),
+    Replay(replay::Args),
     Detect(detect::Args),
     Track(track::TrackArgs),
     Eval(eval::Args),
@@ -61,7 +65,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Detect(args) => detect::run(args),
         Command::Track(args) => track::run(&args),
         Command::Eval(args) => eval::run(args),

@@ -19,8 +19,8 @@ Example:
 Lines are frame,id,left,top,width,height,score,-1,-1,-1, for each frame in which a track is believed and seen. A track
 is believed after some detections; its earlier boxes are printed too, unless --live is given.
 
-Scores within 0..1 are taken as they are. Where all are the same they count as 1; where some lie outside 0..1, their rank
-in the file takes their place.";
+Scores within 0..1 are taken as they are. Where all are the same they count as 1; where some lie outside 0..1, or
+none reaches 0.5, their rank in the file takes their place.";
 
 /// Follows the objects in a file of detections and prints their tracks.
 #[derive(Debug, Args)]
@@ -38,6 +38,9 @@ pub struct TrackArgs {
     /// Print only what was known at the time of each frame
     #[arg(long)]
     live: bool,
+    /// Also print boxes between the frames in which a track was seen, up to this many seconds apart
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", conflicts_with = "live")]
+    fill_gaps: f64,
 }
 
 /// Runs the command.
@@ -46,7 +49,8 @@ pub struct TrackArgs {
 /// Refused when the file is not of the format; failed when it cannot be read or the output cannot be written.
 pub fn run(args: &TrackArgs) -> Result<(), Failure> {
     let detections = read(&args.detections)?;
-    let recording = Recording { size: args.size, is_live: args.live, ..Recording::at(args.fps) };
+    let recording =
+        Recording { size: args.size, is_live: args.live, fill_gaps: args.fill_gaps, ..Recording::at(args.fps) };
     let mut out = BufWriter::new(io::stdout().lock());
     for row in follow(&detections, &recording) {
         mot::write(&mut out, &row).context("cannot write the tracks")?;
@@ -58,6 +62,11 @@ pub fn run(args: &TrackArgs) -> Result<(), Failure> {
 fn frames_per_second(text: &str) -> Result<f64, String> {
     let fps = text.parse::<f64>().ok().filter(|fps| (0.001..=10_000.0).contains(fps));
     fps.ok_or_else(|| "frames per second are a number from 0.001 to 10000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=3600.0).contains(seconds));
+    seconds.ok_or_else(|| "seconds are a number from 0 to 3600".to_owned())
 }
 
 fn picture_size(text: &str) -> Result<(f64, f64), String> {

@@ -6,7 +6,6 @@ mod broker;
 mod camera;
 mod place;
 mod rule;
-mod schedule;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -128,7 +127,7 @@ impl Check<'_> {
         let known: Vec<String> = jiff::tz::db().available().map(|n| n.as_str().to_owned()).collect();
         let remedy = match phrase::nearest(name, known.iter().map(String::as_str)) {
             _ if known.len() < 10 => "install the time zones of the system (package tzdata)".to_owned(),
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(meant) => phrase::did_you_mean(meant),
             None => "`timedatectl list-timezones` lists them".to_owned(),
         };
         let problem = format!("found {}, must be a time zone such as `Europe/Berlin`", phrase::name(name));

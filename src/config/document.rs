@@ -50,6 +50,7 @@ pub struct Document {
 #[serde(deny_unknown_fields)]
 pub struct Agent {
     /// Its name in every topic and event, unique among all agents of the broker.
+    #[schemars(example = &"gate-north")]
     pub id: Id,
     /// The site it stands on. Default: none.
     pub site: Option<Id>,
@@ -66,6 +67,7 @@ pub struct Agent {
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
     /// Where the broker listens: `mqtt://HOST[:1883]`, or `mqtts://HOST[:8883]` over TLS.
+    #[schemars(example = &"mqtt://localhost")]
     pub url: Private,
     /// The user name. Default: none.
     pub username: Option<Private>,
@@ -128,6 +130,7 @@ pub enum Compat {
 pub struct Model {
     /// The ONNX file, relative to this file.
     #[schemars(length(min = 1, max = 4096))]
+    #[schemars(example = &"models/vedette-nano.int8.onnx")]
     pub file: String,
     /// Detections with a lower score are ignored.
     #[serde(default = "threshold")]
@@ -174,17 +177,21 @@ pub struct Model {
 
 /// What a detector's outputs mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Told from the file.
     #[default]
     Auto,
-    /// YOLOX: one row per grid cell, with objectness.
+    /// YOLOX as exported by default: one row per grid cell, with objectness, boxes as offsets in the grid.
     Yolox,
+    /// YOLOX exported with `--decode_in_inference`: the same with boxes in pixels.
+    YoloxDecoded,
     /// YOLOv8 and its successors with the same head: channels first, no objectness.
     Yolov8,
-    /// SSD with boxes already decoded, as UltraFace has.
-    Ssd,
+    /// UltraFace and SSDs whose boxes are decoded already.
+    Ultraface,
+    /// UltraFace without post-processing: boxes as offsets from priors.
+    UltrafaceRaw,
 }
 
 /// Who runs a model. Only those that ONNX Runtime was built with can be had.

@@ -20,7 +20,9 @@ mod check;
 mod fault;
 mod phrase;
 mod ready;
+mod reference;
 mod schema;
+mod settings;
 mod structure;
 mod yaml;
 
@@ -35,7 +37,9 @@ pub use fault::{Fault, Faults, Position, Weight};
 pub use ready::{
     Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };
+pub use reference::reference;
 pub use schema::schema;
+pub use settings::SourceFault;
 
 /// The largest configuration, in bytes.
 pub const LARGEST: usize = 1 << 20;

@@ -62,6 +62,11 @@ pub(super) fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
+/// The remedy that is a guess.
+pub(super) fn did_you_mean(name: &str) -> String {
+    format!("did you mean {}?", self::name(name))
+}
+
 /// The name that was probably meant: the nearest one, where it is near enough for a slip of the hand.
 pub(super) fn nearest<'n>(typed: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let typed: String = typed.chars().take(64).flat_map(char::to_lowercase).collect();

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use crate::behaviour::Schedule;
+
 use super::access::{Login, Source, Tls};
 use super::document::{Anchor, Compat, Delivery, Direction, Family, Provider, ScoreOf, Transport};
 use crate::vocab::{Id, Polygon, Segment, Severity};
@@ -222,8 +224,8 @@ pub struct Rule {
     pub labels: Vec<String>,
     /// Whether somebody should look now.
     pub severity: Severity,
-    /// When it is in force, in words that have been checked; none for always.
-    pub schedule: Option<String>,
+    /// When it is in force, none for always.
+    pub schedule: Option<Schedule>,
     /// The lowest score, 0..1.
     pub min_score: f32,
     /// Which score that is.

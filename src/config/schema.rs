@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn no_more_of_json_schema_is_used_than_is_read() {
-        const READ: [&str; 24] = [
+        const READ: [&str; 25] = [
             "$defs",
             "$ref",
             "$schema",
@@ -232,6 +232,7 @@ mod tests {
             "default",
             "description",
             "enum",
+            "examples",
             "format",
             "items",
             "maxItems",

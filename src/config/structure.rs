@@ -158,8 +158,7 @@ impl<'s> Walk<'s, '_> {
             Value::Text(text) if choices.contains(&text.as_str()) => Some(json!(text)),
             Value::Text(text) => {
                 let meant = phrase::nearest(text, choices.iter().copied());
-                let remedy =
-                    meant.map_or_else(|| remedy(schema, "take one of them"), |m| format!("did you mean `{m}`?"));
+                let remedy = meant.map_or_else(|| remedy(schema, "take one of them"), phrase::did_you_mean);
                 self.refuse(schema, node, path, &remedy)
             }
             _ => self.refuse(schema, node, path, &remedy(schema, "take one of them")),
@@ -233,7 +232,7 @@ impl<'s> Walk<'s, '_> {
             key => ("found an unknown key", path.key(key)),
         };
         let remedy = match meant {
-            Some(meant) => format!("did you mean `{meant}`?"),
+            Some(meant) => phrase::did_you_mean(meant),
             None if entry.key.to_lowercase().contains("passw") && known.contains(&"password_file") => {
                 "put the password into a file that only its owner can read, and name it with `password_file`".to_owned()
             }

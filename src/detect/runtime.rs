@@ -136,12 +136,12 @@ fn places(search: &LibrarySearch) -> Vec<Place> {
         path.as_ref().map(|path| Place { origin, path: file_in(path), is_binding: true })
     };
     let unnamed = |origin, path| Place { origin, path, is_binding: false };
-    let beside = search.executable_dir.as_ref().map(|dir| unnamed("beside the executable", dir.join(FILE_NAME)));
+    let beside = search.executable_dir.as_ref().map(|dir| unnamed("beside the executable", in_folder(dir)));
     [
         named("named in the configuration", &search.configured),
         named("named in VEDETTE_ORT", &search.from_env),
         beside,
-        Some(unnamed("installed with the package", Path::new("/usr/lib/vedette").join(FILE_NAME))),
+        Some(unnamed("installed with the package", in_folder(Path::new("/usr/lib/vedette")))),
         Some(unnamed("wherever the system's loader looks", PathBuf::from(FILE_NAME))),
     ]
     .into_iter()
@@ -152,7 +152,21 @@ fn places(search: &LibrarySearch) -> Vec<Place> {
 fn file_in(path: &Path) -> PathBuf {
     // `ort` takes relative paths as relative to the executable; people mean the current folder.
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if path.is_dir() { path.join(FILE_NAME) } else { path }
+    if path.is_dir() { in_folder(&path) } else { path }
+}
+
+/// The library in `folder`: under its plain name, else under one with a version behind it, as wheels and packages have it.
+fn in_folder(folder: &Path) -> PathBuf {
+    let plain = folder.join(FILE_NAME);
+    if plain.exists() {
+        return plain;
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_versioned = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.strip_prefix(FILE_NAME).is_some_and(|rest| rest.starts_with('.')))
+    };
+    entries.filter(is_versioned).max().unwrap_or(plain)
 }
 
 fn try_place(place: &Place) -> Result<(RuntimeFacts, Environment), String> {
@@ -225,5 +239,9 @@ mod tests {
     fn a_named_folder_means_the_library_in_it() {
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(file_in(dir.path()), dir.path().join(FILE_NAME));
+        let versioned = dir.path().join(format!("{FILE_NAME}.1.32.0"));
+        std::fs::write(&versioned, "").unwrap();
+        std::fs::write(dir.path().join("libonnxruntime_providers_shared.so"), "").unwrap();
+        assert_eq!(file_in(dir.path()), versioned);
     }
 }

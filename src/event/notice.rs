@@ -22,6 +22,13 @@ pub enum Notice {
         /// How far, in seconds; negative is backwards.
         seconds: f64,
     },
+    /// The camera was connected anew; tracks were cut.
+    Reconnected {
+        /// How long there was no picture.
+        gap: Duration,
+    },
+    /// The camera encodes its pictures differently since it was connected anew; tracks were cut.
+    CodecChange,
     /// The size of the camera's picture changed; tracks were cut.
     SizeChange {
         /// Pixels across and down before.
@@ -104,7 +111,9 @@ impl Notice {
     pub(super) fn kind(&self) -> EventKind {
         match self {
             Self::CameraState { .. } => EventKind::CameraState,
-            Self::ClockJump { .. } | Self::SizeChange { .. } => EventKind::Discontinuity,
+            Self::Reconnected { .. } | Self::CodecChange | Self::ClockJump { .. } | Self::SizeChange { .. } => {
+                EventKind::Discontinuity
+            }
             Self::Gap { .. } => EventKind::Gap,
             Self::ClockStep { .. } => EventKind::ClockStep,
             Self::Model { .. } => EventKind::ModelChange,
@@ -125,6 +134,14 @@ impl Notice {
                     span(seconds.abs())
                 ),
                 measures: vec![Measure::plain("jump_s", (seconds * 1e3).round() / 1e3)],
+            },
+            Self::Reconnected { gap } => Explanation {
+                text: format!("{camera} showed nothing for {}; tracks were cut", span(gap.as_secs_f64())),
+                measures: vec![Measure::plain("gap_s", (gap.as_secs_f64() * 1e3).round() / 1e3)],
+            },
+            Self::CodecChange => Explanation {
+                text: format!("{camera} encodes its pictures differently; tracks were cut"),
+                measures: Vec::new(),
             },
             Self::SizeChange { from, to } => Explanation {
                 text: format!(

@@ -13,7 +13,7 @@ use super::limiter::Limiter;
 use super::session::{Session, Shared};
 use super::subscribing::Link;
 use super::window::Window;
-use super::{Error, Incoming, Outgoing, Refusal, Subscription};
+use super::{Delivery, Error, Incoming, Outgoing, Refusal, Subscription};
 use crate::base::shutdown::Stopping;
 
 /// How long the last word may take to be acknowledged.
@@ -53,6 +53,8 @@ pub(super) struct Connection {
     number: u64,
     limiter: Limiter,
     window: Window<Ticket>,
+    /// Acknowledged by the broker, and believed at that moment: see [`Settings::settle`](super::Settings::settle).
+    settling: VecDeque<(Instant, u64)>,
     /// States up to this version are submitted.
     states: u64,
     ready: VecDeque<Outgoing>,
@@ -95,6 +97,7 @@ impl Connection {
         let mut connection = Self {
             limiter: Limiter::new(&heard_filters, shared.clock.mono()),
             window: Window::new(shared.settings.window),
+            settling: VecDeque::new(),
             incoming: session.incoming.clone(),
             shared,
             number,
@@ -170,11 +173,12 @@ impl Connection {
         let mut growing = true;
         loop {
             self.fill(&link, feeder);
+            self.settle(feeder);
             if self.closing == Closing::Done {
                 return self.part(link, End::Stopped).await;
             }
             tokio::select! {
-                event = link.next() => self.on_event(event?, feeder)?,
+                event = link.next() => self.on_event(event?)?,
                 messages = feeder.batch(self.number), if self.asked => {
                     self.asked = false;
                     self.more = !messages.is_empty();
@@ -190,7 +194,8 @@ impl Connection {
                 () = stopping.stopped(), if self.closing == Closing::No => {
                     self.closing = Closing::Draining(Instant::now() + shared.settings.drain);
                 }
-                () = until(self.closing) => self.closing = self.closing.after_deadline(),
+                () = until(self.settling.front().map(|(at, _)| *at)) => {}
+                () = until(self.closing.deadline()) => self.closing = self.closing.after_deadline(),
             }
         }
     }
@@ -247,7 +252,7 @@ impl Connection {
         }
     }
 
-    fn on_event(&mut self, event: Event, feeder: &Feeder) -> Result<(), Error> {
+    fn on_event(&mut self, event: Event) -> Result<(), Error> {
         match event {
             Event::Outgoing(Sent::Publish(number)) => self.window.sent(number),
             Event::Outgoing(Sent::AwaitAck(_)) => {
@@ -257,7 +262,7 @@ impl Connection {
             Event::Incoming(packet) => {
                 self.heard = Instant::now();
                 match packet {
-                    Packet::PubAck(ack) => self.on_acknowledgement(ack.pkid, feeder),
+                    Packet::PubAck(ack) => self.on_acknowledgement(ack.pkid),
                     Packet::Publish(publish) => self.on_publish(publish),
                     _ => {}
                 }
@@ -266,13 +271,30 @@ impl Connection {
         Ok(())
     }
 
-    fn on_acknowledgement(&mut self, number: u16, feeder: &Feeder) {
+    /// Lets the outbox go of what was acknowledged long enough ago.
+    fn settle(&mut self, feeder: &Feeder) {
+        let now = Instant::now();
+        let due = self.settling.iter().take_while(|(at, _)| *at <= now).count();
+        if due > 0 {
+            feeder.ask(Ask::Acknowledged(self.settling.drain(..due).map(|(_, token)| token).collect()));
+        }
+    }
+
+    fn on_acknowledgement(&mut self, number: u16) {
         match self.window.acknowledged(number) {
             Some(Ticket::Outbox(token)) => {
                 self.shared.status.send_modify(|status| status.acknowledged += 1);
-                feeder.ask(Ask::Acknowledged(vec![token]));
+                let settings = &self.shared.settings;
+                // Where the hub has the last word, the broker's is only a sign that there is room for more.
+                let settle = if settings.delivery == Delivery::Hub { Duration::ZERO } else { settings.settle };
+                self.settling.push_back((Instant::now() + settle, token));
             }
-            Some(Ticket::Farewell) => self.closing = Closing::Done,
+            Some(Ticket::Farewell) => {
+                // The broker is alive to the last: no reason for doubt.
+                let now = Instant::now();
+                self.settling.iter_mut().for_each(|(at, _)| *at = now);
+                self.closing = Closing::Done;
+            }
             Some(Ticket::State | Ticket::Answer) | None => {}
         }
     }
@@ -310,6 +332,13 @@ impl Connection {
 }
 
 impl Closing {
+    fn deadline(self) -> Option<Instant> {
+        match self {
+            Self::Draining(deadline) | Self::Farewell(deadline) => Some(deadline),
+            Self::No | Self::Done => None,
+        }
+    }
+
     fn after_deadline(self) -> Self {
         match self {
             Self::Farewell(_) => Self::Done,
@@ -319,11 +348,11 @@ impl Closing {
     }
 }
 
-/// Resolves at the deadline of the closing, never where it has none.
-async fn until(closing: Closing) {
-    match closing {
-        Closing::Draining(deadline) | Closing::Farewell(deadline) => tokio::time::sleep_until(deadline).await,
-        Closing::No | Closing::Done => std::future::pending().await,
+/// Resolves at that moment, never where there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }
 

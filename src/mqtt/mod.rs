@@ -71,6 +71,10 @@ pub struct Settings {
     pub backoff_max: Duration,
     /// The wait where another client uses the same id. Default 60 s.
     pub taken_wait: Duration,
+    /// How long the connection must last after the broker has acknowledged a message before it may leave the spool;
+    /// when it is lost sooner, the message is sent again. Brokers acknowledge from memory, and one that is killed takes
+    /// with it what it has acknowledged last. Repetitions have the same id. Only with [`Delivery::Broker`]. Default 2 s.
+    pub settle: Duration,
     /// How long to go on delivering when stopping. Default 3 s.
     pub drain: Duration,
 }
@@ -92,6 +96,7 @@ impl Default for Settings {
             backoff_min: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             taken_wait: Duration::from_secs(60),
+            settle: Duration::from_secs(2),
             drain: Duration::from_secs(3),
         }
     }
@@ -100,7 +105,8 @@ impl Default for Settings {
 /// When a message may leave the spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Delivery {
-    /// When the broker has acknowledged it. A broker that is killed may lose what it has acknowledged.
+    /// When the broker has acknowledged it, and has lived on for a while. A broker may still lose it before it reaches
+    /// anybody.
     #[default]
     Broker,
     /// When the hub says that it has stored it.
@@ -188,7 +194,7 @@ pub trait Outbox: Send + Sync + 'static {
     /// [`Outbox::disconnected`] was called since.
     fn next_batch(&self, room: usize) -> Vec<Outgoing>;
 
-    /// The broker has taken these.
+    /// The broker has taken these, and has lived on for [`Settings::settle`].
     fn acknowledged(&self, tokens: &[u64]);
 
     /// This one can never be published.

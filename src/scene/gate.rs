@@ -399,7 +399,7 @@ mod tests {
     }
 
     fn gate_step_with_shift(gate: &mut MotionGate, at_ms: u64, seed: u64) -> Motion {
-        gate.step(&yard(at_ms, seed, 4, None, |base| if seed % 2 == 0 { 230.0 - base } else { base }))
+        gate.step(&yard(at_ms, seed, 4, None, |base| if seed.is_multiple_of(2) { 230.0 - base } else { base }))
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub struct Recording {
     /// Leaves out the frames in which a track was not yet believed, and so prints just what the agent would know when it
     /// would know it. Otherwise they are added once the track is believed.
     pub is_live: bool,
+    /// Frames in which a track was not seen are added, with a box between those before and after, where it was seen again
+    /// within this many seconds; 0 for none.
+    pub fill_gaps: f64,
     /// How the tracker decides.
     pub settings: Settings,
 }
@@ -23,7 +26,7 @@ pub struct Recording {
 impl Recording {
     /// One of this many frames per second, of unknown size, followed with the tracker's defaults.
     pub fn at(fps: f64) -> Self {
-        Self { fps, size: None, is_live: false, settings: Settings::default() }
+        Self { fps, size: None, is_live: false, fill_gaps: 0.0, settings: Settings::default() }
     }
 }
 
@@ -31,8 +34,9 @@ impl Recording {
 /// by number.
 ///
 /// Scores within 0..1 are taken as they are. A file whose scores are all the same has none: all count as 1. In a file
-/// with scores outside 0..1, as DPM and ACF detectors give them, no threshold means anything, so they are replaced by
-/// their rank in the file, spread evenly over 0.3..1.
+/// with scores outside 0..1, as DPM and ACF detectors give them, or with none that says that a detection is likely, no
+/// threshold means anything, so they are replaced by their rank in the file, spread evenly over 0.45..1: all but the
+/// worst tenth may begin tracks.
 pub fn follow(detections: &[Row], recording: &Recording) -> Vec<Row> {
     let scores = Scores::of(detections);
     let size = recording.size.unwrap_or_else(|| reach(detections));
@@ -55,8 +59,30 @@ pub fn follow(detections: &[Row], recording: &Recording) -> Vec<Row> {
         let is_idle = tracks.is_empty();
         frame = if is_idle { frames.range(frame + 1..).next().map_or(last + 1, |(f, _)| *f) } else { frame + 1 };
     }
+    output.rows.sort_by_key(|row| (row.id, row.frame));
+    let longest = (recording.fill_gaps * recording.fps).max(0.0) as u32;
+    let between: Vec<Row> = output.rows.windows(2).flat_map(|pair| gap(&pair[0], &pair[1], longest)).collect();
+    output.rows.extend(between);
     output.rows.sort_by_key(|row| (row.frame, row.id));
     output.rows
+}
+
+/// The rows between two of the same track that are at most `longest` frames apart.
+fn gap(from: &Row, to: &Row, longest: u32) -> impl Iterator<Item = Row> {
+    let frames = if from.id == to.id { to.frame - from.frame } else { 0 };
+    let (from, to) = (*from, *to);
+    (1..frames).filter(move |_| frames <= longest).map(move |i| {
+        let at = |from: f64, to: f64| from + (to - from) * f64::from(i) / f64::from(frames);
+        Row {
+            frame: from.frame + i,
+            left: at(from.left, to.left),
+            top: at(from.top, to.top),
+            width: at(from.width, to.width),
+            height: at(from.height, to.height),
+            score: from.score.min(to.score),
+            ..from
+        }
+    })
 }
 
 fn reach(detections: &[Row]) -> (f64, f64) {
@@ -71,6 +97,12 @@ fn detection(row: &Row, (width, height): (f64, f64), scores: &Scores) -> Detecti
     let bbox = Rect::from(edges.map(|edge| edge as f32));
     Detection { class: u16::try_from(row.class).unwrap_or(0), score: scores.normalised(row.score), bbox }
 }
+
+/// A confidence above which a detection is rather right than wrong.
+const LIKELY: f64 = 0.5;
+
+/// The score that the worst rank stands for.
+const WORST_RANK: f32 = 0.45;
 
 /// What a file's scores mean.
 #[derive(Debug, PartialEq)]
@@ -89,7 +121,7 @@ impl Scores {
         scores.sort_unstable_by(f64::total_cmp);
         match (scores.first(), scores.last()) {
             (Some(least), Some(most)) if least == most => Self::None,
-            (Some(least), Some(most)) if *least < 0.0 || *most > 1.0 => Self::Order(scores),
+            (Some(least), Some(most)) if *least < 0.0 || *most > 1.0 || *most < LIKELY => Self::Order(scores),
             _ => Self::Confidence,
         }
     }
@@ -100,7 +132,7 @@ impl Scores {
             Self::None => 1.0,
             Self::Order(sorted) => {
                 let below = sorted.partition_point(|s| *s < score);
-                0.3 + 0.7 * below as f32 / (sorted.len() - 1) as f32
+                WORST_RANK + (1.0 - WORST_RANK) * below as f32 / (sorted.len() - 1) as f32
             }
         }
     }
@@ -170,6 +202,16 @@ mod tests {
     }
 
     #[test]
+    fn gaps_are_filled_up_to_the_length_asked_for() {
+        let rows = [walk(1..=10, 0.9), walk(14..=20, 0.9), walk(28..=40, 0.9)].concat();
+        let filled = follow(&rows, &Recording { fill_gaps: 0.5, ..Recording::at(10.0) });
+        let frames: Vec<u32> = filled.iter().map(|row| row.frame).collect();
+        assert_eq!(frames, (1..=20).chain(28..=40).collect::<Vec<_>>());
+        assert!(filled.iter().all(|row| row.id == 1 && (row.left - 3.0 * f64::from(row.frame)).abs() < 3.0));
+        assert_eq!(follow(&rows, &Recording::at(10.0)).len(), 30);
+    }
+
+    #[test]
     fn live_output_begins_when_the_track_is_believed() {
         let live = Recording { is_live: true, ..Recording::at(10.0) };
         let rows = follow(&walk(1..=20, 0.9), &live);
@@ -203,8 +245,9 @@ mod tests {
         assert_eq!(normalised(&[0.2, 0.9]), [0.2, 0.9]);
         assert_eq!(normalised(&[-1.0, -1.0]), [1.0, 1.0]);
         assert_eq!(normalised(&[1.0, 1.0]), [1.0, 1.0]);
-        assert_eq!(normalised(&[90.0, 30.0, 60.0]), [1.0, 0.3, 0.65]);
-        assert_eq!(normalised(&[-0.5, 2.0]), [0.3, 1.0]);
+        assert_eq!(normalised(&[90.0, 30.0, 60.0]), [1.0, 0.45, 0.725]);
+        assert_eq!(normalised(&[-0.5, 2.0]), [0.45, 1.0]);
+        assert_eq!(normalised(&[0.01, 0.03]), [0.45, 1.0]);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 //! 2. believed tracks that were seen just now with detections of a low score, by overlap (ByteTrack: Zhang et al., ECCV
 //!    2022): somebody who goes behind something fades before he vanishes;
 //! 3. tracks not yet believed with the remaining high scores;
-//! 4. parked tracks that were hidden with what stands where they stood.
+//! 4. parked tracks that were hidden, and after a long wait all that were seen before it, with what stands where they
+//!    stood.
 //!
 //! What is left with a high score begins a track. A track that was lost is found again by where it was going: the filter
 //! in `motion` grows vaguer with time, which both widens its reach and weakens its claim, so that there is no gate in
@@ -22,6 +23,8 @@ mod classes;
 mod motion;
 mod object;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -110,9 +113,9 @@ impl Tracker {
     /// A time before that of the last step counts as that time. Detections with a box that is not finite or is empty, or
     /// with a score that is not a number, are left out.
     pub fn step(&mut self, now: MediaTime, detections: &[Detection]) -> &[Track] {
-        let now = self.begin_step(now);
+        let (now, passed) = self.begin_step(now);
         self.accept(detections);
-        self.match_all(now);
+        self.match_all(now, passed);
         let settings = &self.settings;
         self.objects.iter_mut().for_each(|object| object.settle(settings));
         self.begin_tracks(now);
@@ -123,11 +126,9 @@ impl Tracker {
     /// there, what was lost is still hidden, and nothing grows older. Returns all live tracks.
     pub fn hold(&mut self, now: MediaTime) -> &[Track] {
         self.forget_ended();
-        self.now = self.now.max(Some(now));
-        for object in &mut self.objects {
-            object.motion.halt();
-            object.track.velocity = (0.0, 0.0);
-        }
+        let before = self.now.unwrap_or(now);
+        self.now = Some(now.max(before));
+        self.objects.iter_mut().for_each(|object| object.hold(now.since(before)));
         self.report()
     }
 
@@ -138,20 +139,22 @@ impl Tracker {
         self.now = None;
     }
 
-    /// Drops what ended before, ends everything after a reset, and lets time pass for the rest.
-    fn begin_step(&mut self, now: MediaTime) -> MediaTime {
+    /// Drops what ended before, ends everything after a reset, and lets time pass for the rest. Returns the time and how
+    /// much has passed.
+    fn begin_step(&mut self, now: MediaTime) -> (MediaTime, Duration) {
         self.forget_ended();
         let before = self.now.unwrap_or(now);
         let now = now.max(before);
         self.now = Some(now);
         let ends = std::mem::take(&mut self.is_reset);
+        let passed = now.since(before);
         for object in &mut self.objects {
-            object.predict(now.since(before));
+            object.predict(passed);
             if ends {
                 object.track.state = TrackState::Ended;
             }
         }
-        now
+        (now, passed)
     }
 
     fn forget_ended(&mut self) {
@@ -175,13 +178,15 @@ impl Tracker {
         self.candidates.truncate(self.settings.max_detections);
     }
 
-    fn match_all(&mut self, now: MediaTime) {
+    fn match_all(&mut self, now: MediaTime, passed: Duration) {
         let (settings, round) = (&self.settings, &mut self.round);
         let (objects, candidates) = (&mut self.objects, &mut self.candidates);
         let is_high = |candidate: &Candidate| candidate.detection.score >= settings.high_score;
         let is_believed = |object: &Object| matches!(object.track.state, TrackState::Confirmed | TrackState::Lost);
 
-        round.choose(objects, is_believed, candidates, is_high);
+        let is_on_its_way = |object: &Object| object.unseen_for <= settings.lost_patience;
+
+        round.choose(objects, |object| is_believed(object) && is_on_its_way(object), candidates, is_high);
         round.price_by_motion(objects, candidates, settings);
         round.hand_out(objects, candidates, association::LIMIT, now);
 
@@ -192,12 +197,13 @@ impl Tracker {
         round.price_by_overlap(objects, candidates, settings, |object| Some(object.motion.bbox()));
         round.hand_out(objects, candidates, 1.0 - LEAST_OVERLAP, now);
 
-        round.choose(objects, |object| object.track.state == TrackState::Tentative, candidates, is_high);
+        let is_new = |object: &Object| object.track.state == TrackState::Tentative && is_on_its_way(object);
+        round.choose(objects, is_new, candidates, is_high);
         round.price_by_motion(objects, candidates, settings);
         round.hand_out(objects, candidates, association::LIMIT, now);
 
-        round.choose(objects, |object| is_believed(object) && object.parked(settings).is_some(), candidates, is_high);
-        round.price_by_overlap(objects, candidates, settings, |object| object.parked(settings).copied());
+        round.choose(objects, |object| object.standing(passed, settings).is_some(), candidates, is_high);
+        round.price_by_overlap(objects, candidates, settings, |object| object.standing(passed, settings));
         round.hand_out(objects, candidates, 1.0 - LEAST_OVERLAP, now);
     }
 

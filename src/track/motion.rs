@@ -34,6 +34,9 @@ const WOBBLE: f64 = 0.15;
 /// Standard deviation of the growth of something just seen, and by how much growth changes in a second.
 const GROWTH: (f64, f64) = (0.1, 0.1);
 
+/// The most that vagueness counts. What is seen once a second is always vague, and yet nothing else claims the detection.
+const VAGUEST: f64 = 10.0;
+
 /// A quantity and its speed, with their covariance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
@@ -112,7 +115,7 @@ pub(super) struct Expected {
     pub centre_variance: (f64, f64),
     pub log_size_variance: (f64, f64),
     /// How much less is known than right after a measurement: the logarithm of the product of all four variances, each
-    /// in units of measurement noise. Never negative.
+    /// in units of measurement noise. From 0 to [`VAGUEST`].
     pub vagueness: f64,
 }
 
@@ -175,7 +178,7 @@ impl Motion {
             },
             centre_variance,
             log_size_variance,
-            vagueness: (place_ratio * size_ratio).ln(),
+            vagueness: (place_ratio * size_ratio).ln().min(VAGUEST),
         }
     }
 

@@ -78,6 +78,16 @@ impl Object {
         self.rested_for += passed;
     }
 
+    /// Lets time pass in which nothing moves.
+    pub fn hold(&mut self, passed: Duration) {
+        self.motion.halt();
+        self.track.velocity = (0.0, 0.0);
+        // What is out of sight may rest or not; only what is in sight becomes parked.
+        if self.seen {
+            self.rested_for += passed;
+        }
+    }
+
     /// Takes a detection in.
     pub fn take(&mut self, detection: &Detection, now: MediaTime) {
         let Detection { class, score, bbox } = *detection;
@@ -102,6 +112,15 @@ impl Object {
     /// Where it is parked, if it is.
     pub fn parked(&self, settings: &Settings) -> Option<&Rect> {
         (self.rested_for.saturating_sub(self.unseen_for) >= settings.parked_after).then_some(&self.rest)
+    }
+
+    /// Where it still is if it has not moved: where it is parked, or, if the last step saw it, where it was going.
+    pub fn standing(&self, passed: Duration, settings: &Settings) -> Option<Rect> {
+        match self.track.state {
+            TrackState::Ended => None,
+            TrackState::Confirmed | TrackState::Lost if self.parked(settings).is_some() => Some(self.rest),
+            _ => (self.unseen_for <= passed).then(|| self.motion.bbox()),
+        }
     }
 
     /// Brings what is reported up to date once this frame's detections have been handed out.

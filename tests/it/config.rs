@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use serde_json::Value;
 use vedette::config::{self, Folders, Loaded, Password, RuleKind, Weight};
 
@@ -245,4 +246,127 @@ fn every_key_is_documented_with_its_default() {
         }
     }
     assert!(keys > 80, "found only {keys} keys");
+}
+
+#[test]
+fn the_reference_has_every_key_and_is_a_configuration() {
+    let written = config::reference();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/reference.yaml");
+    if std::env::var_os("VEDETTE_WRITE_REFERENCE").is_some() {
+        fs::write(&file, &written).unwrap();
+    }
+    let committed = fs::read_to_string(&file).unwrap();
+    assert!(
+        committed == written,
+        "systemd/reference.yaml is out of date: set VEDETTE_WRITE_REFERENCE=1 and run this test"
+    );
+    let loaded = load(&written).unwrap_or_else(|faults| panic!("\n{faults}"));
+    assert_eq!(loaded.warnings.render("reference.yaml"), "");
+    // What is written out as a default is the default.
+    let camera = &loaded.config.cameras[0];
+    let short = with_camera_lines("").replace("id: a }", "id: gate-north }");
+    let default = &load(&short).unwrap().config.cameras[0];
+    assert_eq!((camera.stall, camera.transport, &camera.motion), (default.stall, default.transport, &default.motion));
+    assert_eq!(camera.detect, default.detect);
+}
+
+/// Runs `vedette check` with these arguments; its exit status, stdout and stderr.
+fn check(arguments: &[&str], file: &Path) -> (i32, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vedette"));
+    let output = command.arg("check").args(arguments).arg("-c").arg(file).env_remove("CREDENTIALS_DIRECTORY").output();
+    let output = output.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn the_command_says_ok_and_counts() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/examples/site.yaml");
+    let (status, said, warned) = check(&[], &file);
+    assert_eq!(status, 0, "{warned}");
+    assert!(said.starts_with("ok: 4 cameras, 7 rules, 1 model (revision "), "{said}");
+    assert!(warned.contains("camera gate.password_file: No such file"), "{warned}");
+}
+
+#[test]
+fn the_command_refuses_with_status_2_and_puts_faults_where_they_belong() {
+    let faulty = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/config/faulty/many-faults.yaml");
+    let (status, said, warned) = check(&[], &faulty);
+    assert_eq!((status, said.as_str()), (2, ""));
+    assert!(warned.contains("many-faults.yaml:12:35: cameras[0].detect.fps: found 0, must be 0.1 to 60\n"), "{warned}");
+
+    let (status, said, _) = check(&["--json"], &faulty);
+    let result: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((status, &result["ok"]), (2, &Value::Bool(false)));
+    let fault = result["faults"].as_array().unwrap().iter().find(|f| f["path"] == "cameras[0].detect.fps").unwrap();
+    assert_eq!((&fault["line"], &fault["column"], &fault["weight"]), (&12.into(), &35.into(), &"error".into()));
+
+    let (status, _, warned) = check(&[], Path::new("/nonexistent/vedette.yaml"));
+    assert_eq!(status, 2);
+    assert!(warned.contains("/nonexistent/vedette.yaml") && warned.contains("No such file"), "{warned}");
+}
+
+/// Pieces that a hand, a script or an attacker may leave in a configuration.
+const PIECES: [&str; 26] = [
+    "",
+    " ",
+    "\n",
+    "\t",
+    ":",
+    "- ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "&a ",
+    "*a",
+    "!!str ",
+    "|\n",
+    "'",
+    "\"",
+    "#",
+    "%",
+    "\u{0}",
+    "~",
+    ".nan",
+    "-1e999",
+    "true",
+    "\u{feff}",
+    "\u{1b}[2J",
+    "\u{202e}",
+];
+
+/// A text from the repository with some of its bytes replaced by pieces.
+fn damaged() -> impl Strategy<Value = Vec<u8>> {
+    let mut texts: Vec<Vec<u8>> = Vec::new();
+    for folder in ["systemd/examples", "tests/it/config/faulty"] {
+        texts.extend(yaml_files(folder).iter().map(|file| fs::read(file).unwrap()));
+    }
+    let edit = (any::<prop::sample::Index>(), 0usize..12, prop::sample::select(&PIECES[..]));
+    (prop::sample::select(texts), prop::collection::vec(edit, 1..6)).prop_map(|(mut text, edits)| {
+        for (at, length, piece) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + length).min(text.len());
+            text.splice(at..end, piece.bytes());
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_file_holds_it_is_loaded_or_its_faults_are_told(bytes in damaged()) {
+        match config::load(&bytes, &folders()) {
+            Ok(loaded) => prop_assert!(!loaded.warnings.any_errors() && !loaded.config.cameras.is_empty()),
+            Err(faults) => {
+                let text = faults.render("f");
+                prop_assert!(faults.any_errors(), "{text}");
+                prop_assert!(!text.contains("fault of the program"), "schema and types disagree: {text}");
+                prop_assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
+                prop_assert!(faults.iter().all(|f| f.line > 0 && f.column > 0));
+            }
+        }
+    }
 }

@@ -9,3 +9,8 @@ mod scene;
 mod serve;
 mod support;
 mod systemd;
+mod outbox;
+mod spool;
+mod support;
+mod tls;
+mod track;

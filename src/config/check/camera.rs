@@ -8,6 +8,7 @@ use crate::config::document::{self, Document};
 use crate::config::fault::Path;
 use crate::config::phrase;
 use crate::config::ready::{Camera, Detect, Motion};
+use crate::vocab::Id;
 
 /// Reads `cameras`.
 pub(super) fn read_all(check: &mut Check, document: &Document, path: &Path) -> Option<Vec<Camera>> {
@@ -80,20 +81,21 @@ fn detect(check: &mut Check, document: &Document, camera: &document::Camera, pat
         return None;
     };
     if !document.models.contains_key(detect.model.as_str()) {
-        let path = path.key("model");
-        let names: Vec<&str> = document.models.keys().map(String::as_str).collect();
-        let remedy = match phrase::nearest(detect.model.as_str(), names.iter().copied()) {
-            Some(meant) => format!("did you mean `{meant}`?"),
-            None => "describe it under `models`".to_owned(),
-        };
-        check.error(
-            &path,
-            format!("found `{}`, must be one of `models`: {}", detect.model, phrase::either(&names)),
-            remedy,
-        );
+        unknown_model(check, document, &detect.model, &path.key("model"));
         return None;
     }
     Some(Some(Detect { model: detect.model.clone(), fps: detect.fps, motion_gate: detect.motion_gate }))
+}
+
+fn unknown_model(check: &mut Check, document: &Document, named: &Id, path: &Path) {
+    let names: Vec<&str> = document.models.keys().map(String::as_str).filter(|name| Id::new(name).is_ok()).collect();
+    // It may be one whose name is faulty, which is told already.
+    if names.len() < document.models.len() || (names.is_empty() && !check.is_sound(&Path::default().key("models"))) {
+        return;
+    }
+    let meant = phrase::nearest(named.as_str(), names.iter().copied());
+    let remedy = meant.map_or_else(|| "describe it under `models`".to_owned(), phrase::did_you_mean);
+    check.error(path, format!("found `{named}`, must be one of `models`: {}", phrase::either(&names)), remedy);
 }
 
 fn motion(check: &mut Check, motion: &document::Motion, path: &Path) -> Option<Motion> {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Check, pushed, schedule};
+use super::{Check, pushed};
+use crate::behaviour::Schedule;
 use crate::config::document::{self, RuleKind as Kind};
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -37,19 +38,19 @@ pub(super) fn read_all(
 }
 
 fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<Rule> {
-    let schedule_sound = rule.schedule.as_deref().is_none_or(|text| is_schedule(check, text, &path.key("schedule")));
+    let schedule = schedule(check, rule.schedule.as_deref(), &path.key("schedule"));
     // What else may stand here depends on the kind, so nothing more can be said where that is faulty.
     if !check.is_sound(&path.key("kind")) {
         return None;
     }
     refuse_keys_of_other_kinds(check, rule, path);
     let kind = kind(check, places, rule, path)?;
-    schedule_sound.then(|| Rule {
+    schedule.map(|schedule| Rule {
         id: rule.id.clone(),
         kind,
         labels: rule.labels.clone(),
         severity: rule.severity,
-        schedule: rule.schedule.clone(),
+        schedule,
         min_score: rule.min_score as f32,
         score_of: rule.score_of,
         min_height: rule.min_height as f32,
@@ -59,11 +60,17 @@ fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) 
     })
 }
 
-fn is_schedule(check: &mut Check, text: &str, path: &Path) -> bool {
-    let Err(problem) = schedule::check(text) else { return true };
-    let remedy = "write windows such as \"22:00-06:00\" or \"mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00\"";
-    check.error(path, problem, remedy);
-    false
+/// The schedule, if one is written; nothing if it is faulty.
+fn schedule(check: &mut Check, text: Option<&str>, path: &Path) -> Option<Option<Schedule>> {
+    match text.map(Schedule::parse).transpose() {
+        Ok(schedule) => Some(schedule),
+        Err(problem) => {
+            let remedy =
+                "write windows such as \"22:00-06:00\" or \"mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00\"";
+            check.error(path, problem.to_string(), remedy);
+            None
+        }
+    }
 }
 
 fn kind(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<RuleKind> {
@@ -133,7 +140,7 @@ fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, pat
         format!("`{named}` is a {other}; take another kind of rule for it")
     } else {
         let meant = phrase::nearest(named.as_str(), known.list.iter().copied());
-        meant.map_or_else(|| format!("describe it under `{what}s`"), |m| format!("did you mean `{m}`?"))
+        meant.map_or_else(|| format!("describe it under `{what}s`"), phrase::did_you_mean)
     };
     check.error(&path, format!("found `{named}`, must be {allowed}"), remedy);
     None
@@ -165,14 +172,15 @@ fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rule, path: &P
 fn labels(check: &mut Check, rule: &document::Rule, model: Option<&document::Model>, path: &Path) {
     let Some(model) = model.filter(|m| !m.labels.is_empty()) else { return };
     let known: Vec<&str> = model.labels.iter().map(String::as_str).collect();
+    let shown: Vec<String> = known.iter().map(|label| phrase::name(label)).collect();
+    let few = known.len() <= 12;
+    let shown = if few { phrase::either(&shown) } else { format!("one of its {} labels", known.len()) };
     for (i, label) in rule.labels.iter().enumerate() {
         if known.contains(&label.as_str()) || GROUPS.contains(&label.as_str()) {
             continue;
         }
-        let shown =
-            if known.len() <= 12 { phrase::either(&known) } else { format!("one of its {} labels", known.len()) };
         let meant = phrase::nearest(label, known.iter().copied());
-        let remedy = meant.map_or_else(|| "take a label of the model".to_owned(), |m| format!("did you mean `{m}`?"));
+        let remedy = meant.map_or_else(|| "take a label of the model".to_owned(), phrase::did_you_mean);
         let problem = format!("found {}, must be a label of the camera's model: {shown}", phrase::name(label));
         check.error(&path.index(i), problem, remedy);
     }

@@ -11,9 +11,11 @@ use crate::vocab::{Id, Severity};
 #[serde(deny_unknown_fields)]
 pub struct Camera {
     /// Its name in topics and events, unique on this agent.
+    #[schemars(example = &"door")]
     pub id: Id,
     /// Where its pictures come from: `rtsp://`, `rtsps://`, `v4l2:///dev/video0`, `file://` or the path of a clip
     /// relative to this file, or `scene://` for the bundled street scene. Without user name and password.
+    #[schemars(example = &"rtsp://10.0.0.5/stream2")]
     pub url: Private,
     /// The user name at the camera. Default: none.
     pub username: Option<Private>,
@@ -95,6 +97,7 @@ pub enum Transport {
 #[serde(deny_unknown_fields)]
 pub struct Detect {
     /// A name from `models`.
+    #[schemars(example = &"people")]
     pub model: Id,
     /// How many pictures a second it looks at.
     #[serde(default = "fps")]
@@ -146,9 +149,11 @@ pub type Corners = Vec<Corner>;
 #[serde(deny_unknown_fields)]
 pub struct Zone {
     /// Its name, unique among the camera's zones and lines.
+    #[schemars(example = &"yard")]
     pub id: Id,
     /// Its corners in order, `[[x, y], …]`, 3 to 64 of them.
     #[schemars(length(min = 3, max = 64))]
+    #[schemars(example = [[0.1, 0.2], [0.9, 0.2], [0.9, 0.95], [0.1, 0.95]])]
     pub polygon: Corners,
     /// The point of an object that must be inside.
     #[serde(default)]
@@ -160,10 +165,13 @@ pub struct Zone {
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// Its name, unique among the camera's zones and lines.
+    #[schemars(example = &"gate")]
     pub id: Id,
     /// Where it starts, `[x, y]`.
+    #[schemars(example = [0.2, 0.8])]
     pub from: Corner,
     /// Where it ends, `[x, y]`.
+    #[schemars(example = [0.8, 0.8])]
     pub to: Corner,
     /// The point of an object that must cross.
     #[serde(default)]
@@ -190,10 +198,13 @@ pub enum Anchor {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Its name in topics and events, unique among the camera's rules.
+    #[schemars(example = &"night-yard")]
     pub id: Id,
     /// What it watches for.
+    #[schemars(example = &"intrusion")]
     pub kind: RuleKind,
     /// A zone of this camera; intrusion, loitering and occupancy need it, other kinds refuse it. Default: none.
+    #[schemars(example = &"yard")]
     pub zone: Option<Id>,
     /// A line of this camera; line-crossing needs it, other kinds refuse it. Default: none.
     pub line: Option<Id>,

@@ -20,6 +20,7 @@ use gstreamer_rtsp_server::prelude::*;
 
 use crate::base::shutdown::{Shutdown, Stopping};
 use crate::base::threads;
+use crate::decode::DecodeError;
 use crate::decode::street::Street;
 use crate::vocab::Secret;
 
@@ -90,7 +91,7 @@ pub enum Source {
 pub enum ServeError {
     /// GStreamer cannot be used at all.
     #[error("cannot start GStreamer")]
-    Gstreamer(#[source] glib::Error),
+    Gstreamer(#[source] DecodeError),
     /// A clip cannot be played.
     #[error("cannot serve the clip {}: {detail}", path.display())]
     Clip {
@@ -139,7 +140,7 @@ impl RtspServer {
     /// # Errors
     /// When a clip cannot be read, an encoder is missing or the port cannot be opened.
     pub fn start(settings: Settings) -> Result<Self, ServeError> {
-        gstreamer::init().map_err(ServeError::Gstreamer)?;
+        crate::decode::init().map_err(ServeError::Gstreamer)?;
         let (shutdown, stopping) = Shutdown::new();
         let server = rtsp::RTSPServer::new();
         server.set_address(&settings.address);

@@ -41,7 +41,7 @@ pub struct Pose {
 }
 
 /// The colour of the bag, carried or left.
-pub const BAG: Rgb = [38.0, 40.0, 58.0];
+pub const BAG: Rgb = [176.0, 44.0, 52.0];
 
 /// Everything that [`draw`] may touch, shadow included.
 pub fn bounds(looks: &Looks, pose: &Pose) -> Bounds {
@@ -184,7 +184,9 @@ impl Figure<'_> {
         let straight = if carries { 0.0 } else { 0.045 * self.pose.walking + 0.02 };
         let hand = self.end(elbow, 0.150, swing + straight);
         if carries {
-            draw_bag(self.tile, (hand.0, hand.1 + 0.26 * t), self.pose.scale);
+            // It rolls behind whoever pulls it.
+            let behind = hand.0 - self.forward * 0.12 * self.pose.scale;
+            draw_bag(self.tile, (behind, self.pose.foot.1 - 0.01 * t), self.pose.scale);
         }
         self.tile.limb(shoulder, 0.034 * t, elbow, 0.028 * t, sleeve);
         self.tile.limb(elbow, 0.027 * t, hand, 0.021 * t, sleeve);
@@ -192,31 +194,26 @@ impl Figure<'_> {
     }
 }
 
-/// A holdall, standing with its bottom at `foot`.
+/// A trolley case, standing with its wheels at `foot`.
 pub fn draw_bag(tile: &mut Tile, foot: Px, scale: f32) {
     let s = scale;
-    let (x, y) = foot;
-    let grip = [
-        (x - 0.11 * s, y - 0.30 * s),
-        (x - 0.05 * s, y - 0.41 * s),
-        (x + 0.05 * s, y - 0.41 * s),
-        (x + 0.11 * s, y - 0.30 * s),
-    ];
-    for pair in grip.windows(2) {
-        tile.limb(pair[0], 0.016 * s, pair[1], 0.016 * s, shade(BAG, 0.7));
+    let at = |x: f32, up: f32| (foot.0 + x * s, foot.1 - up * s);
+    for side in [-0.10, 0.10] {
+        tile.limb(at(side, 0.62), 0.011 * s, at(side, 0.86), 0.011 * s, [120.0, 122.0, 128.0]);
     }
-    let body = [
-        (x - 0.24 * s, y - 0.03 * s),
-        (x - 0.20 * s, y - 0.28 * s),
-        (x + 0.20 * s, y - 0.28 * s),
-        (x + 0.24 * s, y - 0.03 * s),
-    ];
-    tile.shape(&body, 0.03 * s, shade(BAG, 1.5), shade(BAG, 0.8));
-    tile.panel(Bounds::new(x - 0.22 * s, y - 0.21 * s, x + 0.22 * s, y - 0.185 * s), [150.0, 60.0, 40.0], 0.9);
-    tile.panel(Bounds::new(x - 0.10 * s, y - 0.15 * s, x + 0.10 * s, y - 0.05 * s), shade(BAG, 1.25), 0.9);
+    tile.limb(at(-0.11, 0.87), 0.022 * s, at(0.11, 0.87), 0.022 * s, [30.0, 30.0, 32.0]);
+    for wheel in [-0.17, 0.17] {
+        tile.spot(at(wheel, 0.035), 0.035 * s, 0.035 * s, [20.0, 20.0, 22.0], 1.0, 1.0);
+    }
+    let body = [at(-0.18, 0.10), at(-0.18, 0.61), at(0.18, 0.61), at(0.18, 0.10)];
+    tile.shape(&body, 0.045 * s, shade(BAG, 1.25), shade(BAG, 0.75));
+    for rib in [-0.12, -0.04, 0.04, 0.12] {
+        tile.limb(at(rib, 0.12), 0.008 * s, at(rib, 0.59), 0.008 * s, shade(BAG, 0.62));
+    }
+    tile.limb(at(-0.06, 0.665), 0.014 * s, at(0.06, 0.665), 0.014 * s, [28.0, 28.0, 30.0]);
 }
 
 /// Everything that [`draw_bag`] may touch, its shadow included.
 pub fn bag_bounds(foot: Px, scale: f32) -> Bounds {
-    Bounds::new(foot.0 - 0.4 * scale, foot.1 - 0.5 * scale, foot.0 + 0.6 * scale, foot.1 + 0.15 * scale)
+    Bounds::new(foot.0 - 0.4 * scale, foot.1 - 1.0 * scale, foot.0 + 0.6 * scale, foot.1 + 0.15 * scale)
 }

@@ -2,6 +2,7 @@
 
 pub mod child;
 pub mod clips;
+pub mod crowd;
 pub mod data;
 pub mod mosquitto;
 pub mod onnx;

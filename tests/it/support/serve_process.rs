@@ -1,5 +1,7 @@
 //! The RTSP server as a process of its own, which a test can stop, pause and start again.
 
+#![allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 

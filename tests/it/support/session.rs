@@ -27,6 +27,7 @@ pub fn settings(url: &str) -> Settings {
         keep_alive: Duration::from_secs(1),
         backoff_min: Duration::from_millis(50),
         backoff_max: Duration::from_millis(400),
+        settle: Duration::ZERO,
         ..Settings::default()
     }
 }

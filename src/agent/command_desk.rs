@@ -1,0 +1,140 @@
+//! Serves commands: each is read, run at most once before its expiry, and answered.
+
+use crate::agent::commands::{self, Log, Order};
+use crate::agent::health::Reporter;
+use crate::agent::post::Post;
+use crate::agent::site::Site;
+use crate::base::clock::SharedClock;
+use crate::vocab::{Id, WallTime};
+use crate::wire::{Command, CommandError, Reply, ReplyCode, to_json};
+use std::sync::Arc;
+
+/// Where the log of answers lies in the spool's state.
+const LOG_KEY: &str = "commands";
+
+/// Serves commands and remembers what it answered, over restarts too.
+#[derive(Debug)]
+pub struct CommandDesk {
+    log: Log,
+}
+
+impl CommandDesk {
+    /// Opens with the log that the last run left.
+    pub fn open(site: &Site) -> Self {
+        let saved = site.spool().get_state(LOG_KEY).unwrap_or_default();
+        Self { log: Log::from_bytes(&saved) }
+    }
+
+    /// Serves the command called `name` that came in as `bytes`.
+    pub fn serve(
+        &mut self,
+        site: &mut Site,
+        name: &str,
+        bytes: &[u8],
+        reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
+    ) {
+        let clock = site.clock().clone();
+        let reply = match Command::read(bytes) {
+            Ok(command) => self.answer(site, name, &command, &clock, reload),
+            Err(error) => {
+                tracing::warn!(command = name, %error, "a command was refused");
+                let Some(id) = readable_id(bytes, &error) else { return };
+                Reply::refused(&id, ReplyCode::Malformed, error.to_string())
+            }
+        };
+        site.means().broker.publish(&site.means().topics.reply(&reply.id), to_json(&reply));
+    }
+
+    fn answer(
+        &mut self,
+        site: &mut Site,
+        name: &str,
+        command: &Command,
+        clock: &SharedClock,
+        reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
+    ) -> Reply {
+        if let Some(before) = self.log.answer(&command.id) {
+            return before.clone();
+        }
+        let now = clock.unix_nanos();
+        if command.is_expired(now) {
+            let reason = format!("it expired at {}; the clock here says {}", command.expires, wall(now));
+            return Reply::refused(&command.id, ReplyCode::Expired, reason);
+        }
+        let order = match commands::interpret(name, command) {
+            Ok(order) => order,
+            Err(reply) => return reply,
+        };
+        // Remembered before it is run: a command that kills the agent must not be run again by the next one.
+        self.remember(site, now, &Reply::refused(&command.id, ReplyCode::Failed, "the agent stopped while it ran"));
+        let reply = carry_out(site, &order, &command.id, clock, reload);
+        self.remember(site, now, &reply);
+        tracing::info!(command = name, id = command.id, code = ?reply.code, "a command was served");
+        reply
+    }
+
+    fn remember(&mut self, site: &Site, now: i64, reply: &Reply) {
+        self.log.forget(&reply.id);
+        self.log.remember(now, reply);
+        site.spool().put_state(LOG_KEY, &self.log.to_bytes());
+    }
+}
+
+fn carry_out(
+    site: &mut Site,
+    order: &Order,
+    id: &str,
+    clock: &SharedClock,
+    reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
+) -> Reply {
+    match order {
+        Order::Snapshot(camera) => at_post(site, camera, id, |post| post.want_picture(&format!("command-{id}"))),
+        Order::Enable { camera, enabled } => {
+            at_post(site, camera, id, |post| post.with_camera(|camera| camera.set_enabled(*enabled)))
+        }
+        Order::RestartCamera(camera) => at_post(site, camera, id, |post| post.with_camera(|camera| camera.restart())),
+        Order::Reload => match reload(site) {
+            Ok(needs_restart) if needs_restart.is_empty() => Reply::ok(id),
+            Ok(needs_restart) => {
+                let reason = format!("applied, but these need a restart of the agent: {}", needs_restart.join(", "));
+                Reply { reason, ..Reply::ok(id) }
+            }
+            Err(reason) => Reply::refused(id, ReplyCode::Refused, reason),
+        },
+        Order::Status => {
+            let mut reporter = Reporter::new(clock.mono());
+            let report = reporter.report(site, &site.means().broker.status().borrow(), clock.mono(), wall_time(clock));
+            Reply { result: serde_json::to_value(report).ok(), ..Reply::ok(id) }
+        }
+    }
+}
+
+fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>)) -> Reply {
+    match site.post_of(camera) {
+        Some(post) => {
+            action(post);
+            Reply::ok(id)
+        }
+        None => Reply::refused(id, ReplyCode::NotFound, format!("there is no camera {camera}")),
+    }
+}
+
+/// The id of a command that is malformed otherwise, so that its sender gets an answer.
+fn readable_id(bytes: &[u8], error: &CommandError) -> Option<String> {
+    if matches!(error, CommandError::TooLarge { .. } | CommandError::Id) {
+        return None;
+    }
+    let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+    let id = value.get("id")?.as_str()?;
+    let is_plain =
+        !id.is_empty() && id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    is_plain.then(|| id.to_owned())
+}
+
+fn wall_time(clock: &SharedClock) -> WallTime {
+    WallTime::from_unix_nanos(clock.unix_nanos())
+}
+
+fn wall(unix_nanos: i64) -> String {
+    WallTime::from_unix_nanos(unix_nanos).to_rfc3339()
+}

@@ -1,0 +1,128 @@
+//! One model as it runs on this box: opened, tested, on a thread of its own, or the reason why not.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::SharedClock;
+use crate::config;
+use crate::detect::{DetectError, Detector, Results, Worker};
+use crate::vocab::{Id, Labels, ModelFacts};
+use crate::wire::ModelHealth;
+
+/// A model of the configuration.
+pub struct Engine {
+    /// What the configuration says of it.
+    pub config: config::Model,
+    /// It, running; or why it is not.
+    pub running: Result<Running, EngineError>,
+}
+
+/// Why a model does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// It cannot be opened.
+    #[error(transparent)]
+    Open(Box<DetectError>),
+    /// The machine refuses a thread for it.
+    #[error("no thread for the model")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A model that runs.
+pub struct Running {
+    /// Its thread.
+    pub worker: Arc<Worker>,
+    /// What events say of it.
+    pub facts: ModelFacts,
+    /// The names of its classes.
+    pub labels: Labels,
+    /// The provider that was asked for, and why it is another one that runs it.
+    asked: String,
+    cause: Option<String>,
+    /// How long opening took, self-test included.
+    pub took: Duration,
+}
+
+impl Engine {
+    /// Opens a model and starts its thread, the `number`th. `cache` is where providers keep what they compile.
+    pub fn start(config: config::Model, number: usize, cache: &Path, clock: &SharedClock, results: Results) -> Self {
+        let running = start(&config, number, cache, clock, results);
+        if let Err(error) = &running {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(model = %config.name, error, "the model does not run; its cameras are watched without it");
+        }
+        Self { config, running }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &Id {
+        &self.config.name
+    }
+
+    /// How it is.
+    pub fn health(&self, inferences: u64, failure: Option<&str>) -> ModelHealth {
+        match &self.running {
+            Ok(running) => ModelHealth {
+                version: running.facts.version.clone(),
+                sha256: running.facts.sha256.clone(),
+                asked: running.asked.clone(),
+                obtained: Some(running.facts.provider.clone()),
+                cause: failure.map(str::to_owned).or_else(|| running.cause.clone()),
+                inferences,
+            },
+            Err(error) => ModelHealth {
+                version: String::new(),
+                sha256: String::new(),
+                asked: format!("{:?}", self.config.provider).to_lowercase(),
+                obtained: None,
+                cause: Some(error_chain(error)),
+                inferences,
+            },
+        }
+    }
+}
+
+fn start(
+    config: &config::Model,
+    number: usize,
+    cache: &Path,
+    clock: &SharedClock,
+    results: Results,
+) -> Result<Running, EngineError> {
+    let began = clock.mono();
+    let detector = Detector::open(&config.detect_settings(Some(cache.to_owned())), clock.clone())
+        .map_err(|error| EngineError::Open(Box::new(error)))?;
+    let facts = told_facts(&detector, config);
+    let labels = detector.labels().clone();
+    let asked = detector.provider().asked.to_string();
+    let warnings = detector.provider().warnings.join("; ");
+    let cause = (!warnings.is_empty()).then_some(warnings);
+    tracing::info!(
+        model = %config.name,
+        provider = facts.provider,
+        family = %detector.family(),
+        classes = labels.len(),
+        "the model runs"
+    );
+    let took = clock.mono().saturating_sub(began);
+    let worker = Arc::new(Worker::start(number, detector, results)?);
+    Ok(Running { worker, facts, labels, asked, cause, took })
+}
+
+/// What events say of a model. The threshold is the one that a detection had to pass to begin a track, not the lower one
+/// to which the detector reports for the tracker's sake.
+pub fn told_facts(detector: &Detector, config: &config::Model) -> ModelFacts {
+    ModelFacts { threshold: config.threshold, ..detector.facts() }
+}
+
+/// An error and its causes in one line.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,275 @@
+//! From the spool to the broker: what is committed is published, alerts first, and leaves when it is acknowledged.
+//!
+//! - Within a class the oldest goes first. While there is a backlog, one message in five is the newest, so that somebody
+//!   who watches sees the present without the past being starved.
+//! - With `delivery: broker` a record leaves the spool when the broker has acknowledged it. With `delivery: hub` it stays
+//!   until the hub says that it is stored, and is published again when that takes longer than [`RESEND`].
+//! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::agent::envelope;
+use crate::base::clock::SharedClock;
+use crate::base::shutdown::Stopping;
+use crate::mqtt::{Delivery, Outbox, Outgoing, Refusal};
+use crate::spool::{Class, Limit, Order, RecordId, Spool};
+use crate::wire::{self, AckMessage};
+
+/// How long the hub may take to say that it has stored something before it is published again.
+const RESEND: Duration = Duration::from_secs(10);
+/// How many records may be published and not yet stored by the hub.
+const UNSTORED: usize = 1000;
+/// How much is read from the spool for one batch.
+const BATCH_BYTES: usize = 1 << 20;
+/// One message in so many is the newest while there is a backlog.
+const NEWEST_SHARE: usize = 5;
+
+/// Publishes what the spool holds.
+pub struct Forwarder {
+    spool: Arc<dyn Spool>,
+    delivery: Delivery,
+    clock: SharedClock,
+    sent: Mutex<Sent>,
+    changes: watch::Sender<u64>,
+}
+
+/// What was handed out and has not left the spool.
+#[derive(Default)]
+struct Sent {
+    next_token: u64,
+    under_way: HashMap<u64, RecordId>,
+    records: HashSet<RecordId>,
+    /// At the broker, and not yet stored by the hub.
+    unstored: HashMap<RecordId, Duration>,
+    refused: u64,
+}
+
+impl Forwarder {
+    /// Forwards from `spool`.
+    pub fn new(spool: Arc<dyn Spool>, delivery: Delivery, clock: SharedClock) -> Arc<Self> {
+        Arc::new(Self { spool, delivery, clock, sent: Mutex::default(), changes: watch::Sender::default() })
+    }
+
+    /// Wakes the session whenever the spool has something new, and publishes again what the hub did not store in time.
+    pub async fn run(self: Arc<Self>, stopping: Stopping) {
+        let mut spool = self.spool.changes();
+        loop {
+            tokio::select! {
+                changed = spool.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(RESEND / 4) => self.resend(),
+                () = stopping.stopped() => return,
+            }
+            self.wake();
+        }
+    }
+
+    /// Takes in the hub's word on what it has stored.
+    pub fn stored(&self, ack: &AckMessage) {
+        let class = match ack.class {
+            wire::Class::Alert => Class::Alert,
+            wire::Class::Event => Class::Event,
+            wire::Class::Telemetry => Class::Telemetry,
+        };
+        self.spool.retire_upto(class, ack.epoch, ack.upto, &ack.also);
+        let is_stored = |id: &RecordId| {
+            id.class == class && id.epoch == ack.epoch && (id.seq <= ack.upto || ack.also.contains(&id.seq))
+        };
+        let mut sent = self.lock();
+        sent.unstored.retain(|id, _| !is_stored(id));
+        sent.records.retain(|id| !is_stored(id));
+        drop(sent);
+        self.wake();
+    }
+
+    fn resend(&self) {
+        let now = self.clock.mono();
+        let mut sent = self.lock();
+        let late: Vec<RecordId> =
+            sent.unstored.iter().filter(|&(_, at)| now.saturating_sub(*at) >= RESEND).map(|(id, _)| *id).collect();
+        for id in &late {
+            sent.unstored.remove(id);
+            sent.records.remove(id);
+        }
+        if !late.is_empty() {
+            tracing::warn!(records = late.len(), "the hub has not stored what was published; publishing it again");
+        }
+    }
+
+    fn wake(&self) {
+        self.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sent> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds records of one class to the batch until it has `room`.
+    fn fill(&self, class: Class, room: usize, sent: &mut Sent, batch: &mut Vec<Outgoing>) {
+        let wanted = room.saturating_sub(batch.len());
+        if wanted == 0 {
+            return;
+        }
+        let backlog = self.spool.health().backlog[class as usize].records as usize;
+        let newest = if backlog > 2 * room { wanted.div_ceil(NEWEST_SHARE) } else { 0 };
+        for (order, count) in [(Order::Newest, newest), (Order::Oldest, wanted - newest)] {
+            if count == 0 {
+                continue;
+            }
+            let limit = Limit { records: count, bytes: BATCH_BYTES };
+            for record in self.spool.peek(class, order, &sent.records, limit) {
+                self.hand_out(record.id, &record.payload, sent, batch);
+            }
+        }
+    }
+
+    fn hand_out(&self, id: RecordId, record: &[u8], sent: &mut Sent, batch: &mut Vec<Outgoing>) {
+        let Some((topic, payload)) = envelope::open(record) else {
+            tracing::error!(?id, "a record in the spool is not a message; it is given up");
+            self.spool.retire(&[id]);
+            return;
+        };
+        let token = sent.next_token;
+        sent.next_token += 1;
+        sent.under_way.insert(token, id);
+        sent.records.insert(id);
+        batch.push(Outgoing { token, topic: topic.to_owned(), payload: payload.to_owned() });
+    }
+}
+
+impl Outbox for Forwarder {
+    fn next_batch(&self, room: usize) -> Vec<Outgoing> {
+        let mut sent = self.lock();
+        let mut batch = Vec::new();
+        if sent.unstored.len() < UNSTORED {
+            Class::ALL.into_iter().for_each(|class| self.fill(class, room, &mut sent, &mut batch));
+        }
+        batch
+    }
+
+    fn acknowledged(&self, tokens: &[u64]) {
+        let now = self.clock.mono();
+        let mut sent = self.lock();
+        let mut done = Vec::new();
+        for token in tokens {
+            let Some(id) = sent.under_way.remove(token) else { continue };
+            if self.delivery == Delivery::Hub && id.class != Class::Telemetry {
+                sent.unstored.insert(id, now);
+            } else {
+                done.push(id);
+            }
+        }
+        // Retired before they are forgotten: a record that is neither sent nor retired would be published again.
+        self.spool.retire(&done);
+        sent.records.retain(|id| !done.contains(id));
+    }
+
+    fn refused(&self, token: u64, why: &Refusal) {
+        let mut sent = self.lock();
+        sent.refused += 1;
+        if let Some(id) = sent.under_way.remove(&token) {
+            tracing::error!(?id, %why, "a message can never be published; it is given up");
+            self.spool.retire(&[id]);
+            sent.records.remove(&id);
+        }
+    }
+
+    fn disconnected(&self) {
+        let mut sent = self.lock();
+        let under_way = std::mem::take(&mut sent.under_way);
+        for id in under_way.values() {
+            sent.records.remove(id);
+        }
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SimulatedClock;
+    use crate::spool::{MemorySpool, Settings};
+
+    struct Bench {
+        clock: Arc<SimulatedClock>,
+        spool: Arc<dyn Spool>,
+        forwarder: Arc<Forwarder>,
+    }
+
+    fn bench(delivery: Delivery) -> Bench {
+        let clock = SimulatedClock::at(0);
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&Settings::default(), clock.clone()));
+        let forwarder = Forwarder::new(spool.clone(), delivery, clock.clone());
+        Bench { clock, spool, forwarder }
+    }
+
+    impl Bench {
+        fn add(&self, class: Class, name: &str) -> RecordId {
+            self.spool.append(class, |_| envelope::seal(name, b"x")).unwrap().id
+        }
+
+        fn topics(batch: &[Outgoing]) -> Vec<&str> {
+            batch.iter().map(|o| o.topic.as_str()).collect()
+        }
+
+        fn waiting(&self) -> u64 {
+            self.spool.health().backlog.iter().map(|b| b.records).sum()
+        }
+    }
+
+    #[test]
+    fn alerts_go_first_and_leave_when_the_broker_has_them() {
+        let bench = bench(Delivery::Broker);
+        bench.add(Class::Event, "e1");
+        bench.add(Class::Alert, "a1");
+        let batch = bench.forwarder.next_batch(10);
+        assert_eq!(Bench::topics(&batch), ["a1", "e1"]);
+        assert!(bench.forwarder.next_batch(10).is_empty(), "what is under way is not handed out twice");
+        bench.forwarder.acknowledged(&[batch[0].token]);
+        assert_eq!(bench.waiting(), 1);
+    }
+
+    #[test]
+    fn what_was_under_way_when_the_connection_broke_is_handed_out_again() {
+        let bench = bench(Delivery::Broker);
+        bench.add(Class::Alert, "a1");
+        let first = bench.forwarder.next_batch(10);
+        bench.forwarder.disconnected();
+        bench.forwarder.acknowledged(&[first[0].token]);
+        assert_eq!(bench.waiting(), 1, "a late acknowledgement of an old connection retires nothing");
+        assert_eq!(Bench::topics(&bench.forwarder.next_batch(10)), ["a1"]);
+    }
+
+    #[test]
+    fn with_hub_delivery_the_brokers_word_is_not_enough_and_silence_means_again() {
+        let bench = bench(Delivery::Hub);
+        let id = bench.add(Class::Alert, "a1");
+        let batch = bench.forwarder.next_batch(10);
+        bench.forwarder.acknowledged(&[batch[0].token]);
+        assert_eq!(bench.waiting(), 1);
+        bench.clock.advance(RESEND);
+        bench.forwarder.resend();
+        let again = bench.forwarder.next_batch(10);
+        assert_eq!(Bench::topics(&again), ["a1"]);
+        bench.forwarder.acknowledged(&[again[0].token]);
+        let ack = AckMessage { class: wire::Class::Alert, epoch: id.epoch, upto: id.seq, also: vec![] };
+        bench.forwarder.stored(&ack);
+        assert_eq!(bench.waiting(), 0);
+    }
+
+    #[test]
+    fn while_there_is_a_backlog_some_of_the_newest_go_along_with_the_oldest() {
+        let bench = bench(Delivery::Broker);
+        (0..100).for_each(|i| drop(bench.add(Class::Alert, &i.to_string())));
+        let batch = bench.forwarder.next_batch(10);
+        let topics = Bench::topics(&batch);
+        assert!(topics.contains(&"99") && topics.contains(&"0"), "{topics:?}");
+        assert_eq!(topics.len(), 10);
+    }
+}

@@ -1,0 +1,21 @@
+//! The agent: the whole line on one box, from cameras to the broker.
+//!
+//! [`pipeline`] is the way of a frame on one page; [`site`] is everything that runs; [`run`] starts and stops it;
+//! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
+
+mod cadence;
+mod clockwatch;
+mod command_desk;
+mod commands;
+mod counts;
+mod engine;
+mod envelope;
+pub mod forward;
+mod health;
+pub mod pipeline;
+mod post;
+mod recorder;
+pub mod replay;
+mod resources;
+pub mod run;
+pub mod site;

@@ -1,0 +1,284 @@
+//! The whole line of one camera, on one page: a frame becomes events.
+//!
+//! ```text
+//!   frame ─ look ─ is it due? ── scene: does anything move? ──┬─ no ──▶ time passes: rules and events are told
+//!                                                             └─ yes ─▶ the detector (a worker, or inline in a replay)
+//!   frame + detections ─ seen ─ track ── behaviour ── event ── evidence ──▶ occurrences, for the recorder
+//! ```
+//!
+//! Live and replayed pictures take the same way; only who runs the detector differs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::agent::cadence::{self, Cadence, Verdict};
+use crate::behaviour::{self, Rules};
+use crate::event::{self, Narrator, Notice};
+use crate::evidence::{self, Mark, Shot, Snapshots};
+use crate::scene::{self, Picture, Scene};
+use crate::track::{self, Tracker};
+use crate::vocab::{
+    CameraState, ClockState, Detection, DropReason, Event, EventKind, Frame, Labels, MediaTime, ModelFacts, Phase,
+    Subject, Track, TrackId, TrackState, WallTime,
+};
+
+/// What one camera's line is made of.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// When to look.
+    pub cadence: cadence::Settings,
+    /// What is watched in the picture as a whole.
+    pub scene: scene::Settings,
+    /// How objects are followed.
+    pub track: track::Settings,
+    /// Zones, lines and rules.
+    pub behaviour: behaviour::Settings,
+    /// Who tells, and how much.
+    pub event: event::Settings,
+    /// The time zone of schedules.
+    pub timezone: jiff::tz::TimeZone,
+    /// The model that looks, where one does.
+    pub model: Option<ModelFacts>,
+    /// The names of its classes.
+    pub labels: Labels,
+    /// How pictures of events are kept.
+    pub evidence: evidence::Settings,
+    /// Names the configuration in force.
+    pub config_revision: Arc<str>,
+}
+
+/// One camera's line.
+#[derive(Debug)]
+pub struct Line {
+    scene: Scene,
+    cadence: Cadence,
+    tracker: Tracker,
+    rules: Rules,
+    narrator: Narrator,
+    snapshots: Snapshots,
+    /// Happenings of one object that go on, whose best picture is looked for.
+    shown: Vec<Shown>,
+    evidence: evidence::Settings,
+    told: Told,
+    last_tick: MediaTime,
+    looks: u64,
+}
+
+/// What every event of this camera says beside its own.
+#[derive(Debug)]
+struct Told {
+    model: Option<ModelFacts>,
+    labels: Labels,
+    config_revision: Arc<str>,
+    clock: ClockState,
+    pts: MediaTime,
+    captured: WallTime,
+}
+
+/// An event on its way to the recorder, with the picture that shows it where one is due.
+#[derive(Debug, Clone)]
+pub struct Occurrence {
+    /// The event, still without evidence.
+    pub event: Event,
+    /// The picture to save and publish.
+    pub shot: Option<Shot>,
+}
+
+/// A happening of one object that goes on.
+#[derive(Debug)]
+struct Shown {
+    episode: String,
+    track: TrackId,
+}
+
+/// What became of a frame that was looked over.
+#[derive(Debug)]
+pub struct Looked {
+    /// Whether the detector should have it.
+    pub verdict: Verdict,
+    /// What is wrong with the picture as a whole, when the frame was looked over.
+    pub picture: Option<Picture>,
+    /// What happened by the passing of time alone.
+    pub occurrences: Vec<Occurrence>,
+}
+
+/// How often time is told to pass while nothing is looked at.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Line {
+    /// A line that has seen nothing. Its first track gets the number `first_track`.
+    pub fn new(settings: Settings, first_track: TrackId) -> Self {
+        Self {
+            scene: Scene::new(settings.scene),
+            cadence: Cadence::new(settings.cadence),
+            tracker: Tracker::starting_at(settings.track, first_track),
+            rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
+            narrator: Narrator::new(settings.event),
+            snapshots: Snapshots::new(&settings.evidence),
+            shown: Vec::new(),
+            evidence: settings.evidence,
+            told: Told {
+                model: settings.model,
+                labels: settings.labels,
+                config_revision: settings.config_revision,
+                clock: ClockState::default(),
+                pts: MediaTime::ZERO,
+                captured: WallTime::default(),
+            },
+            last_tick: MediaTime::ZERO,
+            looks: 0,
+        }
+    }
+
+    /// Looks a frame over: whether it is due, and whether it is worth the detector's time.
+    pub fn look(&mut self, frame: &Frame, clock: ClockState) -> Looked {
+        self.told.at(frame, clock);
+        if !self.cadence.is_due(frame.pts) {
+            return Looked { verdict: Verdict::Leave(DropReason::Rate), picture: None, occurrences: Vec::new() };
+        }
+        let sight = self.scene.step(frame);
+        let verdict = self.cadence.decide(frame.pts, sight.motion.active);
+        let occurrences = if verdict == Verdict::Look { Vec::new() } else { self.pass() };
+        Looked { verdict, picture: Some(sight.picture), occurrences }
+    }
+
+    /// Takes in what the detector saw in a frame.
+    pub fn seen(&mut self, frame: &Frame, detections: &[Detection], clock: ClockState) -> Vec<Occurrence> {
+        self.told.at(frame, clock);
+        self.looks += 1;
+        self.last_tick = frame.pts;
+        let tracks = self.tracker.step(frame.pts, detections);
+        self.cadence.follow(frame.pts, tracks);
+        let firings = self.rules.step(frame.pts, frame.captured, tracks);
+        let mut events = self.narrator.narrate(firings, &self.told.context());
+        events.extend(self.narrator.tracks(tracks, &self.told.context()));
+        for shown in &self.shown {
+            let track = tracks.iter().find(|t| t.id == shown.track && t.state == TrackState::Confirmed);
+            if let Some(Track { class, score, bbox, .. }) = track {
+                self.snapshots.consider(&shown.episode, frame, self.told.labels.name(*class), *score, *bbox);
+            }
+        }
+        self.illustrate(events, Some(frame))
+    }
+
+    /// The pictures from now on do not continue those before.
+    pub fn cut(&mut self, notice: &Notice) -> Vec<Occurrence> {
+        self.tracker.reset();
+        let tracks = self.tracker.step(self.told.pts, &[]);
+        let mut events = self.narrator.narrate(self.rules.reset(self.told.pts), &self.told.context());
+        events.extend(self.narrator.tracks(tracks, &self.told.context()));
+        events.push(self.narrator.notice(notice, &self.told.context()));
+        self.illustrate(events, None)
+    }
+
+    /// Something is told that concerns the camera rather than what is before the lens.
+    pub fn notice(&mut self, notice: &Notice) -> Occurrence {
+        Occurrence { event: self.narrator.notice(notice, &self.told.context()), shot: None }
+    }
+
+    /// The camera's state changed.
+    pub fn state_changed(&mut self, from: CameraState, to: CameraState, cause: &str) -> Occurrence {
+        self.notice(&Notice::CameraState { from, to, cause: cause.to_owned() })
+    }
+
+    /// Time passes without a frame: happenings that nobody sees go on, end. `now` is the present on the media clock.
+    pub fn wait(&mut self, now: MediaTime, wall: WallTime, clock: ClockState) -> Vec<Occurrence> {
+        if now <= self.told.pts {
+            return Vec::new();
+        }
+        (self.told.pts, self.told.captured, self.told.clock) = (now, wall, clock);
+        self.pass()
+    }
+
+    /// Ends everything that is open: the last call before a line is dropped.
+    pub fn close(&mut self) -> Vec<Occurrence> {
+        let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
+        events.extend(self.narrator.close_all(&self.told.context()));
+        self.illustrate(events, None)
+    }
+
+    /// Whether only keyframes need decoding now.
+    pub fn may_idle(&self) -> bool {
+        self.cadence.may_idle()
+    }
+
+    /// How many frames the detector has looked at.
+    pub fn looks(&self) -> u64 {
+        self.looks
+    }
+
+    /// The number that the next new track gets.
+    pub fn next_track(&self) -> TrackId {
+        self.tracker.next_id()
+    }
+
+    /// The counts of zones and lines.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Adds the counts that were kept over a restart.
+    pub fn restore_counts(&mut self, saved: behaviour::Counts) {
+        self.rules.restore_counts(saved);
+    }
+
+    fn pass(&mut self) -> Vec<Occurrence> {
+        if self.told.pts.since(self.last_tick) < TICK {
+            return Vec::new();
+        }
+        self.last_tick = self.told.pts;
+        let firings = self.rules.tick(self.told.pts, self.told.captured);
+        let events = self.narrator.narrate(firings, &self.told.context());
+        self.illustrate(events, None)
+    }
+
+    /// Gives each event of a rule the picture that shows it: the present one at its start, the best one at its end.
+    fn illustrate(&mut self, events: Vec<Event>, frame: Option<&Frame>) -> Vec<Occurrence> {
+        events.into_iter().map(|event| Occurrence { shot: self.shot_of(&event, frame), event }).collect()
+    }
+
+    fn shot_of(&mut self, event: &Event, frame: Option<&Frame>) -> Option<Shot> {
+        event.rule.as_ref()?;
+        match (event.phase, frame) {
+            (Phase::Start, Some(frame)) => {
+                if let (Some(subject), true) = (&event.subject, lasts(event.kind)) {
+                    let Subject { label, score, bbox, .. } = subject;
+                    self.snapshots.consider(&event.episode, frame, label, *score, *bbox);
+                    self.shown.push(Shown { episode: event.episode.clone(), track: subject.track });
+                }
+                Some(Shot::of(frame, event.subject.as_ref().map(mark), &self.evidence))
+            }
+            (Phase::End, _) => {
+                self.shown.retain(|shown| shown.episode != event.episode);
+                self.snapshots.take(&event.episode)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a happening of this kind goes on after its start.
+fn lasts(kind: EventKind) -> bool {
+    kind != EventKind::LineCrossing
+}
+
+fn mark(subject: &Subject) -> Mark {
+    Mark { label: subject.label.clone(), score: subject.score, bbox: subject.bbox }
+}
+
+impl Told {
+    fn at(&mut self, frame: &Frame, clock: ClockState) {
+        (self.pts, self.captured, self.clock) = (frame.pts, frame.captured, clock);
+    }
+
+    fn context(&self) -> event::Context<'_> {
+        event::Context {
+            pts: self.pts,
+            captured: self.captured,
+            clock: self.clock,
+            model: self.model.as_ref(),
+            config_revision: &self.config_revision,
+            labels: &self.labels,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Events on their way to the disk: picture first, then the event that names it, then the word to the forwarder.
+//!
+//! One thread, so that the order of events is the order of the spool and no camera waits for a JPEG or a disk. The way
+//! in is bounded: when the disk is slower than the events, cameras wait and drop frames. Events are never dropped.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::thread::JoinHandle;
+
+use crate::agent::engine::error_chain;
+use crate::agent::envelope;
+use crate::agent::pipeline::Occurrence;
+use crate::base::clock::SharedClock;
+use crate::base::threads;
+use crate::evidence::{self, EvidenceError, Folder, Shot};
+use crate::spool::{Class, RecordId, Spool, Writer};
+use crate::vocab::{Event, Evidence, Id, Phase, Severity};
+use crate::wire::{self, EventMessage, MessageId, Origin, Topics};
+
+/// Occurrences that wait; beyond it cameras wait.
+const WAITING: usize = 256;
+
+/// Where occurrences are handed over. Dropping it records what is waiting and ends the thread.
+#[derive(Debug)]
+pub struct Recorder {
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    recorded: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Record(Box<Occurrence>),
+    Picture { camera: Id, name: String, shot: Box<Shot> },
+    Flush(SyncSender<()>),
+}
+
+/// What the thread works with.
+struct Desk {
+    origin: Origin,
+    topics: Topics,
+    writer: Writer,
+    evidence: evidence::Settings,
+    /// Where pictures are kept; none where the folder cannot be used.
+    folder: Result<Folder, EvidenceError>,
+    recorded: Arc<AtomicU64>,
+}
+
+impl Recorder {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the machine refuses another thread.
+    pub fn start(
+        origin: Origin,
+        spool: Arc<dyn Spool>,
+        evidence: evidence::Settings,
+        clock: SharedClock,
+    ) -> io::Result<Self> {
+        let (jobs, waiting) = mpsc::sync_channel(WAITING);
+        let recorded = Arc::new(AtomicU64::new(0));
+        let topics = Topics::new(&origin.agent);
+        let writer = Writer::start(spool, clock)?;
+        let folder = Folder::open(&evidence);
+        if let Err(error) = &folder {
+            tracing::error!(error = error_chain(error), "pictures cannot be kept; events say so");
+        }
+        let desk = Desk { origin, topics, writer, evidence, folder, recorded: recorded.clone() };
+        let thread = threads::spawn("record", move || desk.work(&waiting))?;
+        Ok(Self { jobs: Some(jobs), thread: Some(thread), recorded })
+    }
+
+    /// Hands over what happened; waits while the thread is far behind.
+    pub fn record(&self, occurrences: Vec<Occurrence>) {
+        occurrences.into_iter().for_each(|occurrence| self.send(Job::Record(Box::new(occurrence))));
+    }
+
+    /// Hands over a picture that somebody asked for, to be published under `name`.
+    pub fn publish_picture(&self, camera: Id, name: String, shot: Shot) {
+        self.send(Job::Picture { camera, name, shot: Box::new(shot) });
+    }
+
+    /// Waits until everything handed over before is committed.
+    pub fn flush(&self) {
+        let (done, finished) = mpsc::sync_channel(1);
+        self.send(Job::Flush(done));
+        // An error means that the thread is gone, and with it whatever there was to wait for.
+        let _ = finished.recv();
+    }
+
+    /// How many events were recorded since the start.
+    pub fn recorded(&self) -> u64 {
+        self.recorded.load(Ordering::Relaxed)
+    }
+
+    fn send(&self, job: Job) {
+        let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if !sent {
+            tracing::error!("the recorder has ended; an event is lost");
+        }
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the recorder had ended in a panic");
+        }
+    }
+}
+
+impl Desk {
+    fn work(mut self, jobs: &Receiver<Job>) {
+        for job in jobs {
+            match job {
+                Job::Record(occurrence) => self.record(*occurrence),
+                Job::Picture { camera, name, shot } => {
+                    self.save(&camera, &name, &shot);
+                }
+                Job::Flush(done) => {
+                    self.writer.flush();
+                    // Whoever asked may have given up waiting.
+                    let _ = done.send(());
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, occurrence: Occurrence) {
+        let Occurrence { mut event, shot } = occurrence;
+        if let (Some(shot), Some(camera)) = (shot, event.camera.clone()) {
+            // The picture at the start and the best one at the end are two files of one episode.
+            let suffix = match event.phase {
+                Phase::Start => "",
+                Phase::Update => "-update",
+                Phase::End => "-best",
+            };
+            let name = format!("{}{suffix}", event.episode);
+            event.evidence = self.save(&camera, &name, &shot);
+        }
+        let (class, topic) = self.address(&event);
+        let origin = self.origin.clone();
+        self.writer.append(class, move |id| {
+            let message = EventMessage::new(&origin, message_id(&origin.agent, id), &event);
+            envelope::seal(&topic, &wire::to_json(&message))
+        });
+        self.recorded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Keeps and publishes a picture; what the event says of it.
+    fn save(&mut self, camera: &Id, name: &str, shot: &Shot) -> Evidence {
+        if let Some(jpeg) = shot.to_small_jpeg(&self.evidence) {
+            let topic = self.topics.snapshot(camera, name);
+            self.writer.append(Class::Telemetry, move |_| envelope::seal(&topic, &jpeg));
+        }
+        let missing = |reason: &str| Evidence { missing: Some(reason.to_owned()), ..Evidence::default() };
+        let Some(jpeg) = shot.to_jpeg(&self.evidence) else { return missing("too-large") };
+        match self.folder.as_mut().map(|folder| folder.save(name, &jpeg)) {
+            Ok(Ok(snapshot)) => Evidence { snapshot: Some(snapshot), ..Evidence::default() },
+            Ok(Err(error)) => {
+                tracing::warn!(error = error_chain(&error), name, "a picture could not be kept");
+                missing(error.reason())
+            }
+            Err(error) => missing(error.reason()),
+        }
+    }
+
+    fn address(&self, event: &Event) -> (Class, String) {
+        match (event.severity, &event.camera, &event.rule) {
+            (Severity::Alert, Some(camera), Some(rule)) => (Class::Alert, self.topics.alert(camera, rule)),
+            _ => (Class::Event, self.topics.event(event.kind)),
+        }
+    }
+}
+
+/// The id that a record has in its message.
+pub fn message_id(agent: &Id, id: RecordId) -> MessageId {
+    let class = match id.class {
+        Class::Alert => wire::Class::Alert,
+        Class::Event => wire::Class::Event,
+        Class::Telemetry => wire::Class::Telemetry,
+    };
+    MessageId { agent: agent.clone(), class, epoch: id.epoch, seq: id.seq }
+}

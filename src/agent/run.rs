@@ -1,0 +1,185 @@
+//! The agent from start to stop: open the stores, connect, start the site, serve commands and signals, stop in reverse.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::agent::command_desk::CommandDesk;
+use crate::agent::engine::error_chain;
+use crate::agent::forward::Forwarder;
+use crate::agent::health::{self, Reporter};
+use crate::agent::site::{Site, StartError, Stores};
+use crate::base::clock::SharedClock;
+use crate::base::shutdown::{Shutdown, Stopping};
+use crate::base::systemd;
+use crate::config::{self, Config, Folders, LoadError};
+use crate::detect::LibrarySearch;
+use crate::event::{ConfigChange, Notice};
+use crate::mqtt::{self, Identity, Incoming, Presence as Said, Session, Subscription};
+use crate::vocab::WallTime;
+use crate::wire::{AckMessage, Inbound, Presence, PresenceMessage, Topics, to_json};
+
+/// How often time is told to pass where no frame comes.
+const TICK: Duration = Duration::from_millis(500);
+/// How long delivering may go on after everything is recorded.
+const GOODBYE: Duration = Duration::from_secs(4);
+
+/// How the agent is run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The configuration's file, which is read again on SIGHUP and on the command `reload`.
+    pub file: PathBuf,
+    /// Where relative paths in it start.
+    pub folders: Folders,
+    /// Where ONNX Runtime is looked for.
+    pub search: LibrarySearch,
+    /// How often health is published. 10 s but for the demo.
+    pub health_interval: Duration,
+}
+
+/// Runs the agent until `stopping`. `reload` asks for the configuration to be read again whenever something comes.
+///
+/// # Errors
+/// When it cannot start. Once it runs, nothing ends it but `stopping`.
+pub async fn run(
+    config: Config,
+    options: Options,
+    clock: SharedClock,
+    reload: mpsc::Receiver<()>,
+    stopping: Stopping,
+) -> Result<(), StartError> {
+    let boot = format!("{:016x}", fastrand::u64(..));
+    let topics = Topics::new(&config.id);
+    let settings = config.mqtt.session_settings();
+    let (session, broker, incoming) = Session::new(settings.clone(), identity(&config, &topics, &boot), clock.clone());
+    let stores = Stores::open(&config, &clock)?;
+    let forwarder = Forwarder::new(stores.spool.clone(), settings.delivery, clock.clone());
+    let search = options.search.clone();
+    // Opening models takes seconds; the session is not started before they say that they run, and the broker hears
+    // `online` only from an agent that watches.
+    let site = tokio::task::spawn_blocking({
+        let (forwarder, broker, clock) = (forwarder.clone(), broker.clone(), clock.clone());
+        move || Site::start(config, search, stores, forwarder, broker, boot, clock)
+    });
+    let site = site.await.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??;
+    let (hang_up, hung_up) = Shutdown::new();
+    let delivery = tokio::spawn(session.run(forwarder.clone(), hung_up.clone()));
+    tokio::spawn(forwarder.run(hung_up));
+    systemd::ready(&health::summary(&site));
+    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming };
+    let site = watchman.watch(site, &stopping).await;
+    systemd::stopping();
+    // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
+    if let Err(error) = tokio::task::spawn_blocking(move || site.stop()).await {
+        tracing::error!(%error, "stopping ended in a panic");
+    }
+    drop(hang_up);
+    if tokio::time::timeout(GOODBYE, delivery).await.is_err() {
+        tracing::warn!("the broker did not take everything in time; the rest waits in the spool");
+    }
+    Ok(())
+}
+
+fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
+    let version = env!("CARGO_PKG_VERSION");
+    let said = |presence| to_json(&PresenceMessage::new(presence, boot, version));
+    Identity {
+        client_id: config.id.to_string(),
+        presence: Said { topic: topics.status(), online: said(Presence::Online), offline: said(Presence::Offline) },
+        subscriptions: topics
+            .subscriptions()
+            .into_iter()
+            .map(|filter| Subscription { filter, per_second: 50 })
+            .collect(),
+    }
+}
+
+/// Sees to the running site: ticks, health, watchdog, commands, reloads.
+struct Watchman {
+    options: Options,
+    clock: SharedClock,
+    link: watch::Receiver<mqtt::Status>,
+    reload: mpsc::Receiver<()>,
+    incoming: mpsc::Receiver<Incoming>,
+}
+
+impl Watchman {
+    async fn watch(&mut self, mut site: Site, stopping: &Stopping) -> Site {
+        let mut desk = CommandDesk::open(&site);
+        let mut reporter = Reporter::new(self.clock.mono());
+        let mut tick = tokio::time::interval(TICK);
+        let mut report = tokio::time::interval(self.options.health_interval);
+        let feeding = systemd::watchdog_interval().map_or(Duration::from_secs(3600), |interval| interval / 3);
+        let mut feed = tokio::time::interval(feeding);
+        loop {
+            tokio::select! {
+                () = stopping.stopped() => return site,
+                _ = tick.tick() => tokio::task::block_in_place(|| site.tick()),
+                _ = report.tick() => self.report(&site, &mut reporter),
+                _ = feed.tick() => self.feed(&site),
+                Some(()) = self.reload.recv() => drop(self.reload(&mut site)),
+                Some(message) = self.incoming.recv() => self.take_in(&mut site, &mut desk, &message),
+            }
+        }
+    }
+
+    fn report(&self, site: &Site, reporter: &mut Reporter) {
+        let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
+        let status = self.link.borrow().clone();
+        let message = reporter.report(site, &status, self.clock.mono(), wall);
+        site.means().broker.set_retained(&site.means().topics.health(), to_json(&message));
+    }
+
+    fn feed(&self, site: &Site) {
+        if health::is_alive(site) {
+            systemd::alive();
+            systemd::status(&health::summary(site));
+        } else {
+            tracing::error!("a camera or detector thread has ended or hangs; the watchdog is not fed");
+        }
+    }
+
+    /// Reads the configuration again. A faulty one changes nothing.
+    fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String> {
+        match config::load_file(&self.options.file, &self.options.folders) {
+            Ok(loaded) => {
+                let needs_restart = tokio::task::block_in_place(|| site.apply(loaded.config));
+                // Rotated certificates and passwords are read when connecting.
+                site.means().broker.reconnect();
+                tracing::info!(revision = site.config().revision, ?needs_restart, "the configuration was read again");
+                Ok(needs_restart)
+            }
+            Err(error) => {
+                let faults = match &error {
+                    LoadError::Faulty { faults, .. } => faults.errors(),
+                    LoadError::Read { .. } => 1,
+                };
+                let reason = error_chain(&error);
+                tracing::error!(error = reason, "the configuration was not taken; the one before stays in force");
+                let revision = site.config().revision.clone();
+                site.notice(&Notice::Config { revision, change: ConfigChange::Refused { faults } });
+                Err(reason)
+            }
+        }
+    }
+
+    fn take_in(&self, site: &mut Site, desk: &mut CommandDesk, message: &Incoming) {
+        let topics = site.means().topics.clone();
+        match topics.read(&message.topic) {
+            Some(Inbound::Command(name)) => {
+                // A retained command would be run again at every connect; its id only protects for a day.
+                if !message.retained {
+                    desk.serve(site, name, &message.payload, |site| self.reload(site));
+                }
+            }
+            Some(Inbound::Ack) => match serde_json::from_slice::<AckMessage>(&message.payload) {
+                Ok(ack) => Arc::clone(site.forwarder()).stored(&ack),
+                Err(error) => tracing::warn!(%error, "the hub's acknowledgement cannot be read"),
+            },
+            // Rollouts are not part of this agent yet; the topic is subscribed to so that the hub sees who listens.
+            Some(Inbound::Desired) | None => tracing::debug!(topic = message.topic, "nothing to do with this message"),
+        }
+    }
+}

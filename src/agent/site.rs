@@ -1,0 +1,470 @@
+//! Everything that runs on one box: models, cameras, recorder and forwarder, started in order and stopped in reverse.
+//!
+//! ```text
+//!   cameras ──▶ posts ──▶ detectors ──▶ posts ──▶ recorder ──▶ spool ──▶ forwarder ──▶ broker
+//!      └─────────────── states, counts, health: retained ───────────────────────────────┘
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::agent::cadence;
+use crate::agent::clockwatch::ClockWatch;
+use crate::agent::engine::{Engine, EngineError, Running, error_chain};
+use crate::agent::forward::Forwarder;
+use crate::agent::pipeline::{self, Line, Occurrence};
+use crate::agent::post::{Means, Post};
+use crate::agent::recorder::Recorder;
+use crate::base::clock::SharedClock;
+use crate::config::{self, Config};
+use crate::detect::{self, CameraKey, LibrarySearch, Results};
+use crate::event::{self, Narrator, Notice};
+use crate::evidence;
+use crate::mqtt;
+use crate::spool::{DurableSpool, Spool};
+use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
+use crate::wire::{Origin, Topics};
+
+/// How many track numbers are set aside at once, so that none is used again after a crash.
+const TRACKS_AHEAD: u64 = 1000;
+/// How long a camera's thread may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(3);
+
+/// Why the agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// ONNX Runtime cannot be loaded, and a model needs it.
+    #[error(transparent)]
+    Runtime(#[from] detect::RuntimeError),
+    /// A model that the configuration requires does not run.
+    #[error("the model {model} is required and does not run")]
+    Model {
+        /// The model.
+        model: Id,
+        /// Why.
+        #[source]
+        source: EngineError,
+    },
+    /// A folder could not be made.
+    #[error("cannot make the folder {path}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The machine refuses a thread.
+    #[error("cannot start the thread {name}")]
+    Thread {
+        /// Which.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What runs on this box.
+pub struct Site {
+    /// The configuration in force.
+    config: Config,
+    search: LibrarySearch,
+    /// Drawn at random for this run.
+    boot: String,
+    epoch: u64,
+    clock: SharedClock,
+    spool: Arc<dyn Spool>,
+    forwarder: Arc<Forwarder>,
+    means: Means,
+    engines: BTreeMap<Id, Engine>,
+    posts: BTreeMap<Id, Arc<Post>>,
+    /// The posts by the numbers that workers know them by.
+    desks: Desks,
+    next_key: u32,
+    next_engine: usize,
+    /// Track numbers set aside, by camera.
+    reserved: BTreeMap<Id, u64>,
+    narrator: Narrator,
+}
+
+type Desks = Arc<RwLock<BTreeMap<CameraKey, Arc<Post>>>>;
+
+/// What the agent opens before it knows any camera.
+pub struct Stores {
+    /// The queue on disk.
+    pub spool: Arc<dyn Spool>,
+    /// How pictures are kept.
+    pub evidence: evidence::Settings,
+}
+
+impl Stores {
+    /// Opens or makes the stores that `config` names.
+    ///
+    /// # Errors
+    /// When a folder cannot be made.
+    pub fn open(config: &Config, clock: &SharedClock) -> Result<Self, StartError> {
+        for path in [&config.state_dir, &config.spool.folder] {
+            std::fs::create_dir_all(path).map_err(|source| StartError::Folder { path: path.clone(), source })?;
+        }
+        let settings = config.spool.spool_settings(config.mqtt.max_packet);
+        let spool = Arc::new(DurableSpool::open(&config.spool.folder, settings, clock.clone()));
+        Ok(Self { spool, evidence: config.evidence.evidence_settings() })
+    }
+}
+
+impl Site {
+    /// Starts models and cameras. `broker` is where states are published; `boot` names this run.
+    ///
+    /// # Errors
+    /// When something that cannot be done without is missing: a required model, a thread.
+    pub fn start(
+        config: Config,
+        search: LibrarySearch,
+        stores: Stores,
+        forwarder: Arc<Forwarder>,
+        broker: mqtt::Handle,
+        boot: String,
+        clock: SharedClock,
+    ) -> Result<Self, StartError> {
+        let origin = Origin { agent: config.id.clone(), site: config.site.clone(), boot: boot.clone() };
+        let recorder = Recorder::start(origin, stores.spool.clone(), stores.evidence, clock.clone())
+            .map_err(|source| StartError::Thread { name: "record", source })?;
+        let means = Means {
+            recorder: Arc::new(recorder),
+            broker,
+            topics: Topics::new(&config.id),
+            clock: clock.clone(),
+            evidence: config.evidence.evidence_settings(),
+            clock_watch: Arc::new(ClockWatch::new(clock.clone())),
+        };
+        // Episodes must never repeat: the epoch is drawn anew for each run.
+        let epoch = fastrand::u64(1..=u64::from(u32::MAX));
+        let narrator = Narrator::new(event::Settings::new(config.id.clone(), None, epoch));
+        let mut site = Self {
+            search,
+            boot,
+            epoch,
+            clock,
+            spool: stores.spool,
+            forwarder,
+            means,
+            engines: BTreeMap::new(),
+            posts: BTreeMap::new(),
+            desks: Desks::default(),
+            next_key: 0,
+            next_engine: 0,
+            reserved: BTreeMap::new(),
+            narrator,
+            config,
+        };
+        site.start_engines()?;
+        site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
+        Ok(site)
+    }
+
+    /// Puts a changed configuration in force: cameras and models that it does not concern go on undisturbed. Returns
+    /// what needs a restart of the program.
+    pub fn apply(&mut self, config: Config) -> Vec<&'static str> {
+        let needs_restart = needs_restart(&self.config, &config);
+        let changed_models: Vec<Id> = self.engines_to_replace(&config);
+        let old = std::mem::replace(&mut self.config, config);
+        for camera in &old.cameras {
+            let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
+            let has_new_model = camera.detect.as_ref().is_some_and(|d| changed_models.contains(&d.model));
+            if !is_same || has_new_model {
+                self.withdraw(&camera.id);
+            }
+        }
+        self.engines.retain(|name, _| !changed_models.contains(name));
+        if let Err(error) = self.start_engines() {
+            tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
+        }
+        let missing: Vec<config::Camera> =
+            self.config.cameras.iter().filter(|c| !self.posts.contains_key(&c.id)).cloned().collect();
+        missing.into_iter().for_each(|camera| self.post(camera));
+        self.notice(&Notice::Config { revision: self.config.revision.clone(), change: event::ConfigChange::Applied });
+        needs_restart
+    }
+
+    /// Does what is due by the clock, about twice a second.
+    pub fn tick(&mut self) {
+        if let Some((from, to)) = self.means.clock_watch.look() {
+            self.notice(&Notice::ClockStep { from, to });
+        }
+        self.tell_losses();
+        for post in self.posts.values() {
+            if let Some(counts) = post.tick() {
+                self.spool.put_state(&counts_key(post.id()), &counts);
+            }
+        }
+        self.set_tracks_aside();
+    }
+
+    /// Records something that concerns the agent as a whole.
+    pub fn notice(&mut self, notice: &Notice) {
+        let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
+        let labels = Labels::default();
+        let context = event::Context {
+            pts: MediaTime::ZERO,
+            captured: wall,
+            clock: self.means.clock_watch.state(),
+            model: None,
+            config_revision: &self.config.revision,
+            labels: &labels,
+        };
+        let event = self.narrator.notice(notice, &context);
+        self.means.recorder.record(vec![Occurrence { event, shot: None }]);
+    }
+
+    /// The post of one camera.
+    pub fn post_of(&self, camera: &Id) -> Option<&Arc<Post>> {
+        self.posts.get(camera)
+    }
+
+    /// Every post.
+    pub fn posts(&self) -> impl Iterator<Item = &Arc<Post>> {
+        self.posts.values()
+    }
+
+    /// Every model.
+    pub fn engines(&self) -> impl Iterator<Item = &Engine> {
+        self.engines.values()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What names this run.
+    pub fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    /// What every post shares.
+    pub fn means(&self) -> &Means {
+        &self.means
+    }
+
+    /// The queue on disk.
+    pub fn spool(&self) -> &Arc<dyn Spool> {
+        &self.spool
+    }
+
+    /// Who publishes what the spool holds.
+    pub fn forwarder(&self) -> &Arc<Forwarder> {
+        &self.forwarder
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// Stops cameras and models, ends every open happening, and waits until all is on the disk.
+    pub fn stop(mut self) {
+        let posts: Vec<Arc<Post>> = self.posts.values().cloned().collect();
+        // All at once: each may take as long as the limit when its network is gone.
+        std::thread::scope(|scope| {
+            posts.iter().for_each(|post| drop(scope.spawn(|| post.stop(STOP_LIMIT))));
+        });
+        for post in &posts {
+            if let Some(counts) = post.tick() {
+                self.spool.put_state(&counts_key(post.id()), &counts);
+            }
+        }
+        self.set_tracks_aside();
+        write(&self.desks).clear();
+        self.posts.clear();
+        self.engines.clear();
+        self.means.recorder.flush();
+    }
+
+    fn start_engines(&mut self) -> Result<(), StartError> {
+        let wanted: Vec<config::Model> = self.config.models.clone();
+        let is_used =
+            |name: &Id| self.config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
+        let missing: Vec<config::Model> =
+            wanted.into_iter().filter(|m| is_used(&m.name) && !self.engines.contains_key(&m.name)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        detect::runtime::load(&self.search)?;
+        for model in missing {
+            let number = self.next_engine;
+            self.next_engine += 1;
+            let cache = self.config.state_dir.join("engines");
+            let engine = Engine::start(model, number, &cache, &self.clock, results(self.desks.clone()));
+            self.tell_engine(&engine);
+            let name = engine.name().clone();
+            if engine.config.required
+                && let Err(source) = engine.running
+            {
+                return Err(StartError::Model { model: name, source });
+            }
+            self.engines.insert(name, engine);
+        }
+        Ok(())
+    }
+
+    fn tell_engine(&mut self, engine: &Engine) {
+        let (model, change) = match &engine.running {
+            Ok(Running { facts, took, .. }) => (facts.clone(), event::ModelChange::Loaded { took: *took }),
+            Err(error) => {
+                let facts = ModelFacts {
+                    name: engine.name().to_string(),
+                    version: String::new(),
+                    sha256: String::new(),
+                    provider: String::new(),
+                    threshold: engine.config.threshold,
+                };
+                (facts, event::ModelChange::Failed { why: error_chain(error) })
+            }
+        };
+        self.notice(&Notice::Model { model, change });
+    }
+
+    fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
+        let is_same = |engine: &Engine| config.models.contains(&engine.config) && engine.running.is_ok();
+        self.engines.values().filter(|e| !is_same(e)).map(|e| e.name().clone()).collect()
+    }
+
+    /// Posts a camera: makes its line and connects it.
+    fn post(&mut self, camera: config::Camera) {
+        let running = camera.detect.as_ref().and_then(|d| self.engines.get(&d.model));
+        let running = running.and_then(|engine| Some((engine, engine.running.as_ref().ok()?)));
+        let settings = self.line_settings(&camera, running);
+        let worker = running.map(|(_, running)| running.worker.clone());
+        let mut line = Line::new(settings, self.first_track(&camera.id));
+        if let Some(saved) = self.spool.get_state(&counts_key(&camera.id))
+            && let Ok(counts) = serde_json::from_slice(&saved)
+        {
+            line.restore_counts(counts);
+        }
+        let key = CameraKey(self.next_key);
+        self.next_key += 1;
+        let post = Post::new(camera, key, line, worker, self.means.clone());
+        write(&self.desks).insert(key, post.clone());
+        self.posts.insert(post.id().clone(), post.clone());
+        if let Err(error) = post.connect() {
+            let error = error_chain(&error);
+            tracing::error!(camera = %post.id(), error, "the camera cannot be used");
+            post.told_unusable(error);
+        }
+    }
+
+    fn line_settings(&self, camera: &config::Camera, running: Option<(&Engine, &Running)>) -> pipeline::Settings {
+        let labels = running.map(|(_, r)| r.labels.clone()).unwrap_or_default();
+        let detect = camera.detect.as_ref();
+        pipeline::Settings {
+            cadence: cadence::Settings {
+                fps: detect.map_or(1.0, |d| d.fps),
+                gate: detect.is_none_or(|d| d.motion_gate),
+                idle_keyframes: camera.idle_keyframes,
+            },
+            scene: camera.scene_settings(),
+            track: running.map(|(engine, _)| engine.config.track_settings(&labels)).unwrap_or_default(),
+            behaviour: camera.behaviour_settings(),
+            event: event::Settings::new(self.config.id.clone(), Some(camera.id.clone()), self.epoch),
+            timezone: self.config.timezone.clone(),
+            model: running.map(|(_, r)| r.facts.clone()),
+            labels,
+            evidence: self.config.evidence.evidence_settings(),
+            config_revision: self.config.revision.as_str().into(),
+        }
+    }
+
+    fn withdraw(&mut self, camera: &Id) {
+        let Some(post) = self.posts.remove(camera) else { return };
+        write(&self.desks).remove(&post.key);
+        post.stop(STOP_LIMIT);
+        if let Some(counts) = post.tick() {
+            self.spool.put_state(&counts_key(camera), &counts);
+        }
+        self.reserve_tracks(camera, post.next_track());
+    }
+
+    fn first_track(&self, camera: &Id) -> u64 {
+        let saved = self.spool.get_state(&tracks_key(camera));
+        let saved = saved.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        saved.unwrap_or(1)
+    }
+
+    fn set_tracks_aside(&mut self) {
+        let due: Vec<(Id, u64)> = self
+            .posts
+            .values()
+            .map(|post| (post.id().clone(), post.next_track()))
+            .filter(|(camera, next)| self.reserved.get(camera).is_none_or(|r| *next + TRACKS_AHEAD / 10 > *r))
+            .collect();
+        due.iter().for_each(|(camera, next)| self.reserve_tracks(camera, next + TRACKS_AHEAD));
+    }
+
+    fn reserve_tracks(&mut self, camera: &Id, up_to: u64) {
+        self.spool.put_state(&tracks_key(camera), &up_to.to_le_bytes());
+        self.reserved.insert(camera.clone(), up_to);
+    }
+
+    /// Every loss becomes an event, so that the hub does not wait for what never comes.
+    fn tell_losses(&mut self) {
+        let losses = self.spool.losses();
+        if losses.is_empty() {
+            return;
+        }
+        for loss in &losses {
+            tracing::warn!(?loss, "records were lost");
+            self.notice(&Notice::Gap {
+                class: format!("{:?}", loss.class).to_lowercase(),
+                lost: loss.count,
+                range: Some((loss.from, loss.to)),
+                reason: format!("{:?}", loss.reason).to_lowercase(),
+            });
+        }
+        // Forgotten only once the events that tell of them are on the disk.
+        self.means.recorder.flush();
+        self.spool.settle(&losses);
+    }
+}
+
+/// What a change of the configuration concerns that is set up only once.
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
+    let changed = [
+        ("agent.id", old.id != new.id || old.site != new.site),
+        ("agent.state_dir", old.state_dir != new.state_dir),
+        ("mqtt", old.mqtt != new.mqtt),
+        ("evidence", old.evidence != new.evidence),
+        ("spool", old.spool != new.spool),
+        ("runtime.library", old.runtime_library != new.runtime_library),
+    ];
+    changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
+}
+
+/// Hands what a detector saw to the post whose frame it was.
+fn results(desks: Desks) -> Results {
+    Box::new(move |key, frame, detections, _timing| {
+        let post = read(&desks).get(&key).cloned();
+        // A camera that was withdrawn meanwhile has no post.
+        if let Some(post) = post {
+            post.seen(&frame, detections);
+        }
+    })
+}
+
+fn counts_key(camera: &Id) -> String {
+    format!("counts/{camera}")
+}
+
+fn tracks_key(camera: &Id) -> String {
+    format!("tracks/{camera}")
+}
+
+fn read(desks: &Desks) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {
+    desks.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(desks: &Desks) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {
+    desks.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,258 @@
+//! From a checked configuration to each room's own settings.
+
+use std::path::PathBuf;
+
+use super::access::{Password, PasswordError};
+use super::document::{self, Direction, Family, Provider, ScoreOf, Transport};
+use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Rule, RuleKind, Spool};
+use crate::vocab::{Labels, Secret};
+use crate::{behaviour, camera, decode, detect, evidence, mqtt, scene, spool, track};
+
+/// Why a camera's source cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFault {
+    /// The URL is not one that `decode` understands.
+    #[error(transparent)]
+    Url(#[from] decode::SourceError),
+    /// Its password cannot be read.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+}
+
+impl Camera {
+    /// Where its pictures come from, with the password read from its file.
+    ///
+    /// # Errors
+    /// When the password file cannot be read.
+    pub fn decode_source(&self) -> Result<decode::Source, SourceFault> {
+        let source = match self.source.file() {
+            Some(path) => decode::Source::file(path),
+            None => decode::Source::parse(self.source.url().as_str())?,
+        };
+        let Some(login) = &self.login else { return Ok(source) };
+        let password = login.password.as_ref().map_or(Ok(Secret::new("")), |p| p.read())?;
+        Ok(source.with_credentials(&login.username, password))
+    }
+
+    /// How it is kept connected.
+    pub fn camera_settings(&self) -> camera::Settings {
+        let decode = decode::Settings {
+            transport: match self.transport {
+                Transport::Tcp => decode::Transport::Tcp,
+                Transport::Udp => decode::Transport::Udp,
+                Transport::Auto => decode::Transport::Auto,
+            },
+            latency: self.latency,
+            decoder: self.decoder.clone().map_or(decode::DecoderChoice::Auto, decode::DecoderChoice::Named),
+            threads: u32::from(self.threads),
+            max_fps: None,
+            verify_tls: self.verify_tls,
+        };
+        camera::Settings { decode, enabled: self.enabled, stall: self.stall, ..camera::Settings::default() }
+    }
+
+    /// What is watched in the picture as a whole.
+    pub fn scene_settings(&self) -> scene::Settings {
+        scene::Settings {
+            motion: scene::MotionSettings {
+                step: self.motion.threshold,
+                area: self.motion.area,
+                hold: self.motion.hold,
+                masks: self.motion.mask.clone(),
+                ..scene::MotionSettings::default()
+            },
+            picture: scene::PictureSettings {
+                frozen_after: self.frozen_after,
+                covered_after: self.covered_after,
+                ..scene::PictureSettings::default()
+            },
+        }
+    }
+
+    /// Its zones, lines and rules.
+    pub fn behaviour_settings(&self) -> behaviour::Settings {
+        let zone = |z: &super::Zone| behaviour::Zone {
+            id: z.id.clone(),
+            polygon: z.polygon.clone(),
+            anchor: anchor(z.anchor),
+        };
+        let line = |l: &super::Line| behaviour::Line {
+            id: l.id.clone(),
+            segment: l.segment,
+            anchor: anchor(l.anchor),
+            margin: l.margin,
+        };
+        behaviour::Settings {
+            zones: self.zones.iter().map(zone).collect(),
+            lines: self.lines.iter().map(line).collect(),
+            rules: self.rules.iter().map(rule).collect(),
+            ..behaviour::Settings::default()
+        }
+    }
+}
+
+fn anchor(anchor: document::Anchor) -> behaviour::Anchor {
+    match anchor {
+        document::Anchor::Foot => behaviour::Anchor::Foot,
+        document::Anchor::Centre => behaviour::Anchor::Centre,
+    }
+}
+
+fn rule(rule: &Rule) -> behaviour::Rule {
+    let kind = match &rule.kind {
+        RuleKind::Intrusion { zone } => behaviour::RuleKind::Intrusion { zone: zone.clone() },
+        RuleKind::Loitering { zone, seconds } => {
+            behaviour::RuleKind::Loitering { zone: zone.clone(), seconds: *seconds }
+        }
+        RuleKind::LineCrossing { line, direction } => {
+            behaviour::RuleKind::LineCrossing { line: line.clone(), direction: way(*direction) }
+        }
+        RuleKind::Occupancy { zone, at_least, seconds } => {
+            behaviour::RuleKind::Occupancy { zone: zone.clone(), at_least: *at_least, seconds: *seconds }
+        }
+    };
+    behaviour::Rule {
+        labels: rule.labels.clone(),
+        severity: rule.severity,
+        schedule: rule.schedule.clone(),
+        min_score: rule.min_score,
+        score_of: match rule.score_of {
+            ScoreOf::Best => behaviour::ScoreOf::Best,
+            ScoreOf::Mean => behaviour::ScoreOf::Mean,
+        },
+        min_height: rule.min_height,
+        min_width: rule.min_width,
+        min_area: rule.min_area,
+        cooldown: rule.cooldown,
+        ..behaviour::Rule::new(rule.id.clone(), kind)
+    }
+}
+
+fn way(direction: Direction) -> behaviour::Direction {
+    match direction {
+        Direction::Any => behaviour::Direction::Any,
+        Direction::LeftToRight => behaviour::Direction::LeftToRight,
+        Direction::RightToLeft => behaviour::Direction::RightToLeft,
+    }
+}
+
+impl Model {
+    /// How it is run. The detector reports everything that the tracker can use: weak detections continue a track, and
+    /// only those above [`Model::threshold`] begin one.
+    pub fn detect_settings(&self, cache_dir: Option<PathBuf>) -> detect::Settings {
+        detect::Settings {
+            threshold: self.threshold.min(track::Settings::default().low_score),
+            nms_iou: self.nms,
+            max_detections: self.max_detections,
+            provider: provider(self.provider),
+            device: self.device.clone(),
+            required: self.required,
+            threads: self.threads,
+            family: family(self.family),
+            labels: self.labels.as_ref().map(|labels| match labels {
+                LabelSource::Names(names) => detect::LabelSource::Names(names.clone()),
+                LabelSource::File(path) => detect::LabelSource::File(path.clone()),
+            }),
+            input: self.input,
+            cache_dir,
+            ..detect::Settings::new(self.name.clone(), &self.file)
+        }
+    }
+
+    /// How its detections are followed.
+    pub fn track_settings(&self, labels: &Labels) -> track::Settings {
+        track::Settings {
+            high_score: self.threshold,
+            start_score: self.threshold,
+            confusable: track::confusable(labels),
+            ..track::Settings::default()
+        }
+    }
+}
+
+fn family(family: Family) -> Option<detect::Family> {
+    match family {
+        Family::Auto => None,
+        Family::Yolox => Some(detect::Family::Yolox),
+        Family::YoloxDecoded => Some(detect::Family::YoloxDecoded),
+        Family::Yolov8 => Some(detect::Family::Yolov8),
+        Family::Ultraface => Some(detect::Family::Ultraface),
+        Family::UltrafaceRaw => Some(detect::Family::UltrafaceRaw),
+    }
+}
+
+fn provider(provider: Provider) -> detect::ProviderChoice {
+    use detect::Provider as Known;
+    detect::ProviderChoice::One(match provider {
+        Provider::Auto => return detect::ProviderChoice::Auto,
+        Provider::Cpu => Known::Cpu,
+        Provider::Cuda => Known::Cuda,
+        Provider::Tensorrt => Known::TensorRt,
+        Provider::Nvrtx => Known::NvRtx,
+        Provider::Openvino => Known::OpenVino,
+        Provider::Qnn => Known::Qnn,
+        Provider::Acl => Known::Acl,
+        Provider::Xnnpack => Known::Xnnpack,
+        Provider::Coreml => Known::CoreMl,
+        Provider::Migraphx => Known::MiGraphX,
+        Provider::Cann => Known::Cann,
+        Provider::Vitis => Known::Vitis,
+        Provider::Webgpu => Known::WebGpu,
+        Provider::Onednn => Known::OneDnn,
+        Provider::Directml => Known::DirectMl,
+    })
+}
+
+impl Evidence {
+    /// How pictures are kept.
+    pub fn evidence_settings(&self) -> evidence::Settings {
+        evidence::Settings {
+            folder: self.folder.clone(),
+            quota_bytes: self.quota,
+            max_mqtt_bytes: self.snapshot_max,
+            ..evidence::Settings::default()
+        }
+    }
+}
+
+impl Mqtt {
+    /// How the broker is reached. Passwords and certificates are read by the session, at each connect.
+    pub fn session_settings(&self) -> mqtt::Settings {
+        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let identity = self.tls.as_ref().and_then(|tls| tls.identity.as_ref());
+        mqtt::Settings {
+            url: format!("{scheme}://{host}:{}", self.port),
+            username: self.login.as_ref().map(|login| login.username.clone()),
+            password_file: self.login.as_ref().and_then(|login| match &login.password {
+                Some(Password::File(path)) => Some(path.clone()),
+                _ => None,
+            }),
+            ca_file: self.tls.as_ref().and_then(|tls| tls.ca_file.clone()),
+            cert_file: identity.map(|i| i.cert_file.clone()),
+            key_file: identity.map(|i| i.key_file.clone()),
+            delivery: match self.delivery {
+                document::Delivery::Broker => mqtt::Delivery::Broker,
+                document::Delivery::Hub => mqtt::Delivery::Hub,
+            },
+            keep_alive: self.keep_alive,
+            max_packet: self.max_packet,
+            window: self.inflight,
+            ..mqtt::Settings::default()
+        }
+    }
+}
+
+impl Spool {
+    /// How much it may hold; the folder is [`Spool::folder`].
+    pub fn spool_settings(&self, max_packet: usize) -> spool::Settings {
+        spool::Settings {
+            alert_bytes: self.alert,
+            event_bytes: self.event,
+            telemetry_bytes: self.telemetry,
+            // What a packet says besides its payload: header, topic and packet id.
+            record_bytes: max_packet.saturating_sub(4096),
+            ..spool::Settings::default()
+        }
+    }
+}

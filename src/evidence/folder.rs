@@ -1,0 +1,353 @@
+//! The files: written so that a power cut leaves a whole file or none, and within a quota.
+//!
+//! A file is written under a name that begins with a dot, synchronised, renamed, and then the folder is synchronised. What
+//! begins with a dot at the start was left by a crash and is deleted. Before a file is written, the oldest ones are deleted
+//! until it fits the quota.
+
+use std::collections::VecDeque;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::Settings;
+
+/// File names are cut to this length, without their extension.
+const LONGEST_NAME: usize = 120;
+
+/// Why a picture was not kept.
+#[derive(Debug, thiserror::Error)]
+pub enum EvidenceError {
+    /// The folder cannot be created or read.
+    #[error("cannot use the evidence folder {}", folder.display())]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The disk or the user's quota on it is full.
+    #[error("no room on the disk for {}", file.display())]
+    Full {
+        /// Which file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file could not be written for another reason.
+    #[error("cannot write {}", file.display())]
+    Write {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file alone is larger than the quota.
+    #[error("{name} takes {bytes} bytes, but the quota for all evidence is {quota}")]
+    TooLarge {
+        /// Which.
+        name: String,
+        /// Its size.
+        bytes: u64,
+        /// The setting.
+        quota: u64,
+    },
+}
+
+impl EvidenceError {
+    /// A short reason for an event's `missing`, such as `disk-full`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Full { .. } => "disk-full",
+            Self::TooLarge { .. } => "over-quota",
+            Self::Folder { .. } | Self::Write { .. } => "write-failed",
+        }
+    }
+}
+
+/// The folder that holds the files of all events.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    quota: u64,
+    /// Name and size, the oldest first.
+    files: VecDeque<(String, u64)>,
+    bytes: u64,
+    shed: u64,
+}
+
+impl Folder {
+    /// Creates the folder if absent, clears what a crash left behind, and brings what is there within the quota.
+    ///
+    /// # Errors
+    /// When the folder can be neither created nor read.
+    pub fn open(settings: &Settings) -> Result<Self, EvidenceError> {
+        let path = settings.folder.clone();
+        let fault = |source| EvidenceError::Folder { folder: path.clone(), source };
+        fs::create_dir_all(&path).map_err(fault)?;
+        let mut found: Vec<(SystemTime, String, u64)> = Vec::new();
+        for entry in fs::read_dir(&path).map_err(fault)? {
+            let entry = entry.map_err(fault)?;
+            let (Ok(name), Ok(facts)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
+            if !facts.is_file() {
+                continue;
+            }
+            if name.starts_with('.') && name.ends_with(".tmp") {
+                // Deleting it again is tried at the next start.
+                let _ = fs::remove_file(entry.path());
+            } else if name.ends_with(".jpg") {
+                found.push((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), name, facts.len()));
+            }
+        }
+        found.sort();
+        let bytes = found.iter().map(|(_, _, size)| size).sum();
+        let files = found.into_iter().map(|(_, name, size)| (name, size)).collect();
+        let mut folder = Self { path, quota: settings.quota_bytes, files, bytes, shed: 0 };
+        folder.make_room(0);
+        Ok(folder)
+    }
+
+    /// Keeps `jpeg` under a name made of `name`, in place of an earlier one of that name, and returns the file name.
+    ///
+    /// # Errors
+    /// When it does not fit the quota or the disk, or cannot be written. The picture is then counted as shed, an earlier
+    /// one of that name is still there, and the next call may succeed.
+    pub fn save(&mut self, name: &str, jpeg: &[u8]) -> Result<String, EvidenceError> {
+        let name = file_name(name);
+        let kept = self.try_save(&name, jpeg);
+        if kept.is_err() {
+            self.shed += 1;
+        }
+        kept.map(|()| name)
+    }
+
+    /// How many pictures could not be kept.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+
+    /// How much all files take, bytes.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many files there are.
+    pub fn count(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Where the files are.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn try_save(&mut self, name: &str, jpeg: &[u8]) -> Result<(), EvidenceError> {
+        let size = jpeg.len() as u64;
+        if size > self.quota {
+            return Err(EvidenceError::TooLarge { name: name.to_owned(), bytes: size, quota: self.quota });
+        }
+        // One that will be replaced is the last to be deleted, so that it is still there if the new one fails.
+        let replaced = self.files.iter().position(|(old, _)| old == name).and_then(|at| self.files.remove(at));
+        let old_size = replaced.as_ref().map_or(0, |(_, size)| *size);
+        self.files.extend(replaced);
+        self.make_room(size.saturating_sub(old_size));
+        let (hidden, file) = (self.path.join(format!(".{name}.tmp")), self.path.join(name));
+        let written = write(&hidden, &file, &self.path, jpeg);
+        if let Err(source) = written {
+            // If it cannot be deleted either, the next start tries again.
+            let _ = fs::remove_file(&hidden);
+            let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            return Err(if full {
+                EvidenceError::Full { file, source }
+            } else {
+                EvidenceError::Write { file, source }
+            });
+        }
+        self.files.pop_back_if(|(old, _)| old == name);
+        self.bytes -= old_size;
+        self.files.push_back((name.to_owned(), size));
+        self.bytes += size;
+        Ok(())
+    }
+
+    /// Deletes the oldest files until `more` bytes fit. A file that cannot be deleted is no longer counted: it would
+    /// otherwise stand in the way of all others for ever.
+    fn make_room(&mut self, more: u64) {
+        while self.bytes + more > self.quota {
+            let Some((name, size)) = self.files.pop_front() else { return };
+            self.bytes -= size;
+            match fs::remove_file(self.path.join(&name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    tracing::warn!(file = name, %error, "cannot delete an old picture");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn write(hidden: &Path, file: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut out = OpenOptions::new().write(true).create(true).truncate(true).open(hidden)?;
+    out.write_all(bytes)?;
+    out.sync_all()?;
+    drop(out);
+    fs::rename(hidden, file)?;
+    File::open(folder)?.sync_all()
+}
+
+/// A name that cannot leave the folder: `a-z`, `0-9` and `-` stay; where anything else had to go, a digest of the whole
+/// keeps two names apart.
+fn file_name(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
+    let clean: String = name.chars().map(safe).take(LONGEST_NAME).collect();
+    if clean == name && !name.is_empty() {
+        return format!("{clean}.jpg");
+    }
+    // FNV-1a: not against malice, which has no say in names, but against chance.
+    let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    format!("{clean}-{digest:016x}.jpg")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn settings(folder: &Path, quota_bytes: u64) -> Settings {
+        Settings { folder: folder.to_owned(), quota_bytes, ..Settings::default() }
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_oldest_files_make_room_for_new_ones() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(&settings(temp.path(), 250)).unwrap();
+        for name in ["a", "b", "c"] {
+            assert_eq!(folder.save(name, &[7; 100]).unwrap(), format!("{name}.jpg"));
+        }
+        assert_eq!(names(temp.path()), ["b.jpg", "c.jpg"]);
+        folder.save("b", &[8; 120]).unwrap();
+        assert_eq!(
+            fs::read(temp.path().join("b.jpg")).unwrap(),
+            [8; 120],
+            "a better picture takes the place of the first"
+        );
+        assert_eq!(names(temp.path()), ["b.jpg", "c.jpg"], "which needs no more room than it had");
+        assert_eq!((folder.bytes(), folder.count()), (220, 2));
+    }
+
+    #[test]
+    fn what_is_there_at_the_start_counts_and_what_a_crash_left_is_cleared() {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("new.jpg"), [0; 100]).unwrap();
+        fs::write(temp.path().join("old.jpg"), [0; 100]).unwrap();
+        let old = File::options().write(true).open(temp.path().join("old.jpg")).unwrap();
+        old.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        fs::write(temp.path().join(".half.jpg.tmp"), [0; 10]).unwrap();
+        fs::write(temp.path().join("notes.txt"), [0; 900]).unwrap();
+        let folder = Folder::open(&settings(temp.path(), 150)).unwrap();
+        assert_eq!(folder.bytes(), 100);
+        assert_eq!(names(temp.path()), ["new.jpg", "notes.txt"]);
+    }
+
+    #[test]
+    fn a_picture_beyond_the_whole_quota_is_refused_and_nothing_is_deleted_for_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open(&settings(temp.path(), 100)).unwrap();
+        folder.save("a", &[0; 60]).unwrap();
+        let error = folder.save("b", &[0; 101]).unwrap_err();
+        assert_eq!(error.reason(), "over-quota");
+        assert_eq!((folder.shed(), folder.count()), (1, 1));
+    }
+
+    #[test]
+    fn a_folder_that_vanishes_is_an_error_and_not_the_end() {
+        let temp = tempfile::tempdir().unwrap();
+        let inner = temp.path().join("inner");
+        let mut folder = Folder::open(&settings(&inner, 1000)).unwrap();
+        fs::remove_dir_all(&inner).unwrap();
+        let error = folder.save("a", &[0; 10]).unwrap_err();
+        assert_eq!((error.reason(), folder.shed()), ("write-failed", 1));
+        fs::create_dir(&inner).unwrap();
+        folder.save("a", &[0; 10]).unwrap();
+        let file = temp.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(matches!(Folder::open(&settings(&file, 1)), Err(EvidenceError::Folder { .. })));
+    }
+
+    /// A file system of 64 KiB, unmounted at the end.
+    struct TinyDisk(tempfile::TempDir);
+
+    impl TinyDisk {
+        fn mount() -> Option<Self> {
+            let temp = tempfile::tempdir().unwrap();
+            let mounted =
+                Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(temp.path()).output();
+            mounted.is_ok_and(|output| output.status.success()).then(|| Self(temp))
+        }
+    }
+
+    impl Drop for TinyDisk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg(self.0.path()).output();
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_a_typed_error_that_is_counted_and_leaves_no_half_file() {
+        let Some(disk) = TinyDisk::mount() else {
+            println!("SKIPPED a_full_disk_…: mounting a tmpfs needs root");
+            return;
+        };
+        let mut folder = Folder::open(&settings(disk.0.path(), 1 << 30)).unwrap();
+        folder.save("first", &[1; 40_000]).unwrap();
+        let error = folder.save("second", &[2; 40_000]).unwrap_err();
+        assert!(matches!(error, EvidenceError::Full { .. }), "{error:?}");
+        assert_eq!((error.reason(), folder.shed()), ("disk-full", 1));
+        let error = folder.save("first", &[3; 40_000]).unwrap_err();
+        assert_eq!(error.reason(), "disk-full");
+        assert_eq!(fs::read(disk.0.path().join("first.jpg")).unwrap(), [1; 40_000], "the earlier one is still whole");
+        assert_eq!(names(disk.0.path()), ["first.jpg"]);
+        folder.save("third", &[4; 4_000]).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn the_quota_holds_and_the_books_are_right(
+            quota in 1u64..2_000, saves in prop::collection::vec(("[a-d]{1,2}", 0usize..900), 1..24), reopen in 0usize..24,
+        ) {
+            let temp = tempfile::tempdir().unwrap();
+            let mut folder = Folder::open(&settings(temp.path(), quota)).unwrap();
+            for (i, (name, size)) in saves.iter().enumerate() {
+                if i == reopen {
+                    folder = Folder::open(&settings(temp.path(), quota)).unwrap();
+                }
+                let saved = folder.save(name, &vec![0; *size]);
+                prop_assert_eq!(saved.is_ok(), *size as u64 <= quota);
+                let there: u64 = names(temp.path()).iter().map(|n| fs::metadata(temp.path().join(n)).unwrap().len()).sum();
+                prop_assert!(there <= quota);
+                prop_assert_eq!(there, folder.bytes());
+                prop_assert_eq!(names(temp.path()).len(), folder.count());
+            }
+        }
+
+        #[test]
+        fn no_name_leaves_the_folder_and_two_names_never_meet(a in any::<String>(), b in any::<String>()) {
+            for name in [file_name(&a), file_name(&b)] {
+                prop_assert!(!name.contains(['/', '\\', '\0']) && !name.starts_with('.') && name.len() < 200, "{name}");
+            }
+            prop_assert_eq!(a == b, file_name(&a) == file_name(&b));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! 4:2:0 pictures: a packed, smaller copy of a frame, and its colours as RGB.
+
+use crate::vocab::{Frame, PixelFormat, Plane};
+
+/// A packed I420 picture in memory of its own.
+#[derive(Debug, Clone, Default)]
+pub struct Picture {
+    /// Pixels across.
+    pub width: usize,
+    /// Pixels down.
+    pub height: usize,
+    full_range: bool,
+    bt709: bool,
+    luma: Vec<u8>,
+    u: Vec<u8>,
+    v: Vec<u8>,
+}
+
+impl Picture {
+    /// Copies `frame`, made smaller by the smallest whole number that brings it to at most `max_width` across. Keeps
+    /// the memory it has.
+    pub fn copy(&mut self, frame: &Frame, max_width: u32) {
+        let by = frame.width.div_ceil(max_width.max(1)).max(1) as usize;
+        let (wide, high) = (frame.width as usize, frame.height as usize);
+        (self.width, self.height) = ((wide / by).max(1), (high / by).max(1));
+        (self.full_range, self.bt709) = (frame.full_range, frame.bt709);
+        let halves = |n: usize| n.div_ceil(2);
+        let chroma = (halves(self.width), halves(self.height));
+        shrink(frame.luma(), 1, 0, (wide, high), (self.width, self.height), by, &mut self.luma);
+        let source = (halves(wide), halves(high));
+        match frame.format {
+            PixelFormat::I420 => {
+                shrink(frame.plane(1), 1, 0, source, chroma, by, &mut self.u);
+                shrink(frame.plane(2), 1, 0, source, chroma, by, &mut self.v);
+            }
+            PixelFormat::Nv12 => {
+                shrink(frame.plane(1), 2, 0, source, chroma, by, &mut self.u);
+                shrink(frame.plane(1), 2, 1, source, chroma, by, &mut self.v);
+            }
+        }
+    }
+
+    /// The picture as RGB, three bytes a pixel, row by row.
+    pub fn to_rgb(&self) -> Vec<u8> {
+        let convert = Conversion::of(self.full_range, self.bt709);
+        let across = self.width.div_ceil(2);
+        let mut rgb = Vec::with_capacity(self.width * self.height * 3);
+        for (y, line) in self.luma.chunks_exact(self.width.max(1)).enumerate() {
+            let start = (y / 2) * across;
+            let (u, v) = (&self.u[start..start + across], &self.v[start..start + across]);
+            for (x, &luma) in line.iter().enumerate() {
+                rgb.extend_from_slice(&convert.pixel(luma, u[x / 2], v[x / 2]));
+            }
+        }
+        rgb
+    }
+}
+
+/// Makes one channel of a plane smaller: each value is the mean of `by` by `by`. `step` is the distance of two values
+/// of the channel, `first` where it begins.
+fn shrink(
+    plane: Plane<'_>,
+    step: usize,
+    first: usize,
+    source: (usize, usize),
+    target: (usize, usize),
+    by: usize,
+    into: &mut Vec<u8>,
+) {
+    into.clear();
+    let mut sums = vec![0u32; target.0];
+    for row in 0..target.1 {
+        sums.fill(0);
+        let mut rows = 0u32;
+        for at in (row * by..(row + 1) * by).filter(|at| *at < source.1) {
+            let line = plane.data.get(at * plane.stride..).unwrap_or_default();
+            let values = || line.iter().skip(first).step_by(step).take(source.0);
+            if by == 1 {
+                sums.iter_mut().zip(values()).for_each(|(sum, value)| *sum += u32::from(*value));
+            } else {
+                values().enumerate().for_each(|(x, value)| {
+                    if let Some(sum) = sums.get_mut(x / by) {
+                        *sum += u32::from(*value);
+                    }
+                });
+            }
+            rows += 1;
+        }
+        for (x, sum) in sums.iter().enumerate() {
+            // At an odd edge there may be fewer values than `by`.
+            let columns = (source.0.saturating_sub(x * by)).clamp(1, by) as u32;
+            let count = (columns * rows).max(1);
+            into.push(((sum + count / 2) / count).min(255) as u8);
+        }
+    }
+}
+
+/// Y'CbCr to R'G'B' in 16.16 fixed point (ITU-R BT.601 and BT.709).
+struct Conversion {
+    black: i32,
+    luma: i32,
+    red: i32,
+    green_u: i32,
+    green_v: i32,
+    blue: i32,
+}
+
+impl Conversion {
+    fn of(full_range: bool, bt709: bool) -> Self {
+        let (kr, kb) = if bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+        let kg = 1.0 - kr - kb;
+        let (black, luma, chroma) = if full_range { (0, 1.0, 1.0) } else { (16, 255.0 / 219.0, 255.0 / 224.0) };
+        let fixed = |x: f64| (x * 65536.0).round() as i32;
+        Self {
+            black,
+            luma: fixed(luma),
+            red: fixed(2.0 * (1.0 - kr) * chroma),
+            green_u: fixed(2.0 * kb * (1.0 - kb) / kg * chroma),
+            green_v: fixed(2.0 * kr * (1.0 - kr) / kg * chroma),
+            blue: fixed(2.0 * (1.0 - kb) * chroma),
+        }
+    }
+
+    fn pixel(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
+        let (y, u, v) = ((i32::from(y) - self.black) * self.luma, i32::from(u) - 128, i32::from(v) - 128);
+        let byte = |x: i32| ((x + 32768) >> 16).clamp(0, 255) as u8;
+        [byte(y + self.red * v), byte(y - self.green_u * u - self.green_v * v), byte(y + self.blue * u)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::vocab::FrameBytes;
+
+    struct Nv12 {
+        luma: Vec<u8>,
+        chroma: Vec<u8>,
+        stride: usize,
+    }
+
+    impl FrameBytes for Nv12 {
+        fn plane(&self, index: usize) -> Plane<'_> {
+            Plane { data: if index == 0 { &self.luma } else { &self.chroma }, stride: self.stride }
+        }
+    }
+
+    /// A uniform picture with padded rows.
+    fn uniform(width: usize, height: usize, yuv: [u8; 3], full_range: bool, bt709: bool) -> Frame {
+        let stride = width + 13;
+        let mut luma = vec![7; stride * height];
+        let mut chroma = vec![7; stride * height.div_ceil(2)];
+        for row in 0..height {
+            luma[row * stride..row * stride + width].fill(yuv[0]);
+        }
+        for row in 0..height.div_ceil(2) {
+            for pair in chroma[row * stride..row * stride + width.div_ceil(2) * 2].chunks_exact_mut(2) {
+                pair.copy_from_slice(&yuv[1..]);
+            }
+        }
+        let bytes = Nv12 { luma, chroma, stride };
+        let mut frame = Frame::new(width as u32, height as u32, PixelFormat::Nv12, Arc::new(bytes));
+        (frame.full_range, frame.bt709) = (full_range, bt709);
+        frame
+    }
+
+    #[test]
+    fn colours_follow_range_and_matrix() {
+        // Y'CbCr of pure colours as the recommendations give them, and what they are.
+        let table = [
+            ([81, 90, 240], false, false, [254, 0, 0]),
+            ([145, 54, 34], false, false, [0, 255, 1]),
+            ([41, 240, 110], false, false, [0, 0, 255]),
+            ([63, 102, 240], false, true, [255, 1, 0]),
+            ([173, 42, 26], false, true, [0, 255, 1]),
+            ([76, 85, 255], true, false, [254, 0, 0]),
+            ([235, 128, 128], false, false, [255, 255, 255]),
+            ([235, 128, 128], true, false, [235, 235, 235]),
+            ([16, 128, 128], false, true, [0, 0, 0]),
+        ];
+        for (yuv, full_range, bt709, rgb) in table {
+            let mut picture = Picture::default();
+            picture.copy(&uniform(6, 4, yuv, full_range, bt709), 100);
+            let found = picture.to_rgb();
+            for pixel in found.chunks(3) {
+                let near = pixel.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 2);
+                assert!(near, "{yuv:?} full range {full_range}, 709 {bt709}: {pixel:?}, not {rgb:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn i420_and_nv12_give_the_same_colours_and_padding_is_left_out() {
+        let nv12 = uniform(7, 5, [120, 90, 200], false, false);
+        let mut bytes = vec![120; 35];
+        bytes.extend(vec![90; 12]);
+        bytes.extend(vec![200; 12]);
+        let i420 = Frame::from_i420(7, 5, bytes).unwrap();
+        let (mut a, mut b) = (Picture::default(), Picture::default());
+        a.copy(&nv12, 100);
+        b.copy(&i420, 100);
+        assert_eq!(a.to_rgb(), b.to_rgb());
+        assert_eq!(a.to_rgb().len(), 7 * 5 * 3);
+    }
+
+    #[test]
+    fn wide_pictures_are_made_smaller_by_a_whole_number() {
+        for (width, height, max, size) in
+            [(1920, 1080, 1280, (960, 540)), (1280, 720, 1280, (1280, 720)), (101, 51, 40, (33, 17))]
+        {
+            let mut picture = Picture::default();
+            picture.copy(&uniform(width, height, [120, 90, 200], false, false), max);
+            assert_eq!((picture.width, picture.height), size);
+            assert_eq!(picture.to_rgb().len(), size.0 * size.1 * 3);
+            assert!(picture.luma.iter().all(|y| *y == 120) && picture.v.iter().all(|v| *v == 200), "{width}");
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The best picture of each episode that goes on, and its way into JPEG.
+
+use std::time::Duration;
+
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
+
+use super::Settings;
+use super::canvas::Canvas;
+use super::rgb::Picture;
+use crate::vocab::{Frame, MediaTime, Rect};
+
+/// By how much a score must exceed the best so far before the picture is copied again.
+const CLEARLY_BETTER: f32 = 0.04;
+/// The worst quality and the smallest width that a picture for MQTT may come to.
+const WORST_QUALITY: u8 = 40;
+const NARROWEST: usize = 96;
+
+/// What is to be seen in a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// What it is, such as `person`.
+    pub label: String,
+    /// How sure the detector is, 0..1.
+    pub score: f32,
+    /// Where, normalised.
+    pub bbox: Rect,
+}
+
+/// A picture with what is to be seen in it, in memory of its own.
+#[derive(Debug, Clone)]
+pub struct Shot {
+    mark: Mark,
+    /// When it was captured.
+    pub pts: MediaTime,
+    picture: Picture,
+}
+
+/// The best pictures of the episodes that go on.
+#[derive(Debug)]
+pub struct Snapshots {
+    max_width: u32,
+    max_open: usize,
+    /// The one that was improved last stands last.
+    open: Vec<(String, Shot)>,
+    /// Memory of pictures that are no longer needed.
+    spare: Vec<Picture>,
+}
+
+impl Snapshots {
+    /// Nothing yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self { max_width: settings.max_width, max_open: settings.max_open.max(1), open: Vec::new(), spare: Vec::new() }
+    }
+
+    /// Keeps a copy of `frame` for `episode` if it is its first picture or clearly better than the one kept. Returns
+    /// whether it did. A picture counts as better by its score; one in which the object is cut off by the edge of the
+    /// picture counts for less.
+    pub fn consider(&mut self, episode: &str, frame: &Frame, label: &str, score: f32, bbox: Rect) -> bool {
+        let at = self.open.iter().position(|(name, _)| name == episode);
+        let worse = |kept: &Shot| worth(score, bbox) <= worth(kept.mark.score, kept.mark.bbox) + CLEARLY_BETTER;
+        if at.is_some_and(|at| worse(&self.open[at].1)) {
+            return false;
+        }
+        let (name, mut picture) = match at {
+            Some(at) => {
+                let (name, shot) = self.open.remove(at);
+                (name, shot.picture)
+            }
+            None => (episode.to_owned(), self.room()),
+        };
+        picture.copy(frame, self.max_width);
+        let mark = Mark { label: label.to_owned(), score, bbox };
+        self.open.push((name, Shot { mark, pts: frame.pts, picture }));
+        true
+    }
+
+    /// A copy of the best picture of `episode` so far, for an event that is not the last of it.
+    pub fn best(&self, episode: &str) -> Option<Shot> {
+        self.open.iter().find(|(name, _)| name == episode).map(|(_, shot)| shot.clone())
+    }
+
+    /// The best picture of `episode`, which is over.
+    pub fn take(&mut self, episode: &str) -> Option<Shot> {
+        let at = self.open.iter().position(|(name, _)| name == episode)?;
+        Some(self.open.remove(at).1)
+    }
+
+    /// Gives up the picture of `episode`, which is over and needs none.
+    pub fn forget(&mut self, episode: &str) {
+        if let Some(shot) = self.take(episode) {
+            self.spare.push(shot.picture);
+        }
+        self.spare.truncate(2);
+    }
+
+    /// How many episodes have a picture.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    fn room(&mut self) -> Picture {
+        if self.open.len() >= self.max_open {
+            return self.open.remove(0).1.picture;
+        }
+        self.spare.pop().unwrap_or_default()
+    }
+}
+
+fn worth(score: f32, bbox: Rect) -> f32 {
+    let cut = bbox.x1 <= 0.005 || bbox.x2 >= 0.995 || bbox.y1 <= 0.005 || bbox.y2 >= 0.995;
+    if cut { score * 0.8 } else { score }
+}
+
+impl Shot {
+    /// A picture of `frame` that belongs to no episode, with a mark if there is something to point at.
+    pub fn of(frame: &Frame, mark: Option<Mark>, settings: &Settings) -> Self {
+        let mut picture = Picture::default();
+        picture.copy(frame, settings.max_width);
+        let nothing = Mark { label: String::new(), score: 0.0, bbox: Rect::default() };
+        Self { mark: mark.unwrap_or(nothing), pts: frame.pts, picture }
+    }
+
+    /// What is to be seen.
+    pub fn mark(&self) -> &Mark {
+        &self.mark
+    }
+
+    /// JPEG with the box, the label and the score drawn on it, in the quality of `settings`. `None` if the picture is
+    /// too large for JPEG (65,535 pixels), which a decoder's picture is not.
+    pub fn to_jpeg(&self, settings: &Settings) -> Option<Vec<u8>> {
+        jpeg(&self.drawn(), settings.quality)
+    }
+
+    /// As [`to_jpeg`](Self::to_jpeg), but in at most `max_mqtt_bytes`: quality is given up first, then size. `None` where
+    /// not even a thumbnail fits.
+    pub fn to_small_jpeg(&self, settings: &Settings) -> Option<Vec<u8>> {
+        let fits = |bytes: &Vec<u8>| bytes.len() <= settings.max_mqtt_bytes;
+        let mut canvas = self.drawn();
+        loop {
+            let qualities = [settings.quality, 70, 55, WORST_QUALITY];
+            let tried = qualities.into_iter().filter(|quality| *quality <= settings.quality);
+            if let Some(bytes) = tried.filter_map(|quality| jpeg(&canvas, quality)).find(fits) {
+                return Some(bytes);
+            }
+            if canvas.width <= NARROWEST {
+                return None;
+            }
+            canvas = canvas.scaled((canvas.width * 3 / 4).max(NARROWEST));
+        }
+    }
+
+    fn drawn(&self) -> Canvas {
+        let Picture { width, height, .. } = self.picture;
+        let mut canvas = Canvas { width, height, rgb: self.picture.to_rgb() };
+        if !self.mark.label.is_empty() {
+            canvas.mark(self.mark.bbox, &format!("{} {:.0}%", self.mark.label, self.mark.score * 100.0));
+        }
+        canvas
+    }
+
+    /// How long before `now` it was captured.
+    pub fn age(&self, now: MediaTime) -> Duration {
+        now.since(self.pts)
+    }
+}
+
+fn jpeg(canvas: &Canvas, quality: u8) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(canvas.rgb.len() / 8);
+    let (width, height) = (u32::try_from(canvas.width).ok()?, u32::try_from(canvas.height).ok()?);
+    let mut encoder = JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100));
+    encoder.encode(&canvas.rgb, width, height, ExtendedColorType::Rgb8).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const BOX: Rect = Rect::new(0.3, 0.2, 0.6, 0.9);
+
+    /// A picture full of noise, which JPEG makes hardly smaller.
+    fn noisy(width: u32, height: u32, seed: u64) -> Frame {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let chroma = width.div_ceil(2) * height.div_ceil(2) * 2;
+        Frame::from_i420(width, height, (0..width * height + chroma).map(|_| random.u8(..)).collect()).unwrap()
+    }
+
+    fn flat(luma: u8) -> Frame {
+        let mut bytes = vec![luma; 320 * 180];
+        bytes.extend(vec![128; 160 * 90 * 2]);
+        Frame::from_i420(320, 180, bytes).unwrap()
+    }
+
+    fn decoded(jpeg: &[u8]) -> image::RgbImage {
+        image::load_from_memory_with_format(jpeg, image::ImageFormat::Jpeg).unwrap().to_rgb8()
+    }
+
+    #[test]
+    fn the_best_picture_of_each_episode_is_kept() {
+        let mut shots = Snapshots::new(&Settings::default());
+        assert!(shots.consider("e1", &flat(50), "person", 0.5, BOX));
+        assert!(!shots.consider("e1", &flat(60), "person", 0.52, BOX), "not clearly better");
+        assert!(shots.consider("e1", &flat(70), "person", 0.6, BOX));
+        assert!(!shots.consider("e1", &flat(80), "person", 0.62, Rect::new(0.0, 0.2, 0.3, 0.9)), "cut off by the edge");
+        assert!(shots.consider("e2", &flat(90), "vehicle", 0.4, BOX));
+        let jpeg = shots.best("e1").unwrap().to_jpeg(&Settings::default()).unwrap();
+        // Grey 70 in limited range is (70 - 16) * 255 / 219 = 63.
+        assert!(decoded(&jpeg).get_pixel(300, 10).0.iter().all(|v| v.abs_diff(63) <= 3));
+        assert_eq!(shots.take("e1").unwrap().mark().score, 0.6);
+        assert!(shots.take("e1").is_none());
+        shots.forget("e2");
+        assert_eq!(shots.open(), 0);
+    }
+
+    #[test]
+    fn as_many_episodes_as_allowed_are_held_and_the_stalest_goes() {
+        let mut shots = Snapshots::new(&Settings { max_open: 2, ..Settings::default() });
+        shots.consider("a", &flat(50), "person", 0.5, BOX);
+        shots.consider("b", &flat(50), "person", 0.5, BOX);
+        shots.consider("a", &flat(50), "person", 0.7, BOX);
+        shots.consider("c", &flat(50), "person", 0.5, BOX);
+        assert_eq!(["a", "b", "c"].map(|e| shots.best(e).is_some()), [true, false, true]);
+    }
+
+    #[test]
+    fn the_file_shows_the_picture_the_box_and_its_colours() {
+        let mut shots = Snapshots::new(&Settings::default());
+        shots.consider("e", &flat(100), "person", 0.87, BOX);
+        let picture = decoded(&shots.take("e").unwrap().to_jpeg(&Settings::default()).unwrap());
+        assert_eq!(picture.dimensions(), (320, 180));
+        let near =
+            |x: u32, y: u32, rgb: [u8; 3]| picture.get_pixel(x, y).0.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 40);
+        assert!(near(97, 100, [255, 196, 0]), "left edge: {:?}", picture.get_pixel(97, 100));
+        assert!(near(140, 100, [98, 98, 98]), "inside: {:?}", picture.get_pixel(140, 100));
+    }
+
+    #[test]
+    fn a_picture_without_an_object_is_only_a_picture() {
+        let shot = Shot::of(&flat(100), None, &Settings::default());
+        let picture = decoded(&shot.to_jpeg(&Settings::default()).unwrap());
+        assert!(picture.pixels().all(|p| p.0.iter().all(|v| v.abs_diff(98) <= 3)));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
+        #[test]
+        fn a_picture_for_mqtt_never_exceeds_its_size(
+            max_mqtt_bytes in 200usize..60_000, width in 16u32..500, height in 16u32..300, quality in 1u8..=100, seed in 0u64..99,
+        ) {
+            let settings = Settings { max_mqtt_bytes, quality, ..Settings::default() };
+            let mark = Mark { label: "person".to_owned(), score: 0.5, bbox: BOX };
+            let shot = Shot::of(&noisy(width, height, seed), Some(mark), &settings);
+            match shot.to_small_jpeg(&settings) {
+                Some(jpeg) => {
+                    prop_assert!(jpeg.len() <= max_mqtt_bytes);
+                    prop_assert!(decoded(&jpeg).width() <= width);
+                }
+                // A thumbnail of noise 96 pixels across, and as high as the widest aspect here makes it.
+                None => prop_assert!(max_mqtt_bytes < 40_000, "{max_mqtt_bytes} bytes would do"),
+            }
+        }
+    }
+}
