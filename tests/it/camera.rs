@@ -47,7 +47,7 @@ impl Viewer for Watcher {
     fn state(&mut self, change: StateChange) {
         self.0.lock().unwrap().states.push((SystemClock.mono(), change));
     }
-    fn discontinuity(&mut self, cause: Discontinuity) {
+    fn discontinuity(&mut self, _at: MediaTime, cause: Discontinuity) {
         self.0.lock().unwrap().breaks.push(cause);
     }
 }
@@ -411,7 +411,8 @@ fn the_drawn_street_is_a_camera_too() {
     watch.camera.restart();
     watch.await_frames(3);
     watch.assert_in_order();
-    let refused = decode::Clip::open(&Source::parse("scene://").unwrap(), &decode::Settings::default(), decode::Pace::Max);
+    let refused =
+        decode::Clip::open(&Source::parse("scene://").unwrap(), &decode::Settings::default(), decode::Pace::Max);
     assert!(refused.err().unwrap().to_string().contains("no end"));
 }
 
