@@ -7,7 +7,6 @@ pub mod camera;
 pub mod cli;
 pub mod config;
 pub mod decode;
-pub mod evidence;
 pub mod detect;
 pub mod event;
 pub mod evidence;

@@ -304,7 +304,7 @@ impl Viewer for Eye {
         post.means.recorder.record(vec![occurrence]);
     }
 
-    fn discontinuity(&mut self, _at: MediaTime, cause: Discontinuity) {
+    fn discontinuity(&mut self, cause: Discontinuity) {
         let notice = match cause {
             Discontinuity::Reconnected { gap } => Notice::Reconnected { gap },
             Discontinuity::ClockJump { millis } => Notice::ClockJump { seconds: millis as f64 / 1000.0 },

@@ -204,7 +204,9 @@ impl Replay<'_> {
         if looked.verdict == Verdict::Look {
             self.summary.looks += 1;
             let at_ms = frame.pts.as_millis();
-            self.detector.detect(frame, detections).map_err(|source| ReplayError::Detect { at_ms, source: Box::new(source) })?;
+            self.detector
+                .detect(frame, detections)
+                .map_err(|source| ReplayError::Detect { at_ms, source: Box::new(source) })?;
             let occurrences = self.line.seen(frame, detections, ClockState::Media);
             self.tell(occurrences);
         }
