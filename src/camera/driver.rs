@@ -239,7 +239,7 @@ impl Driver {
         let known = self.size.replace(size);
         for cause in [jump, self.codec_change(), size_change(known, size)].into_iter().flatten() {
             tracing::info!(camera = %self.id, ?cause, "the stream has a discontinuity");
-            self.viewer.discontinuity(media, cause);
+            self.viewer.discontinuity(cause);
         }
         frame.pts = media;
         frame.seq += self.seq_base;

@@ -45,8 +45,8 @@ pub trait Viewer: Send {
     fn frame(&mut self, frame: Frame);
     /// The camera's state has changed.
     fn state(&mut self, change: StateChange);
-    /// The pictures from `at` on may not continue those before: forget what moved.
-    fn discontinuity(&mut self, at: MediaTime, cause: Discontinuity);
+    /// The next picture may not continue those before: forget what moved.
+    fn discontinuity(&mut self, cause: Discontinuity);
 }
 
 /// One camera, connected for as long as this exists. Dropping it stops it.

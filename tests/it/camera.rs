@@ -47,7 +47,7 @@ impl Viewer for Watcher {
     fn state(&mut self, change: StateChange) {
         self.0.lock().unwrap().states.push((SystemClock.mono(), change));
     }
-    fn discontinuity(&mut self, _at: MediaTime, cause: Discontinuity) {
+    fn discontinuity(&mut self, cause: Discontinuity) {
         self.0.lock().unwrap().breaks.push(cause);
     }
 }
