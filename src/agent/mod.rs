@@ -8,6 +8,7 @@ mod clockwatch;
 mod command_desk;
 mod commands;
 mod counts;
+pub mod demo;
 mod engine;
 mod envelope;
 pub mod forward;

@@ -110,7 +110,7 @@ impl Stores {
             std::fs::create_dir_all(path).map_err(|source| StartError::Folder { path: path.clone(), source })?;
         }
         let settings = config.spool.spool_settings(config.mqtt.max_packet);
-        let spool = Arc::new(DurableSpool::open(&config.spool.folder, settings, clock.clone()));
+        let spool = Arc::new(DurableSpool::open(&config.spool.folder.join("spool.redb"), settings, clock.clone()));
         Ok(Self { spool, evidence: config.evidence.evidence_settings() })
     }
 }

@@ -4,11 +4,14 @@ mod camera;
 mod config;
 mod decode;
 mod detect;
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print, in its helpers too")]
+
 mod mqtt;
 mod outbox;
 mod scene;
 mod serve;
 mod spool;
+mod rules;
 mod support;
 mod systemd;
 mod tls;
