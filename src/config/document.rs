@@ -189,6 +189,8 @@ pub enum Family {
     YoloxDecoded,
     /// YOLOv8 and its successors with the same head: channels first, no objectness.
     Yolov8,
+    /// YOLOv10, YOLO26 and exports with suppression inside: one row per object.
+    EndToEnd,
     /// UltraFace and SSDs whose boxes are decoded already.
     Ultraface,
     /// UltraFace without post-processing: boxes as offsets from priors.

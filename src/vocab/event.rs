@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, MediaTime, Measure, Rect, TrackId, WallTime};
+use super::{Id, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]

@@ -308,7 +308,10 @@ mod tests {
         assert_eq!(polygon(&[[0.0, 0.0], [1.0, 1.0]]), Err(PolygonError::Count(2)));
         assert_eq!(polygon(&[[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]), Err(PolygonError::NoArea));
         assert_eq!(polygon(&[[0.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]]), Err(PolygonError::Crossing(0, 2)));
-        assert!(matches!(polygon(&[[0.0, 0.0], [1.5, 0.0], [1.0, 1.0]]), Err(PolygonError::OutOfRange { index: 1, .. })));
+        assert!(matches!(
+            polygon(&[[0.0, 0.0], [1.5, 0.0], [1.0, 1.0]]),
+            Err(PolygonError::OutOfRange { index: 1, .. })
+        ));
         assert!(matches!(polygon(&[[0.0, 0.0], [f32::NAN, 0.0], [1.0, 1.0]]), Err(PolygonError::OutOfRange { .. })));
     }
 
