@@ -3,8 +3,6 @@
 //! Limits are those that are promised: an outage is noticed within 5 s and pictures are back within 10 s of the camera.
 //! They are taken from the events' own times, with two seconds more for a busy machine; waiting itself is generous.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! Clips of every kind go through `decode`: all pictures, in order, at their times; damage is counted and ends nothing.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 use std::path::Path;
 use std::time::Duration;
 

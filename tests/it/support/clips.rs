@@ -1,7 +1,5 @@
 //! Makes clips of every kind on the spot, with GStreamer's own encoders, and damages them.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 use std::path::{Path, PathBuf};
 
 use gstreamer as gst;

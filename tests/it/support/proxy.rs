@@ -1,7 +1,5 @@
 //! A TCP proxy that can go silent: what arrives is neither passed on nor refused, as on a cut line.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::Arc;

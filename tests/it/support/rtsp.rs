@@ -3,8 +3,6 @@
 //! The test binary runs itself with `VEDETTE_TEST_RTSP` set: the test `rtsp_server_child` then is that server, and does
 //! nothing otherwise.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
-
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
