@@ -268,7 +268,9 @@ mod tests {
     #[test]
     fn while_there_is_a_backlog_some_of_the_newest_go_along_with_the_oldest() {
         let bench = bench(Delivery::Broker);
-        (0..100).for_each(|i| drop(bench.add(Class::Alert, &i.to_string())));
+        for i in 0..100 {
+            bench.add(Class::Alert, &i.to_string());
+        }
         let batch = bench.forwarder.next_batch(10);
         let topics = Bench::topics(&batch);
         assert!(topics.contains(&"99") && topics.contains(&"0"), "{topics:?}");

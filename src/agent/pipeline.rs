@@ -138,7 +138,13 @@ impl Line {
         }
         let sight = self.scene.step(frame);
         let verdict = self.cadence.decide(frame.pts, sight.motion.active);
-        let occurrences = if verdict == Verdict::Look { Vec::new() } else { self.pass() };
+        let occurrences = if verdict == Verdict::Look {
+            Vec::new()
+        } else {
+            // Nothing moved: whoever is followed stands where he stood, however long nobody looks.
+            self.tracker.hold(frame.pts);
+            self.pass()
+        };
         Looked { verdict, picture: Some(sight.picture), occurrences }
     }
 

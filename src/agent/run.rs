@@ -10,7 +10,10 @@ use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
 use crate::agent::forward::Forwarder;
 use crate::agent::health::{self, Reporter};
-use crate::agent::site::{Site, StartError, Stores};
+use crate::agent::site::Site;
+use crate::agent::stores::Stores;
+
+pub use crate::agent::stores::StartError;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::{Shutdown, Stopping};
 use crate::base::systemd;

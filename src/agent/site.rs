@@ -6,68 +6,29 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agent::cadence;
 use crate::agent::clockwatch::ClockWatch;
-use crate::agent::engine::{Engine, EngineError, Running, error_chain};
+use crate::agent::engine::{Engine, Running, error_chain};
 use crate::agent::forward::Forwarder;
+use crate::agent::kept::Kept;
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
 use crate::agent::recorder::Recorder;
+use crate::agent::stores::{StartError, Stores};
 use crate::base::clock::SharedClock;
 use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch, Results};
 use crate::event::{self, Narrator, Notice};
-use crate::evidence;
 use crate::mqtt;
-use crate::spool::{DurableSpool, Spool};
+use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
-/// How many track numbers are set aside at once, so that none is used again after a crash.
-const TRACKS_AHEAD: u64 = 1000;
 /// How long a camera's thread may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
-/// The spool's file in its folder.
-const SPOOL_FILE: &str = "spool.redb";
-
-/// Why the agent cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// ONNX Runtime cannot be loaded, and a model needs it.
-    #[error(transparent)]
-    Runtime(#[from] detect::RuntimeError),
-    /// A model that the configuration requires does not run.
-    #[error("the model {model} is required and does not run")]
-    Model {
-        /// The model.
-        model: Id,
-        /// Why.
-        #[source]
-        source: EngineError,
-    },
-    /// A folder could not be made.
-    #[error("cannot make the folder {path}")]
-    Folder {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The machine refuses a thread.
-    #[error("cannot start the thread {name}")]
-    Thread {
-        /// Which.
-        name: &'static str,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
 
 /// What runs on this box.
 pub struct Site {
@@ -87,35 +48,11 @@ pub struct Site {
     desks: Desks,
     next_key: u32,
     next_engine: usize,
-    /// Track numbers set aside, by camera.
-    reserved: BTreeMap<Id, u64>,
+    kept: Kept,
     narrator: Narrator,
 }
 
 type Desks = Arc<RwLock<BTreeMap<CameraKey, Arc<Post>>>>;
-
-/// What the agent opens before it knows any camera.
-pub struct Stores {
-    /// The queue on disk.
-    pub spool: Arc<dyn Spool>,
-    /// How pictures are kept.
-    pub evidence: evidence::Settings,
-}
-
-impl Stores {
-    /// Opens or makes the stores that `config` names.
-    ///
-    /// # Errors
-    /// When a folder cannot be made.
-    pub fn open(config: &Config, clock: &SharedClock) -> Result<Self, StartError> {
-        for path in [&config.state_dir, &config.spool.folder] {
-            std::fs::create_dir_all(path).map_err(|source| StartError::Folder { path: path.clone(), source })?;
-        }
-        let settings = config.spool.spool_settings(config.mqtt.max_packet);
-        let spool = Arc::new(DurableSpool::open(&config.spool.folder.join(SPOOL_FILE), settings, clock.clone()));
-        Ok(Self { spool, evidence: config.evidence.evidence_settings() })
-    }
-}
 
 impl Site {
     /// Starts models and cameras. `broker` is where states are published; `boot` names this run.
@@ -145,6 +82,7 @@ impl Site {
         // Episodes must never repeat: the epoch is drawn anew for each run.
         let epoch = fastrand::u64(1..=u64::from(u32::MAX));
         let narrator = Narrator::new(event::Settings::new(config.id.clone(), None, epoch));
+        let kept = Kept::new(stores.spool.clone());
         let mut site = Self {
             search,
             boot,
@@ -158,7 +96,7 @@ impl Site {
             desks: Desks::default(),
             next_key: 0,
             next_engine: 0,
-            reserved: BTreeMap::new(),
+            kept,
             narrator,
             config,
         };
@@ -203,10 +141,10 @@ impl Site {
         self.tell_losses();
         for post in self.posts.values() {
             if let Some(counts) = post.tick() {
-                self.spool.put_state(&counts_key(post.id()), &counts);
+                self.kept.keep_counts(post.id(), &counts);
             }
         }
-        self.set_tracks_aside();
+        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
     }
 
     /// Records something that concerns the agent as a whole.
@@ -279,10 +217,10 @@ impl Site {
         });
         for post in &posts {
             if let Some(counts) = post.tick() {
-                self.spool.put_state(&counts_key(post.id()), &counts);
+                self.kept.keep_counts(post.id(), &counts);
             }
         }
-        self.set_tracks_aside();
+        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
         write(&self.desks).clear();
         self.posts.clear();
         self.engines.clear();
@@ -357,10 +295,8 @@ impl Site {
         let running = running.and_then(|engine| Some((engine, engine.running.as_ref().ok()?)));
         let settings = self.line_settings(&camera, running);
         let worker = running.map(|(_, running)| running.worker.clone());
-        let mut line = Line::new(settings, self.first_track(&camera.id));
-        if let Some(saved) = self.spool.get_state(&counts_key(&camera.id))
-            && let Ok(counts) = serde_json::from_slice(&saved)
-        {
+        let mut line = Line::new(settings, self.kept.first_track(&camera.id));
+        if let Some(counts) = self.kept.counts(&camera.id) {
             line.restore_counts(counts);
         }
         let key = CameraKey(self.next_key);
@@ -401,30 +337,9 @@ impl Site {
         write(&self.desks).remove(&post.key);
         post.stop(STOP_LIMIT);
         if let Some(counts) = post.tick() {
-            self.spool.put_state(&counts_key(camera), &counts);
+            self.kept.keep_counts(camera, &counts);
         }
-        self.reserve_tracks(camera, post.next_track());
-    }
-
-    fn first_track(&self, camera: &Id) -> u64 {
-        let saved = self.spool.get_state(&tracks_key(camera));
-        let saved = saved.and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
-        saved.unwrap_or(1)
-    }
-
-    fn set_tracks_aside(&mut self) {
-        let due: Vec<(Id, u64)> = self
-            .posts
-            .values()
-            .map(|post| (post.id().clone(), post.next_track()))
-            .filter(|(camera, next)| self.reserved.get(camera).is_none_or(|r| *next + TRACKS_AHEAD / 10 > *r))
-            .collect();
-        due.iter().for_each(|(camera, next)| self.reserve_tracks(camera, next + TRACKS_AHEAD));
-    }
-
-    fn reserve_tracks(&mut self, camera: &Id, up_to: u64) {
-        self.spool.put_state(&tracks_key(camera), &up_to.to_le_bytes());
-        self.reserved.insert(camera.clone(), up_to);
+        self.kept.next_track(camera, post.next_track());
     }
 
     /// Every loss becomes an event, so that the hub does not wait for what never comes.
@@ -470,14 +385,6 @@ fn results(desks: Desks) -> Results {
             post.seen(&frame, detections);
         }
     })
-}
-
-fn counts_key(camera: &Id) -> String {
-    format!("counts/{camera}")
-}
-
-fn tracks_key(camera: &Id) -> String {
-    format!("tracks/{camera}")
 }
 
 fn read(desks: &Desks) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {

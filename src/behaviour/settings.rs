@@ -33,7 +33,7 @@ pub struct PresenceSettings {
     pub enter: Duration,
     /// How long it must be seen outside to have left. Default 0.5 s.
     pub exit: Duration,
-    /// How long it may be unseen, by frames that were looked at, before it is gone. Default 2 s.
+    /// How long it may be unseen, counted from the first frame that was looked at without it. Default 2 s.
     pub grace: Duration,
     /// How long no frame at all may be looked at before everything in the zone is gone. Default 60 s.
     pub blind: Duration,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
 mod check;
+mod demo;
 mod detect;
 mod eval;
 mod onnx_runtime;
@@ -26,6 +27,7 @@ struct Arguments {
 /// A variant per subcommand, in the order of `--help`.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Run(run::Args),
     Check(check::CheckArgs),
     Replay(replay::Args),
@@ -55,7 +57,10 @@ impl From<anyhow::Error> for Failure {
 /// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    logging::start(logging::Target::Auto, "info,ort=warn");
+    // The demo owns the terminal and logs to a file of its own.
+    if !matches!(arguments.command, Command::Demo(_)) {
+        logging::start(logging::Target::Auto, "info,ort=warn");
+    }
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),
@@ -65,6 +70,7 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Replay(args) => replay::run(&args),

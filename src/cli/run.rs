@@ -9,8 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::{Failure, check, onnx_runtime};
-use crate::agent::run::{self, Options};
-use crate::agent::site::StartError;
+use crate::agent::run::{self, Options, StartError};
 use crate::base::clock::SystemClock;
 use crate::base::shutdown::{Shutdown, Stopping};
 

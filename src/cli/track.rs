@@ -16,11 +16,11 @@ Example:
   vedette track --detections det.txt --fps 25 > tracks.txt
   vedette eval track --truth gt.txt --detections tracks.txt
 
-Lines are frame,id,left,top,width,height,score,-1,-1,-1, for each frame in which a track is believed and seen. A track
+Lines are frame,id,left,top,width,height,score,-1,-1,-1, for each frame in which a track is believed and seen. A track \
 is believed after some detections; its earlier boxes are printed too, unless --live is given.
 
-Scores within 0..1 are taken as they are. Where all are the same they count as 1; where some lie outside 0..1, or
-none reaches 0.5, their rank in the file takes their place.";
+Scores within 0..1 are taken as they are. Where all are the same they count as 1; where some lie outside 0..1, or none \
+reaches 0.5, their rank in the file takes their place.";
 
 /// Follows the objects in a file of detections and prints their tracks.
 #[derive(Debug, Args)]

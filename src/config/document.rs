@@ -87,7 +87,8 @@ pub struct Mqtt {
     #[serde(default)]
     #[schemars(length(max = 3))]
     pub compat: Vec<Compat>,
-    /// A broker that has been silent for twice this many seconds is given up.
+    /// How often the broker is asked for a sign of life, in seconds; after 2.5 times as long without any, the connection
+    /// is given up.
     #[serde(default = "keep_alive_seconds")]
     #[schemars(range(min = 1, max = 300))]
     pub keep_alive_seconds: u32,
@@ -95,7 +96,7 @@ pub struct Mqtt {
     #[serde(default = "inflight")]
     #[schemars(range(min = 1, max = 1000))]
     pub inflight: u16,
-    /// The largest message, in KiB; it must not exceed the broker's own limit.
+    /// The largest message in both directions, in KiB; it must not exceed the broker's own limit.
     #[serde(default = "max_packet_kib")]
     #[schemars(range(min = 16, max = 16384))]
     pub max_packet_kib: u32,
@@ -188,6 +189,8 @@ pub enum Family {
     YoloxDecoded,
     /// YOLOv8 and its successors with the same head: channels first, no objectness.
     Yolov8,
+    /// YOLOv10, YOLO26 and exports with suppression inside: one row per object.
+    EndToEnd,
     /// UltraFace and SSDs whose boxes are decoded already.
     Ultraface,
     /// UltraFace without post-processing: boxes as offsets from priors.
@@ -246,7 +249,7 @@ pub struct Evidence {
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { folder: "evidence".to_owned(), quota_mib: 1024, snapshot_kib: 128 }
+        Self { folder: "evidence".to_owned(), quota_mib: 512, snapshot_kib: 128 }
     }
 }
 

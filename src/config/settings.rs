@@ -176,6 +176,7 @@ fn family(family: Family) -> Option<detect::Family> {
         Family::Yolox => Some(detect::Family::Yolox),
         Family::YoloxDecoded => Some(detect::Family::YoloxDecoded),
         Family::Yolov8 => Some(detect::Family::Yolov8),
+        Family::EndToEnd => Some(detect::Family::EndToEnd),
         Family::Ultraface => Some(detect::Family::Ultraface),
         Family::UltrafaceRaw => Some(detect::Family::UltrafaceRaw),
     }

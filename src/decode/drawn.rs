@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::DecodeError;
 use super::feed::{Feed, count, lock};
+use super::{Codec, DecodeError};
 use crate::base::shutdown::{Shutdown, Stopping};
 use crate::base::threads;
 use crate::vocab::{Frame, MediaTime, WallTime};
@@ -19,11 +19,11 @@ pub(super) struct Drawing {
 }
 
 impl Drawing {
-    /// Starts drawing `fps` pictures a second, 1 to 240.
+    /// Starts drawing `fps` pictures a second, 1 to 240. `draw` is given their numbers.
     pub fn start(
         feed: Arc<Feed>,
         fps: f64,
-        draw: impl FnMut(u64) -> Frame + Send + 'static,
+        draw: impl FnMut(u64) -> Option<Frame> + Send + 'static,
     ) -> Result<Self, DecodeError> {
         let interval = Duration::from_secs_f64(1.0 / if fps.is_finite() { fps.clamp(1.0, 240.0) } else { 25.0 });
         let (shutdown, stopping) = Shutdown::new();
@@ -57,28 +57,36 @@ fn run(
     latest: &Mutex<Option<Frame>>,
     interval: Duration,
     stopping: &Stopping,
-    mut draw: impl FnMut(u64) -> Frame,
+    mut draw: impl FnMut(u64) -> Option<Frame>,
 ) {
     let start = feed.clock.mono();
     let mut number = 0u64;
     loop {
-        let mut frame = draw(number);
-        frame.seq = number;
-        frame.pts = MediaTime::ZERO + interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
-        frame.captured = WallTime::from_unix_nanos(feed.clock.unix_nanos());
-        let size = (frame.width, frame.height);
-        feed.update_info(|info| info.size = Some(size));
-        for counter in [&feed.counters.packets, &feed.counters.decoded, &feed.counters.arrived] {
-            count(counter, 1);
+        let pts = interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+        count(&feed.counters.packets, 1);
+        if !lock(&feed.limiter).passes(feed.interval(), Some(pts)) {
+            count(&feed.counters.dropped_rate, 1);
+        } else if let Some(mut frame) = draw(number) {
+            frame.seq = number;
+            frame.pts = MediaTime::ZERO + pts;
+            frame.captured = WallTime::from_unix_nanos(feed.clock.unix_nanos());
+            frame.keyframe = true;
+            put(feed, latest, frame);
         }
-        count(&feed.counters.bytes, (size.0 * size.1) as usize * 3 / 2);
-        let replaced = lock(latest).replace(frame);
-        count(&feed.counters.superseded, usize::from(replaced.is_some()));
-        feed.wake();
         number += 1;
         let due = start + interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
         if stopping.wait(due.saturating_sub(feed.clock.mono())) {
             return;
         }
     }
+}
+
+fn put(feed: &Feed, latest: &Mutex<Option<Frame>>, frame: Frame) {
+    let size = (frame.width, frame.height);
+    feed.update_info(|info| (info.codec, info.size) = (Some(Codec::Raw), Some(size)));
+    count(&feed.counters.decoded, 1);
+    count(&feed.counters.bytes, (size.0 * size.1) as usize * 3 / 2);
+    let replaced = lock(latest).replace(frame);
+    count(&feed.counters.superseded, usize::from(replaced.is_some()));
+    feed.wake();
 }

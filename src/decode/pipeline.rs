@@ -64,6 +64,10 @@ impl Pipeline {
             Place::Rtsp(url) => context.add_rtsp(&started.inner, url, settings)?,
             Place::File(path) => context.add_file(&started.inner, path)?,
             Place::Device(path) => context.add_device(&started.inner, path)?,
+            // A `Stream` draws it without a pipeline; a `Clip` would never end.
+            Place::Scene(_) => {
+                return Err(context.unsupported("it has no end, so it can be watched but not played as a clip"));
+            }
         }
         // A failure is also posted as a message, with its cause, and so ends up in the feed.
         if started.inner.set_state(gst::State::Playing).is_err() && feed.outcome().is_none() {

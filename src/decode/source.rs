@@ -8,23 +8,34 @@ use url::Url;
 
 use crate::vocab::Secret;
 
-/// Where pictures come from: `rtsp://`, `rtsps://`, `v4l2:///dev/video0`, `file:///clip.mp4` or the path of a file.
+/// Where pictures come from: `rtsp://`, `rtsps://`, `v4l2:///dev/video0`, `file:///clip.mp4`, the path of a file, or
+/// `scene://street`, the street that this program draws itself, with any of `?seed=1&width=768&height=432&fps=10`.
 ///
 /// A user name and password in the URL are moved into fields of their own: they are given to the RTSP client as
 /// properties and are part of no text this program writes. `Display` also hides what looks like a password in the
 /// path or query, as some cameras want it there.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Source {
     place: Place,
     user: Option<String>,
     password: Option<Secret>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub(super) enum Place {
     Rtsp(Url),
     File(PathBuf),
     Device(PathBuf),
+    Scene(Scene),
+}
+
+/// What is drawn for `scene://street`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Scene {
+    pub seed: u64,
+    pub width: u32,
+    pub height: u32,
+    pub fps: f64,
 }
 
 /// Why a text is not a [`Source`].
@@ -34,7 +45,9 @@ pub enum SourceError {
     #[error("a source must not be empty; write an rtsp:// URL or the path of a file")]
     Empty,
     /// It has a scheme, and it is none of ours.
-    #[error("{scheme}:// is not a source; it is one of rtsp://, rtsps://, file://, v4l2:// or the path of a file")]
+    #[error(
+        "{scheme}:// is not a source; it is one of rtsp://, rtsps://, file://, v4l2://, scene:// or the path of a file"
+    )]
     Scheme {
         /// What stands before `://`.
         scheme: String,
@@ -61,6 +74,14 @@ pub enum SourceError {
         /// What a right one looks like.
         example: &'static str,
     },
+    /// `scene://` with a name or a parameter that it does not have.
+    #[error(
+        "scene:// does not know {found}; it is scene://street, with any of ?seed=, width= and height= (16 to 4096) and fps= (1 to 240)"
+    )]
+    Scene {
+        /// The first part that is wrong.
+        found: String,
+    },
 }
 
 impl Source {
@@ -80,6 +101,7 @@ impl Source {
             scheme @ ("rtsp" | "rtsps") => Self::rtsp(scheme, rest),
             "file" => absolute("file", rest, "file:///srv/clip.mp4").map(Self::file),
             "v4l2" => absolute("v4l2", rest, "v4l2:///dev/video0").map(|path| Self::at(Place::Device(path))),
+            "scene" => Scene::parse(rest).map(|scene| Self::at(Place::Scene(scene))),
             scheme => Err(SourceError::Scheme { scheme: scheme.chars().take(20).collect() }),
         }
     }
@@ -158,6 +180,36 @@ impl Source {
     }
 }
 
+impl Scene {
+    fn parse(text: &str) -> Result<Self, SourceError> {
+        let wrong = |found: &str| SourceError::Scene { found: found.chars().take(40).collect() };
+        let (name, parameters) = text.split_once('?').unwrap_or((text, ""));
+        if !["", "street"].contains(&name.trim_end_matches('/')) {
+            return Err(wrong(name));
+        }
+        let mut scene = Self { seed: 1, width: 768, height: 432, fps: 10.0 };
+        for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
+            let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let set = match key {
+                "seed" => value.parse().map(|seed| scene.seed = seed).is_ok(),
+                "width" => value.parse().map(|width| scene.width = width).is_ok(),
+                "height" => value.parse().map(|height| scene.height = height).is_ok(),
+                "fps" => value.parse().map(|fps| scene.fps = fps).is_ok(),
+                _ => false,
+            };
+            let sides = 16..=4096;
+            if !set
+                || !sides.contains(&scene.width)
+                || !sides.contains(&scene.height)
+                || !(1.0..=240.0).contains(&scene.fps)
+            {
+                return Err(wrong(parameter));
+            }
+        }
+        Ok(scene)
+    }
+}
+
 impl FromStr for Source {
     type Err = SourceError;
     fn from_str(text: &str) -> Result<Self, SourceError> {
@@ -171,6 +223,9 @@ impl fmt::Display for Source {
             Place::Rtsp(url) => f.write_str(&hide_parameters(url.as_str())),
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Device(path) => write!(f, "v4l2://{}", path.display()),
+            Place::Scene(Scene { seed, width, height, fps }) => {
+                write!(f, "scene://street?seed={seed}&width={width}&height={height}&fps={fps}")
+            }
         }
     }
 }
@@ -271,6 +326,21 @@ mod tests {
         assert!(scheme("file://clip.mp4").contains("file:///srv/clip.mp4"));
         assert!(scheme("v4l2://").contains("v4l2:///dev/video0"));
         assert!(!scheme("rtsp://u:hunter2@:x/").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_scene_has_defaults_and_knows_what_it_does_not_know() {
+        let show = |text: &str| Source::parse(text).map(|s| s.to_string());
+        assert_eq!(show("scene://").unwrap(), "scene://street?seed=1&width=768&height=432&fps=10");
+        assert_eq!(
+            show("scene://street?seed=7&fps=2.5").unwrap(),
+            "scene://street?seed=7&width=768&height=432&fps=2.5"
+        );
+        for text in
+            ["scene://beach", "scene://street?sed=1", "scene://?width=8", "scene://?fps=NaN", "scene://?seed=-1"]
+        {
+            assert!(matches!(show(text), Err(SourceError::Scene { .. })), "{text}");
+        }
     }
 
     #[test]

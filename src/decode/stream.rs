@@ -9,6 +9,8 @@ use super::drawn::Drawing;
 use super::feed::{Counts, Feed, Info, Outcome, Wake};
 use super::gate::Gate;
 use super::pipeline::Pipeline;
+use super::source::Place;
+use super::street::Street;
 use super::{DecodeError, Settings, Source, init, picture, rate};
 use crate::base::clock::SharedClock;
 use crate::vocab::Frame;
@@ -54,6 +56,11 @@ impl Stream {
         init()?;
         let gate = if source.is_live() { Gate::live() } else { Gate::open() };
         let feed = Arc::new(Feed::new(source.clone(), clock, gate, rate::interval(settings.max_fps), wake));
+        if let Place::Scene(scene) = source.place() {
+            let street = Street::new(scene.seed, scene.width, scene.height, scene.fps);
+            let drawing = Drawing::start(feed.clone(), scene.fps, move |number| picture_of(&street, number))?;
+            return Ok(Self { feed, producer: Some(Producer::Drawing(drawing)), said: false });
+        }
         let plan = Plan {
             decoder: settings.decoder.clone(),
             threads: settings.threads,
@@ -62,23 +69,6 @@ impl Stream {
         };
         let pipeline = Pipeline::start(&feed, settings, plan)?;
         Ok(Self { feed, producer: Some(Producer::Pipeline(pipeline)), said: false })
-    }
-
-    /// A stream of pictures that `draw` makes, picture after picture by number, `fps` a second, until it is closed.
-    /// `source` is what errors and logs call it.
-    ///
-    /// # Errors
-    /// When the machine refuses another thread.
-    pub fn drawn(
-        source: &Source,
-        fps: f64,
-        clock: SharedClock,
-        wake: Wake,
-        draw: impl FnMut(u64) -> Frame + Send + 'static,
-    ) -> Result<Self, DecodeError> {
-        let feed = Arc::new(Feed::new(source.clone(), clock, Gate::open(), Duration::ZERO, wake));
-        let drawing = Drawing::start(feed.clone(), fps, draw)?;
-        Ok(Self { feed, producer: Some(Producer::Drawing(drawing)), said: false })
     }
 
     /// What there is to say, if anything. Pictures come before the reason of the end.
@@ -145,4 +135,11 @@ impl Stream {
         }
         picture::frame(self.feed.take()?)
     }
+}
+
+fn picture_of(street: &Street, number: u64) -> Option<Frame> {
+    let (width, height) = street.size();
+    let mut bytes = Vec::new();
+    street.draw(number, &mut bytes);
+    Frame::from_i420(width, height, bytes)
 }

@@ -93,7 +93,7 @@ impl Detector {
     ) -> Result<Self, DetectError> {
         let Recognised { family, reading, letterbox } = recognised;
         let labels = labels::choose(settings.labels.as_ref(), reading.labels, reading.classes)?;
-        let report = report(settings.provider, &session, attempts, &facts);
+        let report = ProviderReport::new(settings.provider, session.provider, session.placement, attempts, &facts);
         for warning in &report.warnings {
             tracing::warn!(model = %settings.name, "{warning}");
         }
@@ -258,34 +258,6 @@ fn candidates(settings: &Settings, facts: &Facts) -> Vec<Provider> {
         ProviderChoice::One(provider) if settings.required => vec![provider],
         ProviderChoice::One(provider) => vec![provider, Provider::Cpu],
     }
-}
-
-fn report(asked: ProviderChoice, session: &Session, attempts: Vec<Attempt>, facts: &Facts) -> ProviderReport {
-    let obtained = session.provider;
-    let mut warnings = Vec::new();
-    if let ProviderChoice::One(wanted) = asked
-        && wanted != obtained
-    {
-        let refusal = attempts.iter().find(|a| a.provider == wanted).and_then(|a| a.refusal.as_deref());
-        warnings.push(format!(
-            "{wanted} was asked for, {obtained} runs the model: {}",
-            refusal.unwrap_or("unknown reason")
-        ));
-    }
-    if asked == ProviderChoice::Auto {
-        let passed_over = attempts.iter().filter_map(|a| a.refusal.as_ref().map(|reason| (a.provider, reason)));
-        warnings.extend(passed_over.map(|(provider, reason)| format!("auto passed over {provider}: {reason}")));
-    }
-    if obtained == Provider::Cuda && facts.is_quantised() {
-        warnings.push(
-            "cuda has no 8-bit convolutions: this 8-bit model runs slower than its float form; use tensorrt".to_owned(),
-        );
-    }
-    if let Some(placement) = session.placement.filter(|p| p.on_cpu > p.on_provider) {
-        let (taken, left) = (placement.on_provider, placement.on_cpu);
-        warnings.push(format!("{obtained} took {taken} operators, {left} stay on the CPU"));
-    }
-    ProviderReport { asked, obtained, placement: session.placement, attempts, warnings }
 }
 
 fn check(settings: &Settings) -> Result<(), DetectError> {

@@ -99,10 +99,10 @@ pub enum DetectError {
         reason: String,
     },
     /// The names of the classes are unknown.
-    #[error("the model has {classes} classes and does not name them; list their names under `labels:`")]
+    #[error("the model does not name its {count}classes; list their names under `labels:`", count = count(*classes))]
     NoLabels {
-        /// How many classes it has.
-        classes: usize,
+        /// How many classes it has, where it says.
+        classes: Option<usize>,
     },
     /// There are more or fewer names than classes.
     #[error("{found} labels are given, but the model has {classes} classes")]
@@ -138,6 +138,10 @@ impl DetectError {
     pub(super) fn is_the_providers(&self) -> bool {
         matches!(self, Self::Run { .. } | Self::SelfTest { .. })
     }
+}
+
+fn count(classes: Option<usize>) -> String {
+    classes.map_or_else(String::new, |classes| format!("{classes} "))
 }
 
 fn list(attempts: &[Attempt]) -> String {

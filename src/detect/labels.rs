@@ -91,28 +91,29 @@ pub const COCO: [&str; 80] = [
     "toothbrush",
 ];
 
-/// Decides the names of `classes` classes: the configuration's, else the model's, else COCO's 80.
+/// Decides the names of `classes` classes, or of as many as are named where the model does not say: the configuration's,
+/// else the model's, else COCO's 80.
 ///
 /// # Errors
-/// When the names are as many as the classes in none of these.
+/// When nothing names them, or the names are not as many as the classes.
 pub(super) fn choose(
     configured: Option<&LabelSource>,
     from_model: Option<Labels>,
-    classes: usize,
+    classes: Option<usize>,
 ) -> Result<Labels, DetectError> {
     let labels = match configured {
         Some(LabelSource::Names(names)) => Labels::new(names.clone()),
         Some(LabelSource::File(path)) => from_file(path)?,
         None => match from_model {
             Some(labels) => labels,
-            None if classes == COCO.len() => Labels::new(COCO),
+            None if classes == Some(COCO.len()) => Labels::new(COCO),
             None => return Err(DetectError::NoLabels { classes }),
         },
     };
-    if labels.len() == classes {
-        return Ok(labels);
+    match classes {
+        Some(classes) if classes != labels.len() => Err(DetectError::LabelCount { found: labels.len(), classes }),
+        _ => Ok(labels),
     }
-    Err(DetectError::LabelCount { found: labels.len(), classes })
 }
 
 fn from_file(path: &Path) -> Result<Labels, DetectError> {
@@ -172,11 +173,13 @@ mod tests {
     #[test]
     fn the_configuration_wins_over_the_model_and_80_classes_are_cocos() {
         let names = LabelSource::Names(vec!["a".into(), "b".into()]);
-        assert_eq!(choose(Some(&names), Some(Labels::new(["x", "y"])), 2).unwrap().name(1), "b");
-        assert_eq!(choose(None, Some(Labels::new(["x", "y"])), 2).unwrap().name(1), "y");
-        assert_eq!(choose(None, None, 80).unwrap().name(79), "toothbrush");
-        assert!(matches!(choose(None, None, 3), Err(DetectError::NoLabels { classes: 3 })));
-        assert!(matches!(choose(Some(&names), None, 3), Err(DetectError::LabelCount { found: 2, classes: 3 })));
+        assert_eq!(choose(Some(&names), Some(Labels::new(["x", "y"])), Some(2)).unwrap().name(1), "b");
+        assert_eq!(choose(None, Some(Labels::new(["x", "y"])), Some(2)).unwrap().name(1), "y");
+        assert_eq!(choose(None, None, Some(80)).unwrap().name(79), "toothbrush");
+        assert!(matches!(choose(None, None, Some(3)), Err(DetectError::NoLabels { classes: Some(3) })));
+        assert_eq!(choose(Some(&names), None, None).unwrap().len(), 2);
+        assert!(matches!(choose(None, None, None), Err(DetectError::NoLabels { classes: None })));
+        assert!(matches!(choose(Some(&names), None, Some(3)), Err(DetectError::LabelCount { found: 2, classes: 3 })));
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use ort::ep::{self, ArbitrarilyConfigurableExecutionProvider as _, ExecutionProvider, ExecutionProviderDispatch};
 
 use super::settings::Settings;
+use crate::model::Facts;
 
 /// What should run a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +86,34 @@ pub struct ProviderReport {
     pub attempts: Vec<Attempt>,
     /// What an operator of the site should know, such as that the CPU runs what an accelerator was asked for.
     pub warnings: Vec<String>,
+}
+
+impl ProviderReport {
+    /// Gathers what happened and what is worth a warning. `facts` are those of the model.
+    pub(super) fn new(
+        asked: ProviderChoice,
+        obtained: Provider,
+        placement: Option<Placement>,
+        attempts: Vec<Attempt>,
+        facts: &Facts,
+    ) -> Self {
+        let refused = attempts.iter().filter_map(|a| a.refusal.as_ref().map(|reason| (a.provider, reason)));
+        let mut warnings: Vec<String> = match asked {
+            ProviderChoice::Auto => refused.map(|(p, reason)| format!("auto passed over {p}: {reason}")).collect(),
+            ProviderChoice::One(_) => {
+                refused.map(|(p, reason)| format!("{p} was asked for, {obtained} runs the model: {reason}")).collect()
+            }
+        };
+        if obtained == Provider::Cuda && facts.is_quantised() {
+            let advice =
+                "cuda has no 8-bit convolutions, this 8-bit model runs slower than its float form; use tensorrt";
+            warnings.push(advice.to_owned());
+        }
+        if let Some(Placement { on_provider, on_cpu }) = placement.filter(|p| p.on_cpu > p.on_provider) {
+            warnings.push(format!("{obtained} took {on_provider} operators, {on_cpu} stay on the CPU"));
+        }
+        Self { asked, obtained, placement, attempts, warnings }
+    }
 }
 
 /// A name that is no provider's.
@@ -293,6 +322,27 @@ mod tests {
         assert_eq!(Provider::all().count() + 1, ProviderChoice::NAMES.len());
         let error = "gpu".parse::<ProviderChoice>().unwrap_err().to_string();
         assert!(error.contains("\"gpu\"") && error.contains("openvino"), "{error}");
+    }
+
+    #[test]
+    fn every_surprise_is_a_warning() {
+        let warnings = |asked, obtained, placement, refused: &[Provider], facts: &Facts| {
+            let attempt = |p: &Provider| Attempt { provider: *p, refusal: Some("no driver".to_owned()) };
+            let attempts = refused.iter().map(attempt).chain([Attempt { provider: obtained, refusal: None }]);
+            ProviderReport::new(asked, obtained, placement, attempts.collect(), facts).warnings
+        };
+        let float = Facts::default();
+        let int8 = Facts { operators: [("QuantizeLinear".to_owned(), 1)].into(), ..Facts::default() };
+        let (cuda, openvino) = (Provider::Cuda, Provider::OpenVino);
+        assert!(warnings(ProviderChoice::One(cuda), cuda, None, &[], &float).is_empty());
+        assert!(warnings(ProviderChoice::One(cuda), cuda, None, &[], &int8)[0].contains("use tensorrt"));
+        let fallen = warnings(ProviderChoice::One(cuda), Provider::Cpu, None, &[cuda], &float);
+        assert_eq!(fallen, ["cuda was asked for, cpu runs the model: no driver"]);
+        let passed = warnings(ProviderChoice::Auto, Provider::Cpu, None, &[openvino], &float);
+        assert_eq!(passed, ["auto passed over openvino: no driver"]);
+        let mostly_cpu = Some(Placement { on_provider: 2, on_cpu: 40 });
+        let partly = warnings(ProviderChoice::One(openvino), openvino, mostly_cpu, &[], &float);
+        assert_eq!(partly, ["openvino took 2 operators, 40 stay on the CPU"]);
     }
 
     #[test]

@@ -84,6 +84,7 @@ pub struct Narrator {
 struct Episode {
     id: String,
     severity: Severity,
+    started: MediaTime,
     updated: MediaTime,
     best_score: f32,
     most: f64,
@@ -131,6 +132,11 @@ impl Narrator {
             let mut firing = episode.last.clone();
             firing.phase = FiringPhase::End;
             firing.at = context.pts.max(firing.at);
+            if firing.kind == FiringKind::Occupancy {
+                let lasted = firing.at.since(episode.started).as_millis() as f64 / 1e3;
+                firing.measures.push(Measure::plain(Measure::PEAK, episode.most));
+                firing.measures.push(Measure::plain(Measure::DWELL, lasted));
+            }
             firing.measures.push(EndReason::Stopped.measure());
             events.push(self.tell_episode(&episode, &firing, Phase::End, context));
         }
@@ -182,6 +188,7 @@ impl Narrator {
         Episode {
             id: self.next_episode(),
             severity: self.severity(firing),
+            started: firing.at,
             updated: firing.at,
             best_score: best_score(firing),
             most: count(firing),

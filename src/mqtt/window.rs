@@ -27,7 +27,7 @@ impl<T> Window<T> {
     /// How many more may be submitted now.
     pub(super) fn room(&self) -> usize {
         let oldest = self.waiting.first_key_value().map_or(self.next, |(index, _)| *index);
-        usize::try_from(self.size - (self.next - oldest)).unwrap_or(0)
+        usize::try_from(self.size.saturating_sub(self.next - oldest)).unwrap_or(0)
     }
 
     /// How many are unacknowledged.
@@ -35,7 +35,8 @@ impl<T> Window<T> {
         self.waiting.len()
     }
 
-    /// Notes that a message was handed to the client. Only while there is [`Window::room`].
+    /// Notes that a message was handed to the client. Only while there is [`Window::room`]; the client's numbers leave
+    /// some slack for the last word of a connection, which is said even to a broker that acknowledges nothing.
     pub(super) fn submit(&mut self, ticket: T) {
         self.submitted.push_back(self.next);
         self.waiting.insert(self.next, ticket);
@@ -72,6 +73,18 @@ mod tests {
         assert_eq!(window.acknowledged(1), Some(1));
         assert_eq!((window.room(), window.len()), (3, 0));
         assert_eq!(window.acknowledged(1), None);
+    }
+
+    #[test]
+    fn the_last_word_fits_behind_a_full_window() {
+        let mut window = Window::new(2);
+        for ticket in 1..=3 {
+            window.submit(ticket);
+            window.sent(ticket);
+        }
+        assert_eq!(window.room(), 0);
+        assert_eq!((1..=3).filter_map(|n| window.acknowledged(n)).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(window.room(), 2);
     }
 
     proptest! {

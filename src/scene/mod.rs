@@ -55,4 +55,9 @@ impl Scene {
     pub fn hold_open(&mut self, now: MediaTime) {
         self.gate.hold_open(now);
     }
+
+    /// Whether the motion gate is open at `now`, between pictures too: then every picture is worth decoding.
+    pub fn is_open(&self, now: MediaTime) -> bool {
+        self.gate.is_open(now)
+    }
 }

@@ -13,11 +13,12 @@
 //! used twice for different bytes. Because the bytes carry their own number, a [`Draft`] is built once the number is
 //! known.
 //!
-//! [`DurableSpool`] keeps records in a redb file and outlives a full or failing disk: see there. [`MemorySpool`] keeps
+//! [`DurableSpool`] keeps records in a redb file and outlives a full or failing disk: see `failover`. [`MemorySpool`] keeps
 //! them in memory, for tests and replays. [`Writer`] groups commits on a thread of its own.
 
 mod disk;
 mod durable;
+mod failover;
 mod loss;
 mod memory;
 mod queue;

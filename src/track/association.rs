@@ -12,8 +12,8 @@ const HIDDEN_EDGE_PRICE: f64 = 0.5;
 /// The price of another class of the same set.
 pub(super) const OTHER_CLASS_PRICE: f64 = 3.0;
 
-/// Pairs at this price or above are never matched. Right after a measurement it lets one coordinate be nine standard
-/// deviations off, or all four be two and a half; an object unseen for a second or so is left less than half of that.
+/// Pairs at this price or above are never matched. With nothing vague, one coordinate may be nine standard deviations off,
+/// or all four may be two; vagueness takes its part of that.
 pub(super) const LIMIT: f64 = 14.0;
 
 /// The price of matching: negative logarithm of the likelihood of the detection, up to a constant, under a Student

@@ -6,8 +6,8 @@
 //! a random walk of its own, as that of somebody walking does.
 //!
 //! All noise is in widths along x and in heights along y: the filter knows neither the size nor the shape of the picture.
-//! The constants were chosen on rendered crowds at 2 to 30 frames a second (`tests/it/support/crowd.rs`), where each
-//! can be halved or doubled at a cost of about a hundredth of HOTA.
+//! The constants were chosen on rendered crowds at 0.5 to 30 frames a second, with still, panning, shaking and walking
+//! cameras (`tests/it/support/crowd.rs`); halving or doubling any of them costs at most two hundredths of HOTA there.
 
 use std::time::Duration;
 

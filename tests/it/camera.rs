@@ -396,25 +396,24 @@ fn a_file_as_a_camera_plays_at_its_own_pace_and_ends() {
 }
 
 #[test]
-fn pictures_drawn_by_ourselves_come_at_their_rate() {
-    let source = Source::file("drawn");
-    let draw = |number: u64| Frame::from_i420(64, 36, vec![number as u8; 64 * 36 * 3 / 2]).unwrap();
-    let clock = SystemClock::shared();
-    let mut stream = decode::Stream::drawn(&source, 50.0, clock, Box::new(|| ()), draw).unwrap();
-    let mut numbers = Vec::new();
-    wait_until("ten pictures", {
-        let (stream, numbers) = (std::cell::RefCell::new(&mut stream), std::cell::RefCell::new(&mut numbers));
-        move || {
-            if let Some(decode::StreamEvent::Frame(frame)) = stream.borrow_mut().poll() {
-                assert_eq!(frame.luma().data[0], frame.seq as u8);
-                assert_eq!(frame.pts, MediaTime::from_millis(20 * frame.seq));
-                numbers.borrow_mut().push(frame.seq);
-            }
-            numbers.borrow().len() >= 10
-        }
-    });
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
-    assert!(stream.close(Duration::from_secs(5)));
+fn the_drawn_street_is_a_camera_too() {
+    let decode = decode::Settings { max_fps: Some(5.0), ..decode::Settings::default() };
+    let settings = Settings { decode, ..Settings::default() };
+    let watch = Watch::with(Source::parse("scene://street?seed=7&width=320&height=180&fps=20").unwrap(), settings);
+    watch.await_frames(6);
+    watch.assert_in_order();
+    let seen = watch.seen.lock().unwrap();
+    let (first, last) = (seen.frames[0].1, seen.frames[5].1);
+    assert_eq!(first.size, (320, 180));
+    assert_eq!(last.seq - first.seq, 20, "every fourth of 20 a second");
+    assert_eq!(last.pts.since(first.pts), Duration::from_secs(1));
+    drop(seen);
+    watch.camera.restart();
+    watch.await_frames(3);
+    watch.assert_in_order();
+    let refused =
+        decode::Clip::open(&Source::parse("scene://").unwrap(), &decode::Settings::default(), decode::Pace::Max);
+    assert!(refused.err().unwrap().to_string().contains("no end"));
 }
 
 /// Run by hand: `cargo test --test it measure_reconnects -- --ignored --nocapture`.

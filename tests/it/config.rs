@@ -270,6 +270,60 @@ fn the_reference_has_every_key_and_is_a_configuration() {
     assert_eq!(camera.detect, default.detect);
 }
 
+#[test]
+fn documented_defaults_are_those_of_the_rooms() {
+    let config = load(&with_camera_lines("")).unwrap().config;
+    let camera = &config.cameras[0];
+    let (stream, decode) = (vedette::camera::Settings::default(), vedette::decode::Settings::default());
+    assert_eq!((camera.enabled, camera.stall), (stream.enabled, stream.stall));
+    assert_eq!((camera.latency, camera.verify_tls), (decode.latency, decode.verify_tls));
+    assert_eq!(u32::from(camera.threads), decode.threads);
+    assert_eq!((camera.decoder.is_none(), decode.decoder), (true, vedette::decode::DecoderChoice::Auto));
+    let scene = vedette::scene::Settings::default();
+    assert_eq!((camera.frozen_after, camera.covered_after), (scene.picture.frozen_after, scene.picture.covered_after));
+    let motion = &camera.motion;
+    assert_eq!((motion.threshold, motion.area, motion.hold), (scene.motion.step, scene.motion.area, scene.motion.hold));
+    let (model, detect) = (&config.models[0], vedette::detect::Settings::new(camera.id.clone(), ""));
+    assert_eq!((model.threshold, model.nms, model.threads), (detect.threshold, detect.nms_iou, detect.threads));
+    assert_eq!((model.max_detections, model.required), (detect.max_detections, detect.required));
+    let mqtt = vedette::mqtt::Settings::default();
+    assert_eq!((config.mqtt.keep_alive, config.mqtt.inflight), (mqtt.keep_alive, mqtt.window));
+    assert_eq!(config.mqtt.max_packet, mqtt.max_packet);
+    let evidence = vedette::evidence::Settings::default();
+    let documented = (config.evidence.quota, config.evidence.snapshot_max);
+    assert_eq!(documented, (evidence.quota_bytes, evidence.max_mqtt_bytes));
+    let spool = vedette::spool::Settings::default();
+    let documented = (config.spool.alert, config.spool.event, config.spool.telemetry);
+    assert_eq!(documented, (spool.alert_bytes, spool.event_bytes, spool.telemetry_bytes));
+}
+
+/// The words that the schema allows for a choice, sorted.
+fn documented_choices(of: &str) -> Vec<String> {
+    let schema = config::schema();
+    let choice = &schema["$defs"][of];
+    let described = choice["oneOf"].as_array().into_iter().flatten();
+    let plain = choice["enum"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .chain(described.clone().flat_map(|c| c["enum"].as_array().into_iter().flatten()));
+    let words = plain.chain(described.map(|c| &c["const"])).filter_map(Value::as_str).map(str::to_owned);
+    let mut words: Vec<String> = words.collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn providers_and_families_are_those_of_the_room() {
+    let mut providers = vedette::detect::ProviderChoice::NAMES.map(str::to_owned).to_vec();
+    providers.sort();
+    assert_eq!(documented_choices("Provider"), providers);
+    let mut families: Vec<String> = vedette::detect::Family::names().map(str::to_owned).collect();
+    families.push("auto".to_owned());
+    families.sort();
+    assert_eq!(documented_choices("Family"), families);
+}
+
 /// Runs `vedette check` with these arguments; its exit status, stdout and stderr.
 fn check(arguments: &[&str], file: &Path) -> (i32, String, String) {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vedette"));

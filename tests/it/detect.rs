@@ -142,6 +142,26 @@ fn a_yolov8_is_recognised_with_its_names_and_its_boxes_lie_over_the_picture() {
 }
 
 #[test]
+fn a_model_that_suppresses_by_itself_is_read_row_by_row() {
+    if !load() {
+        return;
+    }
+    let mut rows = vec![0f32; 300 * 6];
+    rows[..6].copy_from_slice(&[8.0, 24.0, 24.0, 40.0, 0.8, 1.0]);
+    let mut model = Model::new(&[1, 3, 64, 64], vec![("output0", vec![1, 300, 6], rows)]);
+    let (_dir, nameless) = written(&model);
+    assert!(matches!(open(&settings(&nameless)), Err(DetectError::NoLabels { classes: None })));
+    model.metadata = vec![("task", "detect"), ("names", "{0: 'cat', 1: 'dog'}")];
+    let (_dir, path) = written(&model);
+    let mut detector = open(&settings(&path)).unwrap();
+    assert_eq!(detector.family(), Family::EndToEnd);
+    let mut found = Vec::new();
+    detector.detect(&grey(64, 64), &mut found).unwrap();
+    assert_eq!((found.len(), detector.labels().name(found[0].class)), (1, "dog"));
+    assert_near(found[0].bbox, [0.125, 0.375, 0.375, 0.625]);
+}
+
+#[test]
 fn yolox_with_and_without_its_grid_applied_are_told_apart_by_their_values() {
     if !load() {
         return;

@@ -265,3 +265,19 @@ async fn answers_are_published_once_and_reconnecting_is_quiet() {
         .await;
     assert!(!listener.messages().iter().any(|m| m.payload == b"offline gate"), "nobody went offline");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_ends_also_while_the_broker_is_frozen() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let letters = Arc::<Letters>::default();
+    let patient =
+        Settings { keep_alive: Duration::from_secs(60), drain: Duration::from_millis(500), ..settings(&broker.url()) };
+    let session = start(patient, identity("gate"), letters.clone());
+    session.connected().await;
+    broker.freeze();
+    for _ in 0..500 {
+        letters.push("vedette/v1/gate/event/track", vec![b'x'; 1000]);
+    }
+    tokio::time::timeout(Duration::from_secs(60), session.stop()).await.unwrap();
+    assert_eq!(letters.left(), 500, "what was not acknowledged stays");
+}

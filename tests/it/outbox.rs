@@ -9,7 +9,7 @@ use rumqttc::{AsyncClient, QoS};
 use tokio::sync::watch;
 use vedette::base::clock::SystemClock;
 use vedette::mqtt::{self, Delivery, Outbox, Outgoing, Refusal};
-use vedette::spool::{Class, DurableSpool, Limit, Order, RecordId, Settings, Spool};
+use vedette::spool::{Class, Draft, DurableSpool, Limit, Order, RecordId, Settings, Spool};
 use vedette::wire::{self, AckMessage};
 
 use crate::support::session::{Running, eventually, identity, settings, start};
@@ -292,4 +292,31 @@ async fn ten_kills_of_the_agent_and_five_of_the_broker_lose_nothing_that_was_com
     );
     assert!(missing.is_empty(), "{missing:?}");
     assert!(committed.len() > 50);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_overtakes_a_backlog_of_twenty_thousand_events() {
+    const BACKLOG: usize = 20_000;
+    let Some(broker) = mosquitto::start(&["max_queued_messages 0", "max_inflight_messages 0"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(&folder.path().join("spool.redb"));
+    let began = tokio::time::Instant::now();
+    for _ in 0..BACKLOG / 500 {
+        let drafts: Vec<Draft<'_>> = (0..500).map(|_| Draft::new(Class::Event, |_| vec![b'e'; 700])).collect();
+        assert!(spool.commit(&drafts).iter().all(Result::is_ok));
+    }
+    println!("{BACKLOG} events of 700 bytes committed in {:.2} s", began.elapsed().as_secs_f32());
+    let listener = Subscriber::start(broker.port(), "hub", EVENT).await;
+    let began = tokio::time::Instant::now();
+    let forward = Forward::new(spool.clone(), Delivery::Broker);
+    let settings = mqtt::Settings { settle: Duration::from_secs(2), ..settings(&broker.url()) };
+    let session = start(settings, identity("gate"), forward);
+    session.until("the backlog begins to leave", |s| s.acknowledged > 200).await;
+    spool.append(Class::Alert, |_| b"alert".to_vec()).unwrap();
+    eventually("the last of it", async || listener.messages().len() > BACKLOG).await;
+    let seconds = began.elapsed().as_secs_f32();
+    let place = listener.messages().iter().position(|m| m.payload == b"alert").unwrap();
+    println!("delivered in {seconds:.2} s, {:.0} a second; the alert came after {place}", BACKLOG as f32 / seconds);
+    assert!(place < BACKLOG - 1000, "the alert came after {place} of the backlog");
+    eventually("nothing left", async || left(&*spool) == 0).await;
 }

@@ -16,7 +16,7 @@ Example:
   vedette track --detections det.txt --fps 25 > tracks.txt
   vedette eval track --truth gt.txt --detections tracks.txt
 
-Definitions are TrackEval's. Truth lines flagged 0 do not count; where truth names classes, as MOT16 and later do, only
+Definitions are TrackEval's. Truth lines flagged 0 do not count; where truth names classes, as MOT16 and later do, only \
 pedestrians count, and boxes on distractors are neither right nor wrong.";
 
 /// Scores a tracker's output against the truth, both in MOT format.

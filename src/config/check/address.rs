@@ -92,6 +92,16 @@ pub(super) fn broker(check: &mut Check, text: &str, keys: &LoginKeys, parent: &P
         check.error(&path, problem, "remove it: topics always begin with vedette/v1");
         return None;
     }
+    // The session reads the password from its file at every connect; there is no other place for it.
+    if !url.username().is_empty() || url.password().is_some() {
+        let problem = "found a login within the URL, must be in keys of its own";
+        check.error(
+            &path,
+            problem,
+            "use `username` and `password_file`; the password then stays out of backups and logs",
+        );
+        return None;
+    }
     let port = url.port().unwrap_or(if tls { 8883 } else { 1883 });
     let login = login(check, &mut url, keys, parent)?;
     let open = !tls && login.as_ref().is_some_and(|l| l.password.is_some()) && !is_this_machine(&host);

@@ -28,9 +28,9 @@ pub struct Camera {
     /// How RTSP carries the pictures.
     #[serde(default)]
     pub transport: Transport,
-    /// A stream that delivers nothing for so many seconds has stalled; four seconds later it is opened anew.
+    /// A stream that delivers nothing for so many seconds is reported as stalled, and soon opened anew.
     #[serde(default = "stall_seconds")]
-    #[schemars(range(min = 1.0, max = 120.0))]
+    #[schemars(range(min = 1.0, max = 60.0))]
     pub stall_seconds: f64,
     /// A picture that has not changed for so many seconds, not even by sensor noise, is reported as frozen.
     #[serde(default = "frozen_seconds")]
@@ -128,7 +128,7 @@ pub struct Motion {
 
 impl Default for Motion {
     fn default() -> Self {
-        Self { threshold: 6.0, area: 0.0008, hold_seconds: 5.0, mask: Vec::new() }
+        Self { threshold: 6.0, area: 0.0008, hold_seconds: 2.0, mask: Vec::new() }
     }
 }
 
@@ -217,6 +217,7 @@ pub struct Rule {
     pub severity: Severity,
     /// When it is in force, such as `22:00-06:00` or `mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00`, in
     /// `agent.timezone`. Default: always.
+    #[schemars(length(max = 400))]
     pub schedule: Option<String>,
     /// The score that an object must have, 0..1.
     #[serde(default)]

@@ -8,6 +8,7 @@
 //! the golden picture, and a kind stays only if the outputs can be what it says they are. If none or several stay, the
 //! model is refused and the message names the key to set; nothing is guessed.
 
+mod end_to_end;
 mod ultraface;
 mod yolov8;
 mod yolox;
@@ -18,7 +19,7 @@ use std::str::FromStr;
 use crate::model::Facts;
 use crate::vocab::{Detection, Labels, Rect};
 
-use super::letterbox::Preprocess;
+use super::letterbox::{Fit, Order, Preprocess};
 
 /// A family, as the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,6 +30,8 @@ pub enum Family {
     YoloxDecoded,
     /// Ultralytics YOLOv8, 9, 11, 12 and YOLOv5u: boxes in pixels, channel by channel.
     Yolov8,
+    /// YOLOv10, YOLO26 and exports with suppression inside: rows of corners, score and class.
+    EndToEnd,
     /// UltraFace and SSDs with decoded, normalised boxes.
     Ultraface,
     /// UltraFace without post-processing: SSD offsets from priors.
@@ -75,8 +78,8 @@ pub(super) struct Kind {
 /// How a model is to be fed and read.
 pub(super) struct Reading {
     pub(super) preprocess: Preprocess,
-    /// How many classes the outputs tell apart.
-    pub(super) classes: usize,
+    /// How many classes the outputs tell apart, where their shape or the metadata says.
+    pub(super) classes: Option<usize>,
     /// Names of the classes, where the family or the metadata knows them.
     pub(super) labels: Option<Labels>,
     pub(super) decoder: Box<dyn Decode>,
@@ -113,12 +116,14 @@ impl fmt::Display for Implausible {
 }
 
 /// Every kind, in no particular order.
-pub(super) const KINDS: [Kind; 5] = [yolox::RAW, yolox::DECODED, yolov8::KIND, ultraface::DECODED, ultraface::RAW];
+pub(super) const KINDS: [Kind; 6] =
+    [yolox::RAW, yolox::DECODED, yolov8::KIND, end_to_end::KIND, ultraface::DECODED, ultraface::RAW];
 
-const NAMED: [(Family, &str); 5] = [
+const NAMED: [(Family, &str); 6] = [
     (Family::Yolox, "yolox"),
     (Family::YoloxDecoded, "yolox-decoded"),
     (Family::Yolov8, "yolov8"),
+    (Family::EndToEnd, "end-to-end"),
     (Family::Ultraface, "ultraface"),
     (Family::UltrafaceRaw, "ultraface-raw"),
 ];
@@ -200,11 +205,7 @@ fn grid(width: u32, height: u32) -> Vec<[f32; 3]> {
 /// Checks what holds for every family: all outputs finite, all scores within 0..1 (to within rounding), and not all of
 /// them exactly zero, as they are when a whole detector was quantised with one scale for boxes and scores.
 fn check_scores(outputs: &[Tensor<'_>], scores: impl Iterator<Item = f32>) -> Result<(), Implausible> {
-    for (index, output) in outputs.iter().enumerate() {
-        if let Some(at) = output.data.iter().position(|v| !v.is_finite()) {
-            return Err(Implausible::Broken(format!("output {index} is {} at element {at}", output.data[at])));
-        }
-    }
+    check_finite(outputs)?;
     let mut highest = f32::NEG_INFINITY;
     for score in scores {
         if !(-0.01..=1.01).contains(&score) {
@@ -217,6 +218,20 @@ fn check_scores(outputs: &[Tensor<'_>], scores: impl Iterator<Item = f32>) -> Re
         return Err(Implausible::Broken(reason.to_owned()));
     }
     Ok(())
+}
+
+fn check_finite(outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
+    for (index, output) in outputs.iter().enumerate() {
+        if let Some(at) = output.data.iter().position(|v| !v.is_finite()) {
+            return Err(Implausible::Broken(format!("output {index} is {} at element {at}", output.data[at])));
+        }
+    }
+    Ok(())
+}
+
+/// What every export of Ultralytics is fed: RGB, 0..1, scaled into the middle, padding 114.
+fn ultralytics_input() -> Preprocess {
+    Preprocess { fit: Fit::Centre(114.0), order: Order::Rgb, mean: [0.0; 3], std: [255.0; 3] }
 }
 
 /// The mean of `values`; 0 for none.
@@ -251,7 +266,10 @@ mod tests {
         assert_eq!(families(&[&[1, 6, 84]]), [Family::Yolov8]);
         assert_eq!(families(&[&[1, 100, 2], &[1, 100, 4]]), [Family::Ultraface]);
         assert_eq!(families(&[&[1, 100, 4], &[1, 100, 21]]), [Family::Ultraface]);
-        for strange in [&[1usize, 300, 6][..], &[1, 84, 5], &[1, 84, 4], &[84, 85], &[1, 85, 8, 8]] {
+        assert_eq!(families(&[&[1, 300, 6]]), [Family::EndToEnd]);
+        // With a row per cell it may also be a YOLOX of one class; the values tell.
+        assert_eq!(families(&[&[1, 84, 6]]), [Family::Yolox, Family::YoloxDecoded, Family::EndToEnd]);
+        for strange in [&[1usize, 84, 5][..], &[1, 84, 4], &[84, 85], &[1, 85, 8, 8]] {
             assert_eq!(families(&[strange]), [], "{strange:?}");
         }
     }
@@ -261,7 +279,7 @@ mod tests {
         fn no_output_makes_a_decoder_panic(
             values in proptest::collection::vec(proptest::num::f32::ANY, 0..700), threshold in 0f32..1.0,
         ) {
-            for shapes in [&[&[1usize, 84, 7][..]][..], &[&[1, 6, 84]], &[&[1, 84, 2], &[1, 84, 4]]] {
+            for shapes in [&[&[1usize, 84, 7][..]][..], &[&[1, 6, 84]], &[&[1, 9, 6]], &[&[1, 84, 2], &[1, 84, 4]]] {
                 let outputs: Vec<Tensor<'_>> = shapes.iter().map(|_| Tensor { data: &values }).collect();
                 for (_, mut reading) in fitting(shapes) {
                     let mut found = Vec::new();

@@ -43,7 +43,7 @@ fn reading(ports: &Ports<'_>, is_raw: bool) -> Option<Reading> {
     let labels = (columns == 2).then(|| Labels::new(["face"]));
     let preprocess = Preprocess { fit: Fit::Stretch, order: Order::Rgb, mean: [127.0; 3], std: [128.0; 3] };
     let decoder = Ultraface { is_raw, boxes_at, scores_at, columns, size, priors };
-    Some(Reading { preprocess, classes: columns - 1, labels, decoder: Box::new(decoder) })
+    Some(Reading { preprocess, classes: Some(columns - 1), labels, decoder: Box::new(decoder) })
 }
 
 fn matrix(port: &OutputPort) -> Option<(usize, usize)> {

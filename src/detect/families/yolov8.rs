@@ -7,8 +7,10 @@
 use crate::vocab::{Detection, Labels, Rect};
 
 use super::super::labels;
-use super::super::letterbox::{Fit, Order, Preprocess};
-use super::{Decode, Family, Implausible, Kind, Ports, Reading, STRIDES, Tensor, candidate, check_scores, grid, mean};
+use super::{
+    Decode, Family, Implausible, Kind, Ports, Reading, STRIDES, Tensor, candidate, check_scores, grid, mean,
+    ultralytics_input,
+};
 
 pub(super) const KIND: Kind =
     Kind { family: Family::Yolov8, shapes: "one output [1, 4 + classes, cells]", fits: reading };
@@ -26,8 +28,7 @@ fn reading(ports: &Ports<'_>) -> Option<Reading> {
     let names = ports.facts.metadata("names").and_then(labels::from_python_dict);
     let labels = names.filter(|names| names.len() == classes).map(Labels::new);
     let decoder = Yolov8 { classes, cells, best: vec![(0, 0.0); cells], grid: grid(ports.width, ports.height) };
-    let preprocess = Preprocess { fit: Fit::Centre(114.0), order: Order::Rgb, mean: [0.0; 3], std: [255.0; 3] };
-    Some(Reading { preprocess, classes, labels, decoder: Box::new(decoder) })
+    Some(Reading { preprocess: ultralytics_input(), classes: Some(classes), labels, decoder: Box::new(decoder) })
 }
 
 struct Yolov8 {

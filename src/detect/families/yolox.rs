@@ -36,7 +36,7 @@ fn reading(ports: &Ports<'_>, form: Form) -> Option<Reading> {
     }
     let decoder = Yolox { form, columns, cells: grid(ports.width, ports.height) };
     let preprocess = Preprocess { fit: Fit::TopLeft(114.0), order: Order::Bgr, mean: [0.0; 3], std: [1.0; 3] };
-    Some(Reading { preprocess, classes, labels: None, decoder: Box::new(decoder) })
+    Some(Reading { preprocess, classes: Some(classes), labels: None, decoder: Box::new(decoder) })
 }
 
 struct Yolox {

@@ -103,7 +103,7 @@ impl Mosquitto {
     }
 
     fn signal(&self, signal: Signal) {
-        let pid = self.child.as_ref().map(|c| Pid::from_child(c)).unwrap();
+        let pid = self.child.as_ref().map(Pid::from_child).unwrap();
         kill_process(pid, signal).unwrap();
     }
 }

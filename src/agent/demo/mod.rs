@@ -1,0 +1,7 @@
+//! What the demo needs around the agent: a real broker, a real RTSP server, a configuration, and somebody who listens.
+
+mod broker;
+mod stage;
+
+pub use broker::{Broker, BrokerError};
+pub use stage::{Heard, Play, Stage, StageError};

@@ -1,0 +1,114 @@
+//! The sentences, as a golden list, and one whole event.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::*;
+use crate::event::{ConfigChange, ModelChange, Notice};
+use crate::vocab::{CameraState, EndReason};
+use FiringKind::{Intrusion, LineCrossing, Loitering, Occupancy};
+use FiringPhase::{End, Instant, Start, Update};
+
+fn stay(kind: FiringKind, phase: FiringPhase, dwell: f64, limit: Option<f64>, ended: Option<EndReason>) -> Firing {
+    let dwell = Measure { name: Measure::DWELL.into(), value: dwell, limit };
+    let mut measures = vec![dwell, Measure::against(Measure::SCORE, 0.87, 0.5)];
+    measures.extend(ended.map(EndReason::measure));
+    Firing { measures, ..firing(kind, phase, 1, 1.0) }
+}
+
+fn crowd(phase: FiringPhase, counts: &[(&str, f64)], extra: Vec<Measure>) -> Firing {
+    let sum = counts.iter().map(|(_, n)| n).sum();
+    let mut measures = vec![Measure::against(Measure::COUNT, sum, 2.0)];
+    measures.extend(counts.iter().map(|(label, n)| Measure::plain(&format!("count.{label}"), *n)));
+    measures.extend(extra);
+    Firing { measures, ..firing(Occupancy, phase, 0, 1.0) }
+}
+
+fn firings() -> Vec<Firing> {
+    let way = |direction| Firing {
+        measures: vec![Measure::plain(Measure::DIRECTION, direction), Measure::plain(Measure::SCORE, 0.87)],
+        ..firing(LineCrossing, Instant, 1, 1.0)
+    };
+    let ending = |reason: EndReason| {
+        vec![Measure::plain(Measure::PEAK, 3.0), Measure::plain(Measure::DWELL, 35.2), reason.measure()]
+    };
+    let mut all = vec![
+        stay(Intrusion, Start, 0.4, None, None),
+        stay(Intrusion, Start, 12.6, None, None),
+        stay(Intrusion, Update, 61.9, None, None),
+        stay(Loitering, Start, 61.0, Some(60.0), None),
+        stay(Loitering, Update, 400.0, Some(60.0), None),
+        stay(Loitering, End, 7_500.0, Some(60.0), Some(EndReason::Left)),
+        way(1.0),
+        way(-1.0),
+        crowd(Start, &[("person", 2.0)], vec![]),
+        crowd(Update, &[("person", 2.0), ("car", 1.0)], vec![]),
+        crowd(Start, &[("person", 2.0)], vec![Measure::against(Measure::HELD, 30.2, 30.0)]),
+        crowd(End, &[("person", 1.0)], ending(EndReason::Unseen)),
+        crowd(End, &[], ending(EndReason::Schedule)),
+    ];
+    let reasons =
+        [EndReason::Left, EndReason::Unseen, EndReason::Schedule, EndReason::Discontinuity, EndReason::Stopped];
+    all.extend(reasons.map(|reason| stay(Intrusion, End, 61.9, None, Some(reason))));
+    all
+}
+
+fn notices() -> Vec<Notice> {
+    let why = || "no data for 5 s".to_owned();
+    let model_is = |change| Notice::Model { model: model(), change };
+    let config_is = |change| Notice::Config { revision: "0123456789ab".into(), change };
+    vec![
+        Notice::CameraState { from: CameraState::Streaming, to: CameraState::Stalled, cause: why() },
+        Notice::CameraState { from: CameraState::Backoff, to: CameraState::AuthFailed, cause: String::new() },
+        Notice::ClockJump { seconds: 3_600.0 },
+        Notice::ClockJump { seconds: -2.5 },
+        Notice::SizeChange { from: (1920, 1080), to: (1280, 720) },
+        Notice::Gap { class: "event".into(), lost: 12, range: Some((5, 16)), reason: "disk-full".into() },
+        Notice::Gap { class: "alert".into(), lost: 1, range: None, reason: String::new() },
+        Notice::ClockStep { from: wall(0.0), to: wall(12.5) },
+        Notice::ClockStep { from: wall(3_600.0), to: wall(0.0) },
+        model_is(ModelChange::Loaded { took: Duration::from_millis(1_234) }),
+        model_is(ModelChange::Replaced { was: "fedcba9876543210".into() }),
+        model_is(ModelChange::Failed { why: "the golden picture was not recognised".into() }),
+        config_is(ConfigChange::Applied),
+        config_is(ConfigChange::Refused { faults: 3 }),
+        config_is(ConfigChange::Reverted { why: "the hub was not reached for 60 s".into() }),
+    ]
+}
+
+#[test]
+fn sentences() {
+    let stage = Stage::new();
+    let mut text = String::new();
+    for firing in firings() {
+        // Each is told by a narrator that knows how it began.
+        let mut narrator = narrator(|s| s.update_every = Duration::ZERO);
+        if !matches!(firing.phase, Start | Instant) {
+            narrator.narrate(&[Firing { phase: Start, ..firing.clone() }], &stage.at(1.0));
+        }
+        let event = narrator.narrate(&[firing], &stage.at(1.0)).remove(0);
+        let _ = writeln!(text, "{} {:?}: {}", event.kind.as_str(), event.phase, event.explanation.text);
+    }
+    let mut narrator = narrator(|_| {});
+    let tracked = [track(1, 2.0, 0.91)];
+    for event in narrator.tracks(&tracked, &stage.at(2.0)).into_iter().chain(narrator.close_all(&stage.at(3.0))) {
+        let _ = writeln!(text, "{} {:?}: {}", event.kind.as_str(), event.phase, event.explanation.text);
+    }
+    narrator.narrate(&[crowd(Start, &[("person", 2.0)], vec![])], &stage.at(1.0));
+    let event = narrator.close_all(&stage.at(9.0)).remove(0);
+    let _ = writeln!(text, "{} {:?}: {}", event.kind.as_str(), event.phase, event.explanation.text);
+    for notice in notices() {
+        let event = narrator.notice(&notice, &stage.at(1.0));
+        let _ = write!(text, "{}: {}", event.kind.as_str(), event.explanation.text);
+        let measures = event.explanation.measures.iter().map(|m| format!(" {}={}", m.name, m.value));
+        let _ = writeln!(text, " |{}", measures.collect::<String>());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_whole_event() {
+    let stage = Stage::new();
+    let event = narrator(|_| {}).narrate(&[stay(Loitering, Start, 61.0, Some(60.0), None)], &stage.at(1.4)).remove(0);
+    insta::assert_snapshot!(format!("{event:#?}"));
+}
