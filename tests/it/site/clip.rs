@@ -6,12 +6,14 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::agent::Agent;
+use super::disk::SmallDisk;
 use super::ear::{Ear, now, until};
 use crate::support::serve_process::ServerProcess;
 use crate::support::{data, mosquitto};
 
 const SNAPSHOT_KIB: usize = 48;
 
+/// All but who the agent is.
 fn sections(url: &str, model: &str) -> String {
     format!(
         "models:\n  people: {{ file: \"{model}\", threshold: 0.4, provider: cpu }}\n\
@@ -104,7 +106,9 @@ async fn who_listens_is_told_of_each_visit_with_a_picture() {
     assert_eq!(second["data"]["episode"], last["data"]["episode"]);
     assert_explained(&last);
 
-    assert_eq!(episodes(&ear, "start"), episodes(&ear, "end"), "each visit begins once and ends once");
+    let visits = episodes(&ear, "start");
+    assert_eq!(visits, episodes(&ear, "end"), "each visit begins once and ends once");
+    assert_eq!(visits.len(), 2, "{visits:?}");
     let counts = ear.check_schemas();
     println!("{counts:?}");
     assert!(counts["count"] > 0 && counts["snapshot"] >= 2 && counts["health"] >= 2);
@@ -115,4 +119,31 @@ async fn who_listens_is_told_of_each_visit_with_a_picture() {
         let topic = super::ear::topic(rest);
         until(rest, || late.messages().into_iter().find(|m| m.topic == topic && m.retained)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_full_disk_the_detector_looks_on_and_an_alert_says_that_its_picture_is_missing() {
+    let clip = data::find("video/one-by-one-person-detection.mp4");
+    let (Some(clip), Some(model)) = (clip, data::find("models/detect/yolox_nano_416.onnx")) else { return };
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(folder.path().join("small"), 8192) else { return };
+    disk.fill();
+    let ear = Ear::at(&broker).await;
+    let server = ServerProcess::start(clip.to_str().unwrap(), 0);
+    let line = sections(&server.url, model.to_str().unwrap());
+    let mut agent = Agent::new(&broker.url(), &(disk.agent_section() + &line));
+    let began = now();
+    agent.start();
+    let start = alert(&ear, "start", 1).await;
+    assert_explained(&start);
+    println!("{:?} after the start: {}", now() - began, start["data"]["evidence"]);
+    assert_eq!(start["data"]["evidence"]["missing"], "disk-full", "{start:#}");
+    let picture = format!("snapshot/door/{}", start["data"]["episode"].as_str().unwrap());
+    until("the picture", || ear.heard().into_iter().find(|m| m.topic.ends_with(&picture))).await;
+    let health = ear.command("status", "full-1", serde_json::json!({})).await["result"].clone();
+    assert!(health["spool"]["degraded"].as_str().unwrap().contains("space"), "{health:#}");
+    let inferences = health["models"]["people"]["inferences"].as_u64();
+    println!("{inferences:?} inferences, degraded: {}", health["spool"]["degraded"]);
+    ear.check_schemas();
 }

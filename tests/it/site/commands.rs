@@ -101,6 +101,19 @@ async fn commands_are_carried_out_and_answered() {
     assert!(health["cameras"]["yard"]["decoded"].as_u64().unwrap() > 0);
     assert!(health["spool"]["degraded"].is_null(), "{health:#}");
     assert_eq!(bench.states("yard", since), [""; 0], "nobody disturbed the other camera");
+
+    // Connecting anew, again and again, leaves nothing behind.
+    for n in 0..12 {
+        let since = now();
+        ear.command("restart-camera", &format!("leak-{n}"), json!({"camera": "door"})).await;
+        ear.camera("door", "streaming", since).await;
+    }
+    let after = bench.status("status-2").await;
+    let used = |health: &Value, what: &str| health["resources"][what].as_u64().unwrap();
+    for what in ["open_files", "threads"] {
+        println!("{what}: {} before and {} after 12 new connections", used(&health, what), used(&after, what));
+        assert!(used(&after, what) <= used(&health, what) + 6, "{what} grows");
+    }
     let counts = ear.check_schemas();
     println!("{counts:?}");
     assert!(counts["reply"] >= 6 && counts["snapshot"] == 1 && counts["health"] >= 1);
@@ -214,9 +227,50 @@ async fn a_changed_configuration_concerns_only_what_it_changes() {
     until("the state of the removed camera to be cleared", cleared).await;
 
     // The broker is another matter: that needs a restart, and the answer says so.
-    bench.agent.configure(&format!("{url}1"), &format!("cameras:\n{yard}"));
+    bench.agent.configure("mqtt://127.0.0.2:1", &format!("cameras:\n{yard}"));
     let reply = ear.command("reload", "reload-3", json!({})).await;
     assert!(reply["reason"].as_str().unwrap().contains("mqtt"), "{reply:#}");
+    ear.check_schemas();
+    ear.assert_nothing_missing();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_may_come_late_and_is_told_to_nobody() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let server = Server::start(Offer { auth: Some("digest"), ..Offer::h264(320, 180, 10) });
+    let ear = Ear::at(&broker).await;
+    let camera = |id: &str| {
+        format!("  - {{ id: {id}, url: \"{}\", username: viewer, password_file: {id}.password }}\n", server.url())
+    };
+    let mut agent = Agent::new(&broker.url(), &format!("cameras:\n{}{}", camera("late"), camera("wrong")));
+    let file = |camera: &str| agent.folder().join(format!("{camera}.password"));
+    std::fs::write(file("wrong"), "canary-of-old\n").unwrap();
+    let (late, wrong) = (file("late"), file("wrong"));
+    let began = now();
+    agent.start();
+    ear.camera("late", "disabled", began).await;
+    ear.camera("wrong", "auth-failed", began).await;
+    let health = ear.command("status", "secret-1", json!({})).await["result"].clone();
+    let cause = health["cameras"]["late"]["cause"].as_str().unwrap();
+    println!("without its password: {cause}");
+    assert!(cause.contains("late.password"), "{cause}");
+    let reply = ear.command("restart-camera", "secret-2", json!({"camera": "late"})).await;
+    assert_eq!(reply["code"], "failed", "{reply:#}");
+    assert!(reply["reason"].as_str().unwrap().contains("late.password"), "{reply:#}");
+
+    for file in [late, wrong] {
+        std::fs::write(file, "s3cret\n").unwrap();
+    }
+    let since = now();
+    agent.signal(Signal::HUP);
+    for camera in ["late", "wrong"] {
+        ear.camera(camera, "streaming", since).await;
+    }
+    let log = agent.log_text();
+    let said: Vec<String> = ear.heard().iter().map(|m| String::from_utf8_lossy(&m.payload).into_owned()).collect();
+    for secret in ["s3cret", "canary-of-old"] {
+        assert!(!log.contains(secret) && !said.iter().any(|s| s.contains(secret)), "{secret} was told");
+    }
     ear.check_schemas();
     ear.assert_nothing_missing();
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::agent::{Agent, bare_camera};
-use super::ear::{Ear, now, until};
+use super::ear::{Ear, now, topic, until};
 use crate::support::mosquitto;
 use crate::support::proxy::Proxy;
 use crate::support::rtsp::{Offer, Server};
+use crate::support::subscriber::Subscriber;
 
 /// A stop is graceful and takes no longer than this.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -120,4 +121,42 @@ async fn it_runs_without_a_broker_and_delivers_when_there_is_one() {
     assert!(event["data"]["explanation"].as_str().unwrap().contains("connecting"), "{event:#}");
     ear.camera("door", "streaming", Duration::ZERO).await;
     ear.check_schemas();
+
+    // A broker that forgot everything is told again what is retained.
+    broker.kill();
+    broker.launch();
+    let late = Subscriber::start(broker.port(), "late", &topic("#")).await;
+    for rest in ["status", "health", "camera/door/state"] {
+        let topic = topic(rest);
+        until(rest, || late.messages().into_iter().find(|m| m.topic == topic)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_that_does_not_run_is_told_and_refused_only_where_it_is_required() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let server = Server::start(Offer::h264(320, 180, 10));
+    let ear = Ear::at(&broker).await;
+    let camera = format!("  - {{ id: door, url: \"{}\", detect: {{ model: people }} }}\n", server.url());
+    let sections =
+        |required: bool| format!("models:\n  people: {{ file: junk.onnx, required: {required} }}\ncameras:\n{camera}");
+    let mut agent = Agent::new(&broker.url(), &sections(false));
+    std::fs::write(agent.folder().join("junk.onnx"), "this is no model").unwrap();
+    let began = now();
+    agent.start();
+    ear.camera("door", "streaming", began).await;
+    let (_, event) = ear.hears("the failure", began, "event/model-change", |_| true).await;
+    println!("{}", event["data"]["explanation"]);
+    let (_, health) = ear.hears("health", began, "health", |_| true).await;
+    let model = &health["models"]["people"];
+    assert!(model["obtained"].is_null() && model["cause"].as_str().unwrap().contains("junk.onnx"), "{model:#}");
+    ear.check_schemas();
+    agent.kill();
+
+    agent.configure(&broker.url(), &sections(true));
+    agent.start();
+    let (status, _) = agent.await_end();
+    let log = agent.log_text();
+    println!("{}", log.lines().last().unwrap_or_default());
+    assert_eq!(status.code(), Some(2), "{log}");
 }
