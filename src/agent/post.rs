@@ -40,6 +40,7 @@ pub struct Post {
     sight: Mutex<Sight>,
     worker: Option<Arc<Worker>>,
     is_idle: AtomicBool,
+    is_closed: AtomicBool,
     means: Means,
 }
 
@@ -102,6 +103,7 @@ impl Post {
             sight: Mutex::new(sight),
             worker,
             is_idle: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
             means,
         })
     }
@@ -127,8 +129,8 @@ impl Post {
 
     /// Takes in what the detector saw. Called on the detector's thread.
     pub fn seen(&self, frame: &Frame, detections: &[Detection]) {
-        let occurrences = lock(&self.line).seen(frame, detections, self.means.clock_watch.state());
-        self.means.recorder.record(occurrences);
+        let clock = self.means.clock_watch.state();
+        self.on_line(|line| line.seen(frame, detections, clock));
     }
 
     /// Does what is due by the clock, about twice a second: lets time pass where no frame comes, and tells counts.
@@ -138,13 +140,15 @@ impl Post {
         self.tell_counts()
     }
 
-    /// Asks for a picture of the next frame, to be published as `snapshot/<camera>/<name>`.
-    pub fn want_picture(&self, name: &str) {
+    /// Asks for a picture of the next frame, to be published as `snapshot/<camera>/<name>`. False where too many wait:
+    /// somebody asks faster than the camera delivers.
+    pub fn want_picture(&self, name: &str) -> bool {
         let mut sight = lock(&self.sight);
-        // Bounded, for whoever asks faster than the camera delivers.
-        if sight.wanted.len() < 16 {
+        let has_room = sight.wanted.len() < 16;
+        if has_room {
             sight.wanted.push(name.to_owned());
         }
+        has_room
     }
 
     /// Calls `action` on the camera; false where there is none, see [`Post::unusable`].
@@ -210,9 +214,20 @@ impl Post {
         if let Some(worker) = &self.worker {
             drop(worker.withdraw(self.key));
         }
-        let occurrences = lock(&self.line).close();
-        self.means.recorder.record(occurrences);
+        self.on_line(|line| {
+            self.is_closed.store(true, Ordering::Relaxed);
+            line.close()
+        });
         stopped
+    }
+
+    /// Has the line do something, and hands over what happened in the order in which it did. Nothing happens any more
+    /// once the line is closed: a detector or camera that ends late must not open what nobody closes.
+    fn on_line(&self, action: impl FnOnce(&mut Line) -> Vec<Occurrence>) {
+        let mut line = lock(&self.line);
+        if !self.is_closed.load(Ordering::Relaxed) {
+            self.means.recorder.record(action(&mut line));
+        }
     }
 
     fn pass_time(&self) {
@@ -223,8 +238,8 @@ impl Post {
         let silence = self.means.clock.mono().saturating_sub(last_arrival);
         if silence >= SILENCE {
             let wall = WallTime::from_unix_nanos(self.means.clock.unix_nanos());
-            let occurrences = lock(&self.line).wait(last_pts + silence, wall, self.means.clock_watch.state());
-            self.means.recorder.record(occurrences);
+            let clock = self.means.clock_watch.state();
+            self.on_line(|line| line.wait(last_pts + silence, wall, clock));
         }
     }
 
@@ -327,8 +342,7 @@ impl Viewer for Eye {
         let cause = (!change.cause.is_empty()).then(|| change.cause.clone());
         let message = CameraStateMessage::new(post.id().clone(), change.state, change.since, cause);
         post.means.broker.set_retained(&post.means.topics.camera_state(post.id()), to_json(&message));
-        let occurrence = lock(&post.line).state_changed(from, change.state, &change.cause);
-        post.means.recorder.record(vec![occurrence]);
+        post.on_line(|line| vec![line.state_changed(from, change.state, &change.cause)]);
     }
 
     fn discontinuity(&mut self, cause: Discontinuity) {
@@ -338,8 +352,7 @@ impl Viewer for Eye {
             Discontinuity::SizeChanged { from, to } => Notice::SizeChange { from, to },
             Discontinuity::CodecChanged => Notice::CodecChange,
         };
-        let occurrences: Vec<Occurrence> = lock(&self.post.line).cut(&notice);
-        self.post.means.recorder.record(occurrences);
+        self.post.on_line(|line| line.cut(&notice));
     }
 }
 

@@ -26,6 +26,8 @@ use crate::wire::{AckMessage, HealthMessage, Inbound, Presence, PresenceMessage,
 
 /// How often time is told to pass where no frame comes.
 const TICK: Duration = Duration::from_millis(500);
+/// How long the models may take to be opened, where that means to build an engine.
+const START_LIMIT: Duration = Duration::from_secs(900);
 /// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
 const STOP: Duration = Duration::from_millis(2200);
 /// How long delivering may go on after everything is recorded.
@@ -66,18 +68,25 @@ pub async fn run(
     let search = options.search.clone();
     // Opening models takes seconds; the session is not started before they say that they run, and the broker hears
     // `online` only from an agent that watches.
-    let site = tokio::task::spawn_blocking({
+    if !config.models.is_empty() {
+        systemd::extend_timeout(START_LIMIT);
+    }
+    let starting = tokio::task::spawn_blocking({
         let (forwarder, broker, clock) = (forwarder.clone(), broker.clone(), clock.clone());
         move || Site::start(config, search, stores, forwarder, broker, boot, clock)
     });
-    let site = site.await.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??;
+    let site = tokio::select! {
+        site = starting => site.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??,
+        // Nothing was said yet, so nothing has to be taken back.
+        () = stopping.stopped() => return Ok(()),
+    };
     let (hang_up, hung_up) = Shutdown::new();
     let delivery = tokio::spawn(session.run(forwarder.clone(), hung_up.clone()));
     tokio::spawn(forwarder.run(hung_up));
     systemd::ready(&health::summary(&site));
     let reporter = Reporter::new(clock.mono());
     let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming, reporter };
-    let site = watchman.watch(site, &stopping).await;
+    let site = watchman.watch(site, &stopping, &delivery).await;
     systemd::stopping();
     // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
     match tokio::time::timeout(STOP, tokio::task::spawn_blocking(move || site.stop())).await {
@@ -106,6 +115,9 @@ fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
     }
 }
 
+/// The session's task, which ends only when it is told to.
+type Delivery = tokio::task::JoinHandle<std::io::Result<()>>;
+
 /// Sees to the running site: ticks, health, watchdog, commands, reloads.
 struct Watchman {
     options: Options,
@@ -117,7 +129,7 @@ struct Watchman {
 }
 
 impl Watchman {
-    async fn watch(&mut self, mut site: Site, stopping: &Stopping) -> Site {
+    async fn watch(&mut self, mut site: Site, stopping: &Stopping, delivery: &Delivery) -> Site {
         let mut desk = CommandDesk::open(&site);
         let mut tick = tokio::time::interval(TICK);
         let mut report = tokio::time::interval(self.options.health_interval);
@@ -128,9 +140,11 @@ impl Watchman {
                 () = stopping.stopped() => return site,
                 _ = tick.tick() => tokio::task::block_in_place(|| site.tick()),
                 _ = report.tick() => self.report(&site),
-                _ = feed.tick() => self.feed(&site),
+                _ = feed.tick() => feed_watchdog(&site, delivery),
                 Some(()) = self.reload.recv() => drop(Office::reload(self, &mut site)),
-                Some(message) = self.incoming.recv() => self.take_in(&mut site, &mut desk, &message),
+                Some(message) = self.incoming.recv() => {
+                    tokio::task::block_in_place(|| self.take_in(&mut site, &mut desk, &message));
+                }
             }
         }
     }
@@ -140,15 +154,6 @@ impl Watchman {
         let status = self.link.borrow().clone();
         let message = self.reporter.report(site, &status, self.clock.mono(), wall);
         site.means().broker.set_retained(&site.means().topics.health(), to_json(&message));
-    }
-
-    fn feed(&self, site: &Site) {
-        if health::is_alive(site) {
-            systemd::alive();
-            systemd::status(&health::summary(site));
-        } else {
-            tracing::error!("a camera or detector thread has ended or hangs; the watchdog is not fed");
-        }
     }
 
     fn take_in(&self, site: &mut Site, desk: &mut CommandDesk, message: &Incoming) {
@@ -200,5 +205,14 @@ impl Office for Watchman {
         let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
         let status = self.link.borrow().clone();
         self.reporter.look(site, &status, self.clock.mono(), wall)
+    }
+}
+
+fn feed_watchdog(site: &Site, delivery: &Delivery) {
+    if health::is_alive(site) && !delivery.is_finished() {
+        systemd::alive();
+        systemd::status(&health::summary(site));
+    } else {
+        tracing::error!("a part of the line has ended or hangs; the watchdog is not fed");
     }
 }

@@ -5,11 +5,12 @@
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agent::cadence;
+use crate::agent::change;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::engine::{Engine, Running, error_chain};
 use crate::agent::forward::Forwarder;
@@ -27,6 +28,8 @@ use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
+/// How often losses are told of at most.
+const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a camera's thread may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -50,6 +53,8 @@ pub struct Site {
     next_engine: usize,
     kept: Kept,
     narrator: Narrator,
+    /// When losses were last told of, on the monotonic clock.
+    losses_told: Option<Duration>,
 }
 
 type Desks = Arc<RwLock<BTreeMap<CameraKey, Arc<Post>>>>;
@@ -98,6 +103,7 @@ impl Site {
             next_engine: 0,
             kept,
             narrator,
+            losses_told: None,
             config,
         };
         site.start_engines()?;
@@ -108,7 +114,8 @@ impl Site {
     /// Puts a changed configuration in force: cameras and models that it does not concern go on undisturbed. Returns
     /// what needs a restart of the program.
     pub fn apply(&mut self, config: Config) -> Vec<&'static str> {
-        let needs_restart = needs_restart(&self.config, &config);
+        let needs_restart = change::needs_restart(&self.config, &config);
+        let config = change::without_what_needs_a_restart(&self.config, config);
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
         let old = std::mem::replace(&mut self.config, config);
         for camera in &old.cameras {
@@ -119,7 +126,7 @@ impl Site {
                 self.withdraw(&camera.id);
             }
         }
-        for topic in self.orphans(&old) {
+        for topic in change::orphans(&self.means.topics, &old, &self.config) {
             self.means.broker.set_retained(&topic, Vec::new());
         }
         self.engines.retain(|name, _| !changed_models.contains(name));
@@ -271,19 +278,6 @@ impl Site {
         self.notice(&Notice::Model { model, change });
     }
 
-    /// The topics on which `old` retained something that the present configuration no longer knows.
-    fn orphans(&self, old: &Config) -> Vec<String> {
-        let topics = |config: &Config| -> BTreeSet<String> {
-            let of_camera = |camera: &config::Camera| {
-                let places = camera.zones.iter().map(|z| &z.id).chain(camera.lines.iter().map(|l| &l.id));
-                let counts = places.map(|place| self.means.topics.count(&camera.id, place));
-                counts.chain([self.means.topics.camera_state(&camera.id)]).collect::<Vec<_>>()
-            };
-            config.cameras.iter().flat_map(of_camera).collect()
-        };
-        topics(old).difference(&topics(&self.config)).cloned().collect()
-    }
-
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
         let is_same = |engine: &Engine| config.models.contains(&engine.config) && engine.running.is_ok();
         self.engines.values().filter(|e| !is_same(e)).map(|e| e.name().clone()).collect()
@@ -342,12 +336,19 @@ impl Site {
         self.kept.next_track(camera, post.next_track());
     }
 
-    /// Every loss becomes an event, so that the hub does not wait for what never comes.
+    /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and
+    /// not often: in a full spool the event itself displaces another.
     fn tell_losses(&mut self) {
+        let now = self.clock.mono();
+        let is_heard = self.means.broker.status().borrow().connected_since.is_some();
+        if !is_heard || self.losses_told.is_some_and(|last| now.saturating_sub(last) < LOSSES_INTERVAL) {
+            return;
+        }
         let losses = self.spool.losses();
         if losses.is_empty() {
             return;
         }
+        self.losses_told = Some(now);
         for loss in &losses {
             tracing::warn!(?loss, "records were lost");
             self.notice(&Notice::Gap {
@@ -361,19 +362,6 @@ impl Site {
         self.means.recorder.flush();
         self.spool.settle(&losses);
     }
-}
-
-/// What a change of the configuration concerns that is set up only once.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("agent.id", old.id != new.id || old.site != new.site),
-        ("agent.state_dir", old.state_dir != new.state_dir),
-        ("mqtt", old.mqtt != new.mqtt),
-        ("evidence", old.evidence != new.evidence),
-        ("spool", old.spool != new.spool),
-        ("runtime.library", old.runtime_library != new.runtime_library),
-    ];
-    changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
 }
 
 /// Hands what a detector saw to the post whose frame it was.
