@@ -1,16 +1,27 @@
 //! Serves commands: each is read, run at most once before its expiry, and answered.
 
+use std::sync::Arc;
+
 use crate::agent::commands::{self, Log, Order};
-use crate::agent::health::Reporter;
 use crate::agent::post::Post;
 use crate::agent::site::Site;
-use crate::base::clock::SharedClock;
-use crate::vocab::{Id, WallTime};
-use crate::wire::{Command, CommandError, Reply, ReplyCode, to_json};
-use std::sync::Arc;
+use crate::camera::Camera;
+use crate::vocab::{CameraState, Id, WallTime};
+use crate::wire::{Command, CommandError, HealthMessage, Reply, ReplyCode, to_json};
 
 /// Where the log of answers lies in the spool's state.
 const LOG_KEY: &str = "commands";
+
+/// What some commands ask of the agent as a whole.
+pub trait Office {
+    /// Reads the configuration again; what of it needs a restart.
+    ///
+    /// # Errors
+    /// Why it was not taken, in words.
+    fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String>;
+    /// How everything is.
+    fn health(&self, site: &Site) -> HealthMessage;
+}
 
 /// Serves commands and remembers what it answered, over restarts too.
 #[derive(Debug)]
@@ -26,16 +37,9 @@ impl CommandDesk {
     }
 
     /// Serves the command called `name` that came in as `bytes`.
-    pub fn serve(
-        &mut self,
-        site: &mut Site,
-        name: &str,
-        bytes: &[u8],
-        reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
-    ) {
-        let clock = site.clock().clone();
+    pub fn serve(&mut self, site: &mut Site, name: &str, bytes: &[u8], office: &impl Office) {
         let reply = match Command::read(bytes) {
-            Ok(command) => self.answer(site, name, &command, &clock, reload),
+            Ok(command) => self.answer(site, name, &command, office),
             Err(error) => {
                 tracing::warn!(command = name, %error, "a command was refused");
                 let Some(id) = readable_id(bytes, &error) else { return };
@@ -45,18 +49,11 @@ impl CommandDesk {
         site.means().broker.publish(&site.means().topics.reply(&reply.id), to_json(&reply));
     }
 
-    fn answer(
-        &mut self,
-        site: &mut Site,
-        name: &str,
-        command: &Command,
-        clock: &SharedClock,
-        reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
-    ) -> Reply {
+    fn answer(&mut self, site: &mut Site, name: &str, command: &Command, office: &impl Office) -> Reply {
         if let Some(before) = self.log.answer(&command.id) {
             return before.clone();
         }
-        let now = clock.unix_nanos();
+        let now = site.clock().unix_nanos();
         if command.is_expired(now) {
             let reason = format!("it expired at {}; the clock here says {}", command.expires, wall(now));
             return Reply::refused(&command.id, ReplyCode::Expired, reason);
@@ -67,7 +64,7 @@ impl CommandDesk {
         };
         // Remembered before it is run: a command that kills the agent must not be run again by the next one.
         self.remember(site, now, &Reply::refused(&command.id, ReplyCode::Failed, "the agent stopped while it ran"));
-        let reply = carry_out(site, &order, &command.id, clock, reload);
+        let reply = carry_out(site, &order, &command.id, office);
         self.remember(site, now, &reply);
         tracing::info!(command = name, id = command.id, code = ?reply.code, "a command was served");
         reply
@@ -80,20 +77,14 @@ impl CommandDesk {
     }
 }
 
-fn carry_out(
-    site: &mut Site,
-    order: &Order,
-    id: &str,
-    clock: &SharedClock,
-    reload: impl FnOnce(&mut Site) -> Result<Vec<&'static str>, String>,
-) -> Reply {
+fn carry_out(site: &mut Site, order: &Order, id: &str, office: &impl Office) -> Reply {
     match order {
-        Order::Snapshot(camera) => at_post(site, camera, id, |post| post.want_picture(&format!("command-{id}"))),
+        Order::Snapshot(camera) => at_post(site, camera, id, |post| snapshot(post, id)),
         Order::Enable { camera, enabled } => {
-            at_post(site, camera, id, |post| post.with_camera(|camera| camera.set_enabled(*enabled)))
+            at_post(site, camera, id, |post| connected(post, |camera| camera.set_enabled(*enabled)))
         }
-        Order::RestartCamera(camera) => at_post(site, camera, id, |post| post.with_camera(|camera| camera.restart())),
-        Order::Reload => match reload(site) {
+        Order::RestartCamera(camera) => at_post(site, camera, id, |post| connected(post, Camera::restart)),
+        Order::Reload => match office.reload(site) {
             Ok(needs_restart) if needs_restart.is_empty() => Reply::ok(id),
             Ok(needs_restart) => {
                 let reason = format!("applied, but these need a restart of the agent: {}", needs_restart.join(", "));
@@ -101,22 +92,37 @@ fn carry_out(
             }
             Err(reason) => Reply::refused(id, ReplyCode::Refused, reason),
         },
-        Order::Status => {
-            let mut reporter = Reporter::new(clock.mono());
-            let report = reporter.report(site, &site.means().broker.status().borrow(), clock.mono(), wall_time(clock));
-            Reply { result: serde_json::to_value(report).ok(), ..Reply::ok(id) }
-        }
+        Order::Status => Reply { result: serde_json::to_value(office.health(site)).ok(), ..Reply::ok(id) },
     }
 }
 
-fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>)) -> Reply {
+/// Does something at the post of `camera`; the action says why it cannot.
+fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>) -> Result<(), String>) -> Reply {
     match site.post_of(camera) {
-        Some(post) => {
-            action(post);
-            Reply::ok(id)
-        }
+        Some(post) => match action(post) {
+            Ok(()) => Reply::ok(id),
+            Err(reason) => Reply::refused(id, ReplyCode::Failed, reason),
+        },
         None => Reply::refused(id, ReplyCode::NotFound, format!("there is no camera {camera}")),
     }
+}
+
+fn snapshot(post: &Post, id: &str) -> Result<(), String> {
+    match post.state() {
+        CameraState::Streaming | CameraState::Frozen | CameraState::Covered => {
+            post.want_picture(&format!("command-{id}"));
+            Ok(())
+        }
+        _ => Err(format!("no picture comes; camera/{}/state says why", post.id())),
+    }
+}
+
+fn connected(post: &Post, action: impl FnOnce(&Camera)) -> Result<(), String> {
+    if post.with_camera(action) {
+        return Ok(());
+    }
+    let cause = post.unusable().map(|(_, cause)| cause).unwrap_or_default();
+    Err(format!("the camera cannot be used: {cause}"))
 }
 
 /// The id of a command that is malformed otherwise, so that its sender gets an answer.
@@ -129,10 +135,6 @@ fn readable_id(bytes: &[u8], error: &CommandError) -> Option<String> {
     let is_plain =
         !id.is_empty() && id.len() <= 64 && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
     is_plain.then(|| id.to_owned())
-}
-
-fn wall_time(clock: &SharedClock) -> WallTime {
-    WallTime::from_unix_nanos(clock.unix_nanos())
 }
 
 fn wall(unix_nanos: i64) -> String {

@@ -57,10 +57,12 @@ impl Forwarder {
     /// Wakes the session whenever the spool has something new, and publishes again what the hub did not store in time.
     pub async fn run(self: Arc<Self>, stopping: Stopping) {
         let mut spool = self.spool.changes();
+        // Goes on from round to round: a timer that began anew with each would never end while events keep coming.
+        let mut due = tokio::time::interval(RESEND / 4);
         loop {
             tokio::select! {
                 changed = spool.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(RESEND / 4) => self.resend(),
+                _ = due.tick() => self.resend(),
                 () = stopping.stopped() => return,
             }
             self.wake();

@@ -3,32 +3,46 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::agent::engine::Engine;
 use crate::agent::post::Post;
 use crate::agent::resources::Resources;
 use crate::agent::site::Site;
 use crate::mqtt;
 use crate::spool;
 use crate::vocab::{CameraState, Id, WallTime};
-use crate::wire::{
-    CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
-};
+use crate::wire::{CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ResourceHealth, SpoolHealth};
 
-/// Looks at the site once per period; rates and latencies are those of the period.
+/// A period shorter than this says nothing about rates.
+const SHORTEST: Duration = Duration::from_millis(500);
+
+/// Looks at the site once per period; rates and latencies are those of the last whole period.
 #[derive(Debug)]
 pub struct Reporter {
     version: &'static str,
     started: Duration,
-    last: Duration,
-    last_cpu: Duration,
-    cameras: BTreeMap<Id, Marks>,
+    /// When the present period began, and what the counters were then.
+    since: Duration,
+    cpu: Duration,
+    marks: BTreeMap<Id, Marks>,
     inferences: BTreeMap<Id, u64>,
+    last: Period,
 }
 
-/// A camera's counters at the last report.
+/// A camera's counters.
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
     decoded: u64,
     looks: u64,
+}
+
+/// What a period came to.
+#[derive(Debug, Default)]
+struct Period {
+    cpu_cores: f64,
+    /// Frames decoded and looked at per second.
+    rates: BTreeMap<Id, (f64, f64)>,
+    stages: BTreeMap<String, Latency>,
+    failures: BTreeMap<Id, String>,
 }
 
 impl Reporter {
@@ -37,21 +51,32 @@ impl Reporter {
         Self {
             version: env!("CARGO_PKG_VERSION"),
             started: now,
-            last: now,
-            last_cpu: Duration::ZERO,
-            cameras: BTreeMap::new(),
+            since: now,
+            cpu: Resources::cpu_time(),
+            marks: BTreeMap::new(),
             inferences: BTreeMap::new(),
+            last: Period::default(),
         }
     }
 
-    /// How everything is at `now`, and has been since the last report.
+    /// Ends a period at `now` and tells how everything is.
     pub fn report(&mut self, site: &Site, link: &mqtt::Status, now: Duration, wall: WallTime) -> HealthMessage {
-        let seconds = now.saturating_sub(self.last).as_secs_f64().max(1e-3);
-        self.last = now;
+        let length = now.saturating_sub(self.since);
+        if length >= SHORTEST {
+            self.since = now;
+            self.last = self.measure(site, length.as_secs_f64());
+        }
+        self.look(site, link, now, wall)
+    }
+
+    /// How everything is at `now`, with the rates of the last whole period.
+    pub fn look(&self, site: &Site, link: &mqtt::Status, now: Duration, wall: WallTime) -> HealthMessage {
         let resources = Resources::now(&site.config().state_dir);
-        let cpu = resources.cpu.saturating_sub(self.last_cpu).as_secs_f64() / seconds;
-        self.last_cpu = resources.cpu;
-        let (models, stages) = self.models(site);
+        let model = |engine: &Engine| {
+            let inferences = self.inferences.get(engine.name()).copied().unwrap_or_default();
+            let failure = self.last.failures.get(engine.name()).map(String::as_str);
+            (engine.name().clone(), engine.health(inferences, failure))
+        };
         HealthMessage {
             time: wall.to_rfc3339(),
             clock: site.means().clock_watch.state(),
@@ -59,13 +84,13 @@ impl Reporter {
             boot: site.boot().to_owned(),
             uptime_s: now.saturating_sub(self.started).as_secs(),
             config_revision: site.config().revision.clone(),
-            cameras: site.posts().filter_map(|p| Some((p.id().clone(), self.camera(p, seconds)?))).collect(),
-            models,
-            stages,
+            cameras: site.posts().map(|post| (post.id().clone(), self.camera(post))).collect(),
+            models: site.engines().map(model).collect(),
+            stages: self.last.stages.clone(),
             spool: spool_health(&site.spool().health(), wall),
             mqtt: link_health(link),
             resources: ResourceHealth {
-                cpu_cores: cpu,
+                cpu_cores: self.last.cpu_cores,
                 rss_bytes: resources.rss_bytes,
                 threads: resources.threads,
                 open_files: resources.open_files,
@@ -74,31 +99,23 @@ impl Reporter {
         }
     }
 
-    fn camera(&mut self, post: &Post, seconds: f64) -> Option<CameraHealth> {
-        let (stats, drops) = post.stats()?;
-        let marks = Marks { decoded: stats.counts.decoded, looks: post.looks() };
-        let before = self.cameras.insert(post.id().clone(), marks).unwrap_or_default();
-        let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-        Some(CameraHealth {
-            state: stats.state,
-            since: stats.since.to_rfc3339(),
-            cause: (!stats.cause.is_empty()).then_some(stats.cause),
-            decoded_fps: rate(marks.decoded, before.decoded),
-            inferred_fps: rate(marks.looks, before.looks),
-            size: stats.info.size,
-            decoder: stats.info.decoder,
-            reconnects: stats.reconnects,
-            drops,
-        })
-    }
-
-    fn models(&mut self, site: &Site) -> (BTreeMap<Id, ModelHealth>, BTreeMap<String, Latency>) {
-        let (mut models, mut stages) = (BTreeMap::new(), BTreeMap::new());
+    fn measure(&mut self, site: &Site, seconds: f64) -> Period {
+        let cpu = Resources::cpu_time();
+        let cpu_cores = cpu.saturating_sub(self.cpu).as_secs_f64() / seconds;
+        self.cpu = cpu;
+        let mut period = Period { cpu_cores, ..Period::default() };
+        for post in site.posts() {
+            let decoded = post.stats().map_or(0, |(stats, _)| stats.counts.decoded);
+            let marks = Marks { decoded, looks: post.looks() };
+            let before = self.marks.insert(post.id().clone(), marks).unwrap_or_default();
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
+            let rates = (rate(marks.decoded, before.decoded), rate(marks.looks, before.looks));
+            period.rates.insert(post.id().clone(), rates);
+        }
         for engine in site.engines() {
             let report = engine.running.as_ref().map(|r| r.worker.take_report()).unwrap_or_default();
-            let inferences = self.inferences.entry(engine.name().clone()).or_default();
-            *inferences += report.looked;
-            models.insert(engine.name().clone(), engine.health(*inferences, report.last_failure.as_deref()));
+            *self.inferences.entry(engine.name().clone()).or_default() += report.looked;
+            period.failures.extend(report.last_failure.clone().map(|failure| (engine.name().clone(), failure)));
             let measured = [
                 ("wait", report.wait),
                 ("letterbox", report.letterbox),
@@ -106,10 +123,44 @@ impl Reporter {
                 ("decode", report.decode),
             ];
             for (stage, latency) in measured.into_iter().filter(|(_, latency)| latency.count > 0) {
-                stages.insert(format!("{}/{stage}", engine.name()), latency.into());
+                period.stages.insert(format!("{}/{stage}", engine.name()), latency.into());
             }
         }
-        (models, stages)
+        period
+    }
+
+    fn camera(&self, post: &Post) -> CameraHealth {
+        let (decoded_fps, inferred_fps) = self.last.rates.get(post.id()).copied().unwrap_or_default();
+        let Some((stats, drops)) = post.stats() else { return unusable(post) };
+        CameraHealth {
+            state: stats.state,
+            since: stats.since.to_rfc3339(),
+            cause: (!stats.cause.is_empty()).then_some(stats.cause),
+            decoded: stats.counts.decoded,
+            decoded_fps,
+            inferred_fps,
+            size: stats.info.size,
+            decoder: stats.info.decoder,
+            reconnects: stats.reconnects,
+            drops,
+        }
+    }
+}
+
+/// A camera that could not even be tried.
+fn unusable(post: &Post) -> CameraHealth {
+    let (since, cause) = post.unusable().unwrap_or_default();
+    CameraHealth {
+        state: CameraState::Disabled,
+        since: since.to_rfc3339(),
+        cause: Some(cause),
+        decoded: 0,
+        decoded_fps: 0.0,
+        inferred_fps: 0.0,
+        size: None,
+        decoder: None,
+        reconnects: 0,
+        drops: BTreeMap::new(),
     }
 }
 

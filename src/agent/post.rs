@@ -12,7 +12,7 @@ use crate::agent::recorder::Recorder;
 use crate::base::clock::SharedClock;
 use crate::camera::{self, Camera, CameraStats, Discontinuity, StateChange, Viewer};
 use crate::config;
-use crate::decode::DecodeError;
+use crate::decode::{DecodeError, Source};
 use crate::detect::{CameraKey, Worker};
 use crate::event::Notice;
 use crate::evidence::{self, Shot};
@@ -34,6 +34,8 @@ pub struct Post {
     /// Its number among the workers' cameras.
     pub key: CameraKey,
     camera: Mutex<Option<Camera>>,
+    /// What it was connected with.
+    source: Mutex<Option<Source>>,
     line: Mutex<Line>,
     sight: Mutex<Sight>,
     worker: Option<Arc<Worker>>,
@@ -69,6 +71,7 @@ struct Sight {
     last_pts: MediaTime,
     last_arrival: Duration,
     counts_told: Option<u64>,
+    unusable: Option<(WallTime, String)>,
 }
 
 impl Post {
@@ -88,11 +91,13 @@ impl Post {
             last_pts: MediaTime::ZERO,
             last_arrival: means.clock.mono(),
             counts_told: None,
+            unusable: None,
         };
         Arc::new(Self {
             config,
             key,
             camera: Mutex::new(None),
+            source: Mutex::new(None),
             line: Mutex::new(line),
             sight: Mutex::new(sight),
             worker,
@@ -107,6 +112,7 @@ impl Post {
     /// When its password cannot be read or GStreamer cannot be used.
     pub fn connect(self: &Arc<Self>) -> Result<(), ConnectError> {
         let source = self.config.decode_source()?;
+        *lock(&self.source) = Some(source.clone());
         let settings: camera::Settings = self.config.camera_settings();
         let viewer = Box::new(Eye { post: self.clone() });
         let camera = Camera::start(self.id().clone(), source, settings, self.means.clock.clone(), viewer)?;
@@ -141,16 +147,30 @@ impl Post {
         }
     }
 
-    /// Calls `action` on the camera if it is connected.
-    pub fn with_camera(&self, action: impl FnOnce(&Camera)) {
-        if let Some(camera) = &*lock(&self.camera) {
-            action(camera);
-        }
+    /// Calls `action` on the camera; false where there is none, see [`Post::unusable`].
+    pub fn with_camera(&self, action: impl FnOnce(&Camera)) -> bool {
+        lock(&self.camera).as_ref().map(action).is_some()
+    }
+
+    /// How it is.
+    pub fn state(&self) -> CameraState {
+        lock(&self.sight).state
+    }
+
+    /// Why it cannot even be tried, where that is so, and since when.
+    pub fn unusable(&self) -> Option<(WallTime, String)> {
+        lock(&self.sight).unusable.clone()
+    }
+
+    /// Whether what it was connected with no longer holds: the password's file has changed, or can be read at last.
+    pub fn is_outdated(&self) -> bool {
+        *lock(&self.source) != self.config.decode_source().ok()
     }
 
     /// Says in the camera's state why it cannot even be tried.
     pub fn told_unusable(&self, cause: String) {
         let since = WallTime::from_unix_nanos(self.means.clock.unix_nanos());
+        lock(&self.sight).unusable = Some((since, cause.clone()));
         let message = CameraStateMessage::new(self.id().clone(), CameraState::Disabled, since, Some(cause));
         self.means.broker.set_retained(&self.means.topics.camera_state(self.id()), to_json(&message));
     }
@@ -296,7 +316,14 @@ impl Viewer for Eye {
 
     fn state(&mut self, change: StateChange) {
         let post = &self.post;
-        let from = std::mem::replace(&mut lock(&post.sight).state, change.state);
+        let from = {
+            let mut sight = lock(&post.sight);
+            if change.state == CameraState::Connecting {
+                // The new connection is taken to be live until the picture says otherwise.
+                sight.picture = Picture::Live;
+            }
+            std::mem::replace(&mut sight.state, change.state)
+        };
         let cause = (!change.cause.is_empty()).then(|| change.cause.clone());
         let message = CameraStateMessage::new(post.id().clone(), change.state, change.since, cause);
         post.means.broker.set_retained(&post.means.topics.camera_state(post.id()), to_json(&message));

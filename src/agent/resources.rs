@@ -7,8 +7,6 @@ use std::time::Duration;
 /// What the process uses now. A figure that cannot be read is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Resources {
-    /// CPU time used since the start of the process, user and system, all threads.
-    pub cpu: Duration,
     /// Resident memory in bytes.
     pub rss_bytes: u64,
     /// Threads.
@@ -24,18 +22,18 @@ impl Resources {
     pub fn now(state: &Path) -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         Self {
-            cpu: cpu_time(),
             rss_bytes: status_field(&status, "VmRSS:").unwrap_or(0) * 1024,
             threads: status_field(&status, "Threads:").unwrap_or(0),
             open_files: fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64),
             disk_free_bytes: rustix::fs::statvfs(state).map_or(0, |s| s.f_bavail * s.f_frsize),
         }
     }
-}
 
-fn cpu_time() -> Duration {
-    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
+    /// CPU time used since the start of the process, user and system, all threads.
+    pub fn cpu_time() -> Duration {
+        let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
+    }
 }
 
 /// The number after `name` in `/proc/self/status`.

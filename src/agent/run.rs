@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::agent::command_desk::CommandDesk;
+use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
 use crate::agent::forward::Forwarder;
 use crate::agent::health::{self, Reporter};
@@ -22,12 +22,16 @@ use crate::detect::LibrarySearch;
 use crate::event::{ConfigChange, Notice};
 use crate::mqtt::{self, Identity, Incoming, Presence as Said, Session, Subscription};
 use crate::vocab::WallTime;
-use crate::wire::{AckMessage, Inbound, Presence, PresenceMessage, Topics, to_json};
+use crate::wire::{AckMessage, HealthMessage, Inbound, Presence, PresenceMessage, Topics, to_json};
 
 /// How often time is told to pass where no frame comes.
 const TICK: Duration = Duration::from_millis(500);
+/// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
+const STOP: Duration = Duration::from_millis(2200);
 /// How long delivering may go on after everything is recorded.
-const GOODBYE: Duration = Duration::from_secs(4);
+const DRAIN: Duration = Duration::from_millis(1500);
+/// How long the session may take to end: the drain and the last word.
+const GOODBYE: Duration = Duration::from_millis(2500);
 
 /// How the agent is run.
 #[derive(Debug, Clone)]
@@ -55,7 +59,7 @@ pub async fn run(
 ) -> Result<(), StartError> {
     let boot = format!("{:016x}", fastrand::u64(..));
     let topics = Topics::new(&config.id);
-    let settings = config.mqtt.session_settings();
+    let settings = mqtt::Settings { drain: DRAIN, ..config.mqtt.session_settings() };
     let (session, broker, incoming) = Session::new(settings.clone(), identity(&config, &topics, &boot), clock.clone());
     let stores = Stores::open(&config, &clock)?;
     let forwarder = Forwarder::new(stores.spool.clone(), settings.delivery, clock.clone());
@@ -71,12 +75,15 @@ pub async fn run(
     let delivery = tokio::spawn(session.run(forwarder.clone(), hung_up.clone()));
     tokio::spawn(forwarder.run(hung_up));
     systemd::ready(&health::summary(&site));
-    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming };
+    let reporter = Reporter::new(clock.mono());
+    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming, reporter };
     let site = watchman.watch(site, &stopping).await;
     systemd::stopping();
     // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
-    if let Err(error) = tokio::task::spawn_blocking(move || site.stop()).await {
-        tracing::error!(%error, "stopping ended in a panic");
+    match tokio::time::timeout(STOP, tokio::task::spawn_blocking(move || site.stop())).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "stopping ended in a panic"),
+        Err(_) => tracing::warn!("a camera, a model or the disk does not stop in time and is left to itself"),
     }
     drop(hang_up);
     if tokio::time::timeout(GOODBYE, delivery).await.is_err() {
@@ -106,12 +113,12 @@ struct Watchman {
     link: watch::Receiver<mqtt::Status>,
     reload: mpsc::Receiver<()>,
     incoming: mpsc::Receiver<Incoming>,
+    reporter: Reporter,
 }
 
 impl Watchman {
     async fn watch(&mut self, mut site: Site, stopping: &Stopping) -> Site {
         let mut desk = CommandDesk::open(&site);
-        let mut reporter = Reporter::new(self.clock.mono());
         let mut tick = tokio::time::interval(TICK);
         let mut report = tokio::time::interval(self.options.health_interval);
         let feeding = systemd::watchdog_interval().map_or(Duration::from_secs(3600), |interval| interval / 3);
@@ -120,18 +127,18 @@ impl Watchman {
             tokio::select! {
                 () = stopping.stopped() => return site,
                 _ = tick.tick() => tokio::task::block_in_place(|| site.tick()),
-                _ = report.tick() => self.report(&site, &mut reporter),
+                _ = report.tick() => self.report(&site),
                 _ = feed.tick() => self.feed(&site),
-                Some(()) = self.reload.recv() => drop(self.reload(&mut site)),
+                Some(()) = self.reload.recv() => drop(Office::reload(self, &mut site)),
                 Some(message) = self.incoming.recv() => self.take_in(&mut site, &mut desk, &message),
             }
         }
     }
 
-    fn report(&self, site: &Site, reporter: &mut Reporter) {
+    fn report(&mut self, site: &Site) {
         let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
         let status = self.link.borrow().clone();
-        let message = reporter.report(site, &status, self.clock.mono(), wall);
+        let message = self.reporter.report(site, &status, self.clock.mono(), wall);
         site.means().broker.set_retained(&site.means().topics.health(), to_json(&message));
     }
 
@@ -144,7 +151,27 @@ impl Watchman {
         }
     }
 
-    /// Reads the configuration again. A faulty one changes nothing.
+    fn take_in(&self, site: &mut Site, desk: &mut CommandDesk, message: &Incoming) {
+        let topics = site.means().topics.clone();
+        match topics.read(&message.topic) {
+            Some(Inbound::Command(name)) => {
+                // A retained command would be run again at every connect; its id only protects for a day.
+                if !message.retained {
+                    desk.serve(site, name, &message.payload, self);
+                }
+            }
+            Some(Inbound::Ack) => match serde_json::from_slice::<AckMessage>(&message.payload) {
+                Ok(ack) => Arc::clone(site.forwarder()).stored(&ack),
+                Err(error) => tracing::warn!(%error, "the hub's acknowledgement cannot be read"),
+            },
+            // Rollouts are not part of this agent yet; the topic is subscribed to so that the hub sees who listens.
+            Some(Inbound::Desired) | None => tracing::debug!(topic = message.topic, "nothing to do with this message"),
+        }
+    }
+}
+
+impl Office for Watchman {
+    /// A faulty configuration changes nothing.
     fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String> {
         match config::load_file(&self.options.file, &self.options.folders) {
             Ok(loaded) => {
@@ -161,28 +188,17 @@ impl Watchman {
                 };
                 let reason = error_chain(&error);
                 tracing::error!(error = reason, "the configuration was not taken; the one before stays in force");
-                let revision = site.config().revision.clone();
+                let read = std::fs::read(&self.options.file);
+                let revision = read.map_or_else(|_| "unread".to_owned(), |bytes| config::revision(&bytes));
                 site.notice(&Notice::Config { revision, change: ConfigChange::Refused { faults } });
                 Err(reason)
             }
         }
     }
 
-    fn take_in(&self, site: &mut Site, desk: &mut CommandDesk, message: &Incoming) {
-        let topics = site.means().topics.clone();
-        match topics.read(&message.topic) {
-            Some(Inbound::Command(name)) => {
-                // A retained command would be run again at every connect; its id only protects for a day.
-                if !message.retained {
-                    desk.serve(site, name, &message.payload, |site| self.reload(site));
-                }
-            }
-            Some(Inbound::Ack) => match serde_json::from_slice::<AckMessage>(&message.payload) {
-                Ok(ack) => Arc::clone(site.forwarder()).stored(&ack),
-                Err(error) => tracing::warn!(%error, "the hub's acknowledgement cannot be read"),
-            },
-            // Rollouts are not part of this agent yet; the topic is subscribed to so that the hub sees who listens.
-            Some(Inbound::Desired) | None => tracing::debug!(topic = message.topic, "nothing to do with this message"),
-        }
+    fn health(&self, site: &Site) -> HealthMessage {
+        let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
+        let status = self.link.borrow().clone();
+        self.reporter.look(site, &status, self.clock.mono(), wall)
     }
 }

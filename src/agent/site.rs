@@ -5,7 +5,7 @@
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
 /// How long a camera's thread may take to end.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// What runs on this box.
 pub struct Site {
@@ -114,9 +114,13 @@ impl Site {
         for camera in &old.cameras {
             let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
             let has_new_model = camera.detect.as_ref().is_some_and(|d| changed_models.contains(&d.model));
-            if !is_same || has_new_model {
+            let is_outdated = self.posts.get(&camera.id).is_some_and(|post| post.is_outdated());
+            if !is_same || has_new_model || is_outdated {
                 self.withdraw(&camera.id);
             }
+        }
+        for topic in self.orphans(&old) {
+            self.means.broker.set_retained(&topic, Vec::new());
         }
         self.engines.retain(|name, _| !changed_models.contains(name));
         if let Err(error) = self.start_engines() {
@@ -265,6 +269,19 @@ impl Site {
             }
         };
         self.notice(&Notice::Model { model, change });
+    }
+
+    /// The topics on which `old` retained something that the present configuration no longer knows.
+    fn orphans(&self, old: &Config) -> Vec<String> {
+        let topics = |config: &Config| -> BTreeSet<String> {
+            let of_camera = |camera: &config::Camera| {
+                let places = camera.zones.iter().map(|z| &z.id).chain(camera.lines.iter().map(|l| &l.id));
+                let counts = places.map(|place| self.means.topics.count(&camera.id, place));
+                counts.chain([self.means.topics.camera_state(&camera.id)]).collect::<Vec<_>>()
+            };
+            config.cameras.iter().flat_map(of_camera).collect()
+        };
+        topics(old).difference(&topics(&self.config)).cloned().collect()
     }
 
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {

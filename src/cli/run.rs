@@ -45,6 +45,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let reload = reload_on_hangup(&args.config)?;
         run::run(config, options, SystemClock::shared(), reload, stopping).await.map_err(refused_or_failed)
     })?;
+    // Whatever did not end in time was left to itself, and must not hold the program up now.
+    runtime.shutdown_background();
     tracing::info!("the agent has stopped");
     Ok(())
 }

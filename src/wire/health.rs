@@ -49,6 +49,8 @@ pub struct CameraHealth {
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Frames decoded since the start.
+    pub decoded: u64,
     /// Frames decoded per second over the last period.
     #[serde(serialize_with = "write_short")]
     pub decoded_fps: f64,

@@ -86,6 +86,7 @@ fn health() -> HealthMessage {
         state: CameraState::Streaming,
         since: noon().to_rfc3339(),
         cause: None,
+        decoded: 90_000,
         decoded_fps: 25.0,
         inferred_fps: f64::from(4.9f32),
         size: Some((1920, 1080)),

@@ -11,6 +11,7 @@ mod outbox;
 mod rules;
 mod scene;
 mod serve;
+mod site;
 mod spool;
 mod support;
 mod systemd;

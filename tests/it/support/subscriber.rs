@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use vedette::base::clock::{Clock, SystemClock};
 
 /// A message as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub struct Message {
     pub topic: String,
     pub payload: Vec<u8>,
     pub retained: bool,
+    /// When, on the monotonic clock.
+    pub at: Duration,
 }
 
 /// Listens until dropped.
@@ -80,7 +83,8 @@ async fn listen(
                 }
             }
             Ok(Event::Incoming(Packet::Publish(p))) => {
-                let message = Message { topic: p.topic, payload: p.payload.to_vec(), retained: p.retain };
+                let message =
+                    Message { topic: p.topic, payload: p.payload.to_vec(), retained: p.retain, at: SystemClock.mono() };
                 on_message(&client, &message);
                 messages.lock().unwrap().push(message);
             }

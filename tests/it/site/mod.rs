@@ -1,0 +1,13 @@
+//! The whole agent from outside: the real program between real cameras and a real broker.
+//!
+//! Cameras without a model suffice for all that concerns connections, commands and delivery; only what needs somebody in
+//! the picture needs the shared clip and model, and says so where they are missing.
+
+mod agent;
+mod clip;
+mod commands;
+mod delivery;
+mod disk;
+mod ear;
+mod lifecycle;
+mod outage;
