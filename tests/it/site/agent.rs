@@ -104,14 +104,13 @@ impl Agent {
     /// Waits until it has ended: how, and after how long. Panics after a minute.
     pub fn await_end(&mut self) -> (ExitStatus, Duration) {
         let began = SystemClock.mono();
-        let mut child = self.child.take().unwrap();
         while SystemClock.mono() < began + Duration::from_secs(60) {
-            if let Some(status) = child.try_wait().unwrap() {
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                self.child = None;
                 return (status, SystemClock.mono() - began);
             }
             std::thread::park_timeout(Duration::from_millis(20));
         }
-        child.kill().unwrap();
         panic!("the agent does not end within a minute");
     }
 
@@ -139,7 +138,7 @@ impl Drop for Agent {
         if std::thread::panicking() {
             let log = self.log_text();
             let lines: Vec<&str> = log.lines().collect();
-            eprintln!("the end of the agent's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            println!("the end of the agent's log:\n{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
     }
 }

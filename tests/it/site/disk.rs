@@ -87,6 +87,9 @@ async fn a_full_disk_stops_nothing_and_is_told() {
     }
     let full = now();
     ear.hears("events in spite of the full disk", full, "event/camera-state", |_| true).await;
+    let since = now();
+    ear.command("restart-camera", "full-again", json!({"camera": "door"})).await;
+    ear.camera("door", "streaming", since).await;
     ear.command("snapshot", "full-picture", json!({"camera": "door"})).await;
     let picture = topic("snapshot/door/command-full-picture");
     until("a picture in spite of the full disk", || ear.heard().into_iter().find(|m| m.topic == picture)).await;
