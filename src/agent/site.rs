@@ -5,7 +5,7 @@
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::agent::kept::Kept;
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
 use crate::agent::recorder::Recorder;
-use crate::agent::stores::{StartError, Stores};
+use crate::agent::stores::{StartError, Stores, needs_restart};
 use crate::base::clock::SharedClock;
 use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch, Results};
@@ -26,6 +26,10 @@ use crate::mqtt;
 use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
+
+/// How often losses are told at most. The event that tells of one takes room itself: where there is none left it drives
+/// out another, and telling of each at once would never end.
+const LOSSES_EVERY: Duration = Duration::from_secs(60);
 
 /// How long a camera's thread may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
@@ -50,6 +54,9 @@ pub struct Site {
     next_engine: usize,
     kept: Kept,
     narrator: Narrator,
+    /// What was in force at the start: some of it stays until the end.
+    started: Config,
+    losses_told: Option<Duration>,
 }
 
 type Desks = Arc<RwLock<BTreeMap<CameraKey, Arc<Post>>>>;
@@ -98,9 +105,13 @@ impl Site {
             next_engine: 0,
             kept,
             narrator,
+            started: config.clone(),
+            losses_told: None,
             config,
         };
         site.start_engines()?;
+        site.require_engines()?;
+        site.clear_orphans();
         site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
         Ok(site)
     }
@@ -108,20 +119,18 @@ impl Site {
     /// Puts a changed configuration in force: cameras and models that it does not concern go on undisturbed. Returns
     /// what needs a restart of the program.
     pub fn apply(&mut self, config: Config) -> Vec<&'static str> {
-        let needs_restart = needs_restart(&self.config, &config);
+        let needs_restart = needs_restart(&self.started, &config);
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
         let old = std::mem::replace(&mut self.config, config);
-        for camera in &old.cameras {
+        let concerned = |camera: &&config::Camera| {
             let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
             let has_new_model = camera.detect.as_ref().is_some_and(|d| changed_models.contains(&d.model));
-            let is_outdated = self.posts.get(&camera.id).is_some_and(|post| post.is_outdated());
-            if !is_same || has_new_model || is_outdated {
-                self.withdraw(&camera.id);
-            }
-        }
-        for topic in self.orphans(&old) {
-            self.means.broker.set_retained(&topic, Vec::new());
-        }
+            !is_same || has_new_model || self.posts.get(&camera.id).is_some_and(|post| post.is_outdated())
+        };
+        let concerned: Vec<Id> = old.cameras.iter().filter(concerned).map(|camera| camera.id.clone()).collect();
+        self.withdraw(&concerned);
+        self.posts.values().for_each(|post| post.set_config_revision(&self.config.revision));
+        self.clear_orphans();
         self.engines.retain(|name, _| !changed_models.contains(name));
         if let Err(error) = self.start_engines() {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
@@ -210,19 +219,8 @@ impl Site {
 
     /// Stops cameras and models, ends every open happening, and waits until all is on the disk.
     pub fn stop(mut self) {
-        let posts: Vec<Arc<Post>> = self.posts.values().cloned().collect();
-        // All at once: each may take as long as the limit when its network is gone.
-        std::thread::scope(|scope| {
-            posts.iter().for_each(|post| drop(scope.spawn(|| post.stop(STOP_LIMIT))));
-        });
-        for post in &posts {
-            if let Some(counts) = post.tick() {
-                self.kept.keep_counts(post.id(), &counts);
-            }
-        }
-        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
-        write(&self.desks).clear();
-        self.posts.clear();
+        let all: Vec<Id> = self.posts.keys().cloned().collect();
+        self.withdraw(&all);
         self.engines.clear();
         self.means.recorder.flush();
     }
@@ -243,15 +241,19 @@ impl Site {
             let cache = self.config.state_dir.join("engines");
             let engine = Engine::start(model, number, &cache, &self.clock, results(self.desks.clone()));
             self.tell_engine(&engine);
-            let name = engine.name().clone();
-            if engine.config.required
-                && let Err(source) = engine.running
-            {
-                return Err(StartError::Model { model: name, source });
-            }
-            self.engines.insert(name, engine);
+            self.engines.insert(engine.name().clone(), engine);
         }
         Ok(())
+    }
+
+    /// Without a model that is required the agent does not start.
+    fn require_engines(&mut self) -> Result<(), StartError> {
+        let fails = |engine: &&Engine| engine.config.required && engine.running.is_err();
+        let model = self.engines.values().find(fails).map(|engine| engine.name().clone());
+        match model.and_then(|name| self.engines.remove(&name)).map(|engine| (engine.config.name, engine.running)) {
+            Some((model, Err(source))) => Err(StartError::Model { model, source }),
+            _ => Ok(()),
+        }
     }
 
     fn tell_engine(&mut self, engine: &Engine) {
@@ -271,22 +273,26 @@ impl Site {
         self.notice(&Notice::Model { model, change });
     }
 
-    /// The topics on which `old` retained something that the present configuration no longer knows.
-    fn orphans(&self, old: &Config) -> Vec<String> {
-        let topics = |config: &Config| -> BTreeSet<String> {
-            let of_camera = |camera: &config::Camera| {
-                let places = camera.zones.iter().map(|z| &z.id).chain(camera.lines.iter().map(|l| &l.id));
-                let counts = places.map(|place| self.means.topics.count(&camera.id, place));
-                counts.chain([self.means.topics.camera_state(&camera.id)]).collect::<Vec<_>>()
-            };
-            config.cameras.iter().flat_map(of_camera).collect()
+    /// Takes from the broker what is retained there of cameras, zones and lines that are no longer configured.
+    fn clear_orphans(&self) {
+        let topics = &self.means.topics;
+        let of_camera = |camera: &config::Camera| {
+            let places = camera.zones.iter().map(|z| &z.id).chain(camera.lines.iter().map(|l| &l.id));
+            let counts = places.map(|place| topics.count(&camera.id, place));
+            counts.chain([topics.camera_state(&camera.id)]).collect::<Vec<_>>()
         };
-        topics(old).difference(&topics(&self.config)).cloned().collect()
+        let retained = self.config.cameras.iter().flat_map(of_camera).collect();
+        for topic in self.kept.retain(&retained) {
+            self.means.broker.set_retained(&topic, Vec::new());
+        }
     }
 
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
-        let is_same = |engine: &Engine| config.models.contains(&engine.config) && engine.running.is_ok();
-        self.engines.values().filter(|e| !is_same(e)).map(|e| e.name().clone()).collect()
+        let is_used = |name: &Id| config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
+        let stays = |engine: &Engine| {
+            config.models.contains(&engine.config) && engine.running.is_ok() && is_used(engine.name())
+        };
+        self.engines.values().filter(|e| !stays(e)).map(|e| e.name().clone()).collect()
     }
 
     /// Posts a camera: makes its line and connects it.
@@ -332,22 +338,32 @@ impl Site {
         }
     }
 
-    fn withdraw(&mut self, camera: &Id) {
-        let Some(post) = self.posts.remove(camera) else { return };
-        write(&self.desks).remove(&post.key);
-        post.stop(STOP_LIMIT);
-        if let Some(counts) = post.tick() {
-            self.kept.keep_counts(camera, &counts);
+    fn withdraw(&mut self, cameras: &[Id]) {
+        let posts: Vec<Arc<Post>> = cameras.iter().filter_map(|camera| self.posts.remove(camera)).collect();
+        posts.iter().for_each(|post| drop(write(&self.desks).remove(&post.key)));
+        // All at once: each may take as long as the limit when its network is gone.
+        std::thread::scope(|scope| {
+            posts.iter().for_each(|post| drop(scope.spawn(|| post.stop(STOP_LIMIT))));
+        });
+        for post in &posts {
+            if let Some(counts) = post.tick() {
+                self.kept.keep_counts(post.id(), &counts);
+            }
+            self.kept.next_track(post.id(), post.next_track());
         }
-        self.kept.next_track(camera, post.next_track());
     }
 
     /// Every loss becomes an event, so that the hub does not wait for what never comes.
     fn tell_losses(&mut self) {
+        let now = self.clock.mono();
+        if self.losses_told.is_some_and(|at| now.saturating_sub(at) < LOSSES_EVERY) {
+            return;
+        }
         let losses = self.spool.losses();
         if losses.is_empty() {
             return;
         }
+        self.losses_told = Some(now);
         for loss in &losses {
             tracing::warn!(?loss, "records were lost");
             self.notice(&Notice::Gap {
@@ -361,19 +377,6 @@ impl Site {
         self.means.recorder.flush();
         self.spool.settle(&losses);
     }
-}
-
-/// What a change of the configuration concerns that is set up only once.
-fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("agent.id", old.id != new.id || old.site != new.site),
-        ("agent.state_dir", old.state_dir != new.state_dir),
-        ("mqtt", old.mqtt != new.mqtt),
-        ("evidence", old.evidence != new.evidence),
-        ("spool", old.spool != new.spool),
-        ("runtime.library", old.runtime_library != new.runtime_library),
-    ];
-    changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
 }
 
 /// Hands what a detector saw to the post whose frame it was.
@@ -393,4 +396,67 @@ fn read(desks: &Desks) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraKey, Arc
 
 fn write(desks: &Desks) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {
     desks.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SimulatedClock;
+    use crate::spool::{self, Class, MemorySpool};
+
+    fn configured(folder: &std::path::Path, more: &str) -> Config {
+        let state = folder.display();
+        let text = format!(
+            "agent: {{ id: a, state_dir: {state} }}\nmqtt: {{ url: \"mqtt://localhost\" {more} }}\n\
+             cameras: [ {{ id: door, url: \"scene://\", enabled: false }} ]"
+        );
+        let folders = config::Folders { config: folder.into(), credentials: None };
+        config::load(text.as_bytes(), &folders).unwrap().config
+    }
+
+    fn started(folder: &std::path::Path, clock: &Arc<SimulatedClock>, event_bytes: u64) -> Site {
+        let config = configured(folder, "");
+        let settings = spool::Settings { event_bytes, telemetry_bytes: 0, ..spool::Settings::default() };
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&settings, clock.clone()));
+        let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
+        let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
+        let broker = mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1;
+        let forwarder = Forwarder::new(spool.clone(), mqtt::Delivery::Broker, clock.clone());
+        let stores = Stores { spool, evidence: config.evidence.evidence_settings() };
+        Site::start(config, LibrarySearch::default(), stores, forwarder, broker, "b".to_owned(), clock.clone()).unwrap()
+    }
+
+    #[test]
+    fn telling_of_losses_where_there_is_no_room_does_not_cause_ever_more_of_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = SimulatedClock::at(0);
+        let mut site = started(folder.path(), &clock, 4096);
+        for _ in 0..100 {
+            site.spool.append(Class::Event, |_| vec![0; 512]).unwrap();
+        }
+        site.means.recorder.flush();
+        assert!(!site.spool.losses().is_empty());
+        let before = site.means.recorder.recorded();
+        for _ in 0..100 {
+            site.tick();
+            clock.advance(Duration::from_millis(500));
+        }
+        let told = site.means.recorder.recorded() - before;
+        assert!((1..=2).contains(&told), "{told} events told of losses within 50 s");
+        clock.advance(LOSSES_EVERY);
+        site.tick();
+        assert!(site.means.recorder.recorded() - before > told, "the loss caused by telling is told later");
+        site.stop();
+    }
+
+    #[test]
+    fn what_needs_a_restart_needs_it_until_there_was_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut site = started(folder.path(), &SimulatedClock::at(0), 1 << 20);
+        let changed = || configured(folder.path(), ", inflight: 7");
+        assert_eq!(site.apply(changed()), ["mqtt"]);
+        assert_eq!(site.apply(changed()), ["mqtt"]);
+        assert!(site.apply(configured(folder.path(), "")).is_empty());
+        site.stop();
+    }
 }
