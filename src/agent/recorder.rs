@@ -90,6 +90,11 @@ impl Recorder {
         let _ = finished.recv();
     }
 
+    /// Whether its thread lives; without it nothing is recorded any more.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// How many events were recorded since the start.
     pub fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)

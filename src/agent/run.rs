@@ -1,10 +1,13 @@
 //! The agent from start to stop: open the stores, connect, start the site, serve commands and signals, stop in reverse.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::{AbortHandle, block_in_place};
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
@@ -24,6 +27,8 @@ use crate::mqtt::{self, Identity, Incoming, Presence as Said, Session, Subscript
 use crate::vocab::WallTime;
 use crate::wire::{AckMessage, HealthMessage, Inbound, Presence, PresenceMessage, Topics, to_json};
 
+/// A reload that takes longer hangs, and the watchdog ends it.
+const LONGEST_RELOAD: Duration = Duration::from_secs(1800);
 /// How often time is told to pass where no frame comes.
 const TICK: Duration = Duration::from_millis(500);
 /// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
@@ -70,13 +75,20 @@ pub async fn run(
         let (forwarder, broker, clock) = (forwarder.clone(), broker.clone(), clock.clone());
         move || Site::start(config, search, stores, forwarder, broker, boot, clock)
     });
-    let site = site.await.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??;
+    let site = tokio::select! {
+        site = site => site.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??,
+        never = keep_systemd_waiting() => match never {},
+        // Nothing has happened yet that would have to be told.
+        () = stopping.stopped() => return Ok(()),
+    };
     let (hang_up, hung_up) = Shutdown::new();
     let delivery = tokio::spawn(session.run(forwarder.clone(), hung_up.clone()));
     tokio::spawn(forwarder.run(hung_up));
     systemd::ready(&health::summary(&site));
     let reporter = Reporter::new(clock.mono());
-    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming, reporter };
+    let session = delivery.abort_handle();
+    let link = broker.status();
+    let mut watchman = Watchman { options, clock: clock.clone(), session, link, reload, incoming, reporter };
     let site = watchman.watch(site, &stopping).await;
     systemd::stopping();
     // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
@@ -90,6 +102,41 @@ pub async fn run(
         tracing::warn!("the broker did not take everything in time; the rest waits in the spool");
     }
     Ok(())
+}
+
+/// Says every ten seconds that the start takes its time, as it does while a provider compiles a model. Never ends.
+async fn keep_systemd_waiting() -> Infallible {
+    let mut each = tokio::time::interval(Duration::from_secs(10));
+    loop {
+        each.tick().await;
+        systemd::extend_timeout(Duration::from_secs(60));
+    }
+}
+
+/// Feeds the watchdog while `work` is done, which may take as long as compiling a model does, but not for ever.
+fn while_fed<T>(work: impl FnOnce() -> T) -> T {
+    let Some(interval) = systemd::watchdog_interval() else { return work() };
+    let (done, ended) = Shutdown::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..LONGEST_RELOAD.as_secs() / (interval / 3).as_secs().max(1) {
+                systemd::alive();
+                if ended.wait(interval / 3) {
+                    return;
+                }
+            }
+        });
+        // Dropped also when the work panics.
+        let _done = done;
+        work()
+    })
+}
+
+/// A timer that makes up for nothing: after a long reload one tick is due, not one for each that was missed.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
 }
 
 fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
@@ -110,6 +157,8 @@ fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
 struct Watchman {
     options: Options,
     clock: SharedClock,
+    /// Whether the session's task lives.
+    session: AbortHandle,
     link: watch::Receiver<mqtt::Status>,
     reload: mpsc::Receiver<()>,
     incoming: mpsc::Receiver<Incoming>,
@@ -119,18 +168,20 @@ struct Watchman {
 impl Watchman {
     async fn watch(&mut self, mut site: Site, stopping: &Stopping) -> Site {
         let mut desk = CommandDesk::open(&site);
-        let mut tick = tokio::time::interval(TICK);
-        let mut report = tokio::time::interval(self.options.health_interval);
+        let mut tick = every(TICK);
+        let mut report = every(self.options.health_interval);
         let feeding = systemd::watchdog_interval().map_or(Duration::from_secs(3600), |interval| interval / 3);
-        let mut feed = tokio::time::interval(feeding);
+        let mut feed = every(feeding);
         loop {
             tokio::select! {
                 () = stopping.stopped() => return site,
-                _ = tick.tick() => tokio::task::block_in_place(|| site.tick()),
-                _ = report.tick() => self.report(&site),
+                _ = tick.tick() => block_in_place(|| site.tick()),
+                _ = report.tick() => block_in_place(|| self.report(&site)),
                 _ = feed.tick() => self.feed(&site),
-                Some(()) = self.reload.recv() => drop(Office::reload(self, &mut site)),
-                Some(message) = self.incoming.recv() => self.take_in(&mut site, &mut desk, &message),
+                Some(()) = self.reload.recv() => drop(block_in_place(|| Office::reload(self, &mut site))),
+                Some(message) = self.incoming.recv() => {
+                    block_in_place(|| self.take_in(&mut site, &mut desk, &message));
+                }
             }
         }
     }
@@ -143,11 +194,13 @@ impl Watchman {
     }
 
     fn feed(&self, site: &Site) {
-        if health::is_alive(site) {
+        if health::is_alive(site) && !self.session.is_finished() {
             systemd::alive();
             systemd::status(&health::summary(site));
         } else {
-            tracing::error!("a camera or detector thread has ended or hangs; the watchdog is not fed");
+            tracing::error!(
+                "a camera, a detector, the recorder or the session has ended or hangs; the watchdog is not fed"
+            );
         }
     }
 
@@ -175,7 +228,7 @@ impl Office for Watchman {
     fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String> {
         match config::load_file(&self.options.file, &self.options.folders) {
             Ok(loaded) => {
-                let needs_restart = tokio::task::block_in_place(|| site.apply(loaded.config));
+                let needs_restart = while_fed(|| site.apply(loaded.config));
                 // Rotated certificates and passwords are read when connecting.
                 site.means().broker.reconnect();
                 tracing::info!(revision = site.config().revision, ?needs_restart, "the configuration was read again");
