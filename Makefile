@@ -18,6 +18,7 @@ setup:
 demo:
 	@.ci/setup cpu
 	cargo build --release --bin vedette
+	@ln -sfn $(VEDETTE_ORT) target/release/libonnxruntime.so
 	target/release/vedette demo $(DEMO)
 
 lint: setup

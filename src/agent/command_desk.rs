@@ -110,8 +110,8 @@ fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>) -
 fn snapshot(post: &Post, id: &str) -> Result<(), String> {
     match post.state() {
         CameraState::Streaming | CameraState::Frozen | CameraState::Covered => {
-            post.want_picture(&format!("command-{id}"));
-            Ok(())
+            let taken = post.want_picture(&format!("command-{id}"));
+            if taken { Ok(()) } else { Err("too many pictures are waited for".to_owned()) }
         }
         _ => Err(format!("no picture comes; camera/{}/state says why", post.id())),
     }

@@ -3,7 +3,8 @@
 //! - Within a class the oldest goes first. While there is a backlog, one message in five is the newest, so that somebody
 //!   who watches sees the present without the past being starved.
 //! - With `delivery: broker` a record leaves the spool when the broker has acknowledged it. With `delivery: hub` it stays
-//!   until the hub says that it is stored, and is published again when that takes longer than [`RESEND`].
+//!   until the hub says that it is stored, and is published again when that takes longer than [`RESEND`]; the longer the
+//!   hub is silent, the more rarely.
 //! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
 
 use std::collections::{HashMap, HashSet};
@@ -21,6 +22,8 @@ use crate::wire::{self, AckMessage};
 
 /// How long the hub may take to say that it has stored something before it is published again.
 const RESEND: Duration = Duration::from_secs(10);
+/// The longest that it comes to while the hub stays silent: a broker is not to be filled with repetitions.
+const RESEND_MAX: Duration = Duration::from_secs(600);
 /// How many records may be published and not yet stored by the hub.
 const UNSTORED: usize = 1000;
 /// How much is read from the spool for one batch.
@@ -45,6 +48,8 @@ struct Sent {
     records: HashSet<RecordId>,
     /// At the broker, and not yet stored by the hub.
     unstored: HashMap<RecordId, Duration>,
+    /// In how many rounds everything was published again since the hub last stored something.
+    silent_rounds: u32,
     refused: u64,
 }
 
@@ -83,6 +88,9 @@ impl Forwarder {
         let mut sent = self.lock();
         sent.unstored.retain(|id, _| !is_stored(id));
         sent.records.retain(|id| !is_stored(id));
+        // The hub may be quicker than the broker's own acknowledgement.
+        sent.under_way.retain(|_, id| !is_stored(id));
+        sent.silent_rounds = 0;
         drop(sent);
         self.wake();
     }
@@ -90,13 +98,15 @@ impl Forwarder {
     fn resend(&self) {
         let now = self.clock.mono();
         let mut sent = self.lock();
+        let patience = RESEND.saturating_mul(1 << sent.silent_rounds.min(10)).min(RESEND_MAX);
         let late: Vec<RecordId> =
-            sent.unstored.iter().filter(|&(_, at)| now.saturating_sub(*at) >= RESEND).map(|(id, _)| *id).collect();
+            sent.unstored.iter().filter(|&(_, at)| now.saturating_sub(*at) >= patience).map(|(id, _)| *id).collect();
         for id in &late {
             sent.unstored.remove(id);
             sent.records.remove(id);
         }
         if !late.is_empty() {
+            sent.silent_rounds += 1;
             tracing::warn!(records = late.len(), "the hub has not stored what was published; publishing it again");
         }
     }
@@ -263,6 +273,35 @@ mod tests {
         let ack = AckMessage { class: wire::Class::Alert, epoch: id.epoch, upto: id.seq, also: vec![] };
         bench.forwarder.stored(&ack);
         assert_eq!(bench.waiting(), 0);
+    }
+
+    #[test]
+    fn while_the_hub_is_silent_it_is_published_again_ever_more_rarely() {
+        let bench = bench(Delivery::Hub);
+        let id = bench.add(Class::Alert, "a1");
+        let mut times = 0;
+        for _ in 0..24 * 360 {
+            let batch = bench.forwarder.next_batch(10);
+            times += batch.len();
+            bench.forwarder.acknowledged(&batch.iter().map(|m| m.token).collect::<Vec<_>>());
+            bench.clock.advance(RESEND);
+            bench.forwarder.resend();
+        }
+        assert!((140..=160).contains(&times), "{times} times in a day");
+        bench.forwarder.stored(&AckMessage { class: wire::Class::Alert, epoch: id.epoch, upto: id.seq, also: vec![] });
+        bench.add(Class::Alert, "a2");
+        assert_eq!(bench.forwarder.next_batch(10).len(), 1);
+    }
+
+    #[test]
+    fn a_hub_that_is_quicker_than_the_broker_is_believed() {
+        let bench = bench(Delivery::Hub);
+        let id = bench.add(Class::Alert, "a1");
+        let batch = bench.forwarder.next_batch(10);
+        bench.forwarder.stored(&AckMessage { class: wire::Class::Alert, epoch: id.epoch, upto: id.seq, also: vec![] });
+        bench.forwarder.acknowledged(&[batch[0].token]);
+        assert_eq!(bench.waiting(), 0);
+        assert!(bench.forwarder.lock().unstored.is_empty());
     }
 
     #[test]

@@ -193,11 +193,11 @@ fn link_health(status: &mqtt::Status) -> LinkHealth {
     }
 }
 
-/// Whether the line lives: the recorder's thread and every detector's do, and every camera delivers or says why it does
-/// not. The watchdog is fed only then; a camera that is away is in a declared state and no reason to restart the agent.
+/// Whether the line lives: the recorder and every detector do, and every camera delivers or says why it does not. The
+/// watchdog is fed only then; a camera that is away is in a declared state and no reason to restart the agent.
 pub fn is_alive(site: &Site) -> bool {
     let detectors = site.engines().all(|e| e.running.as_ref().map_or(true, |r| r.worker.is_alive()));
-    site.means().recorder.is_alive() && detectors && site.posts().all(|post| post.is_alive())
+    detectors && site.means().recorder.is_alive() && site.posts().all(|post| post.is_alive())
 }
 
 /// What a state means for somebody who looks at `systemctl status`.

@@ -4,6 +4,7 @@
 //! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
 
 mod cadence;
+mod change;
 mod clockwatch;
 mod command_desk;
 mod commands;

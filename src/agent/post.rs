@@ -127,13 +127,15 @@ impl Post {
         self.tell_counts()
     }
 
-    /// Asks for a picture of the next frame, to be published as `snapshot/<camera>/<name>`.
-    pub fn want_picture(&self, name: &str) {
+    /// Asks for a picture of the next frame, to be published as `snapshot/<camera>/<name>`. False where too many wait:
+    /// somebody asks faster than the camera delivers.
+    pub fn want_picture(&self, name: &str) -> bool {
         let mut sight = lock(&self.sight);
-        // Bounded, for whoever asks faster than the camera delivers.
-        if sight.wanted.len() < 16 {
+        let has_room = sight.wanted.len() < 16;
+        if has_room {
             sight.wanted.push(name.to_owned());
         }
+        has_room
     }
 
     /// Calls `action` on the camera; false where there is none, see [`Post::unusable`].

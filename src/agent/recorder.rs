@@ -90,14 +90,14 @@ impl Recorder {
         let _ = finished.recv();
     }
 
-    /// Whether its thread lives; without it nothing is recorded any more.
-    pub fn is_alive(&self) -> bool {
-        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
-    }
-
     /// How many events were recorded since the start.
     pub fn recorded(&self) -> u64 {
         self.recorded.load(Ordering::Relaxed)
+    }
+
+    /// Whether its thread and the spool's writer are there to record.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     fn send(&self, job: Job) {
@@ -122,6 +122,10 @@ impl Drop for Recorder {
 impl Desk {
     fn work(mut self, jobs: &Receiver<Job>) {
         for job in jobs {
+            if !self.writer.is_alive() {
+                // Whoever watches over this thread sees that nothing is recorded any more.
+                return;
+            }
             match job {
                 Job::Record(occurrence) => self.record(*occurrence),
                 Job::Picture { camera, name, shot } => {

@@ -1,12 +1,11 @@
 //! The agent from start to stop: open the stores, connect, start the site, serve commands and signals, stop in reverse.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{AbortHandle, block_in_place};
+use tokio::task::block_in_place;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::agent::command_desk::{CommandDesk, Office};
@@ -27,10 +26,10 @@ use crate::mqtt::{self, Identity, Incoming, Presence as Said, Session, Subscript
 use crate::vocab::WallTime;
 use crate::wire::{AckMessage, HealthMessage, Inbound, Presence, PresenceMessage, Topics, to_json};
 
-/// A reload that takes longer hangs, and the watchdog ends it.
-const LONGEST_RELOAD: Duration = Duration::from_secs(1800);
 /// How often time is told to pass where no frame comes.
 const TICK: Duration = Duration::from_millis(500);
+/// How long the models may take to be opened, where that means to build an engine.
+const START_LIMIT: Duration = Duration::from_secs(900);
 /// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
 const STOP: Duration = Duration::from_millis(2200);
 /// How long delivering may go on after everything is recorded.
@@ -71,14 +70,16 @@ pub async fn run(
     let search = options.search.clone();
     // Opening models takes seconds; the session is not started before they say that they run, and the broker hears
     // `online` only from an agent that watches.
-    let site = tokio::task::spawn_blocking({
+    if !config.models.is_empty() {
+        systemd::extend_timeout(START_LIMIT);
+    }
+    let starting = tokio::task::spawn_blocking({
         let (forwarder, broker, clock) = (forwarder.clone(), broker.clone(), clock.clone());
         move || Site::start(config, search, stores, forwarder, broker, boot, clock)
     });
     let site = tokio::select! {
-        site = site => site.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??,
-        never = keep_systemd_waiting() => match never {},
-        // Nothing has happened yet that would have to be told.
+        site = starting => site.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??,
+        // Nothing was said yet, so nothing has to be taken back.
         () = stopping.stopped() => return Ok(()),
     };
     let (hang_up, hung_up) = Shutdown::new();
@@ -86,10 +87,8 @@ pub async fn run(
     tokio::spawn(forwarder.run(hung_up));
     systemd::ready(&health::summary(&site));
     let reporter = Reporter::new(clock.mono());
-    let session = delivery.abort_handle();
-    let link = broker.status();
-    let mut watchman = Watchman { options, clock: clock.clone(), session, link, reload, incoming, reporter };
-    let site = watchman.watch(site, &stopping).await;
+    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming, reporter };
+    let site = watchman.watch(site, &stopping, &delivery).await;
     systemd::stopping();
     // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
     match tokio::time::timeout(STOP, tokio::task::spawn_blocking(move || site.stop())).await {
@@ -104,22 +103,13 @@ pub async fn run(
     Ok(())
 }
 
-/// Says every ten seconds that the start takes its time, as it does while a provider compiles a model. Never ends.
-async fn keep_systemd_waiting() -> Infallible {
-    let mut each = tokio::time::interval(Duration::from_secs(10));
-    loop {
-        each.tick().await;
-        systemd::extend_timeout(Duration::from_secs(60));
-    }
-}
-
-/// Feeds the watchdog while `work` is done, which may take as long as compiling a model does, but not for ever.
+/// Feeds the watchdog while `work` is done, which may take as long as building an engine does, but not for ever.
 fn while_fed<T>(work: impl FnOnce() -> T) -> T {
     let Some(interval) = systemd::watchdog_interval() else { return work() };
     let (done, ended) = Shutdown::new();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            for _ in 0..LONGEST_RELOAD.as_secs() / (interval / 3).as_secs().max(1) {
+            for _ in 0..START_LIMIT.as_secs() / (interval / 3).as_secs().max(1) {
                 systemd::alive();
                 if ended.wait(interval / 3) {
                     return;
@@ -153,12 +143,13 @@ fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
     }
 }
 
+/// The session's task, which ends only when it is told to.
+type Delivery = tokio::task::JoinHandle<std::io::Result<()>>;
+
 /// Sees to the running site: ticks, health, watchdog, commands, reloads.
 struct Watchman {
     options: Options,
     clock: SharedClock,
-    /// Whether the session's task lives.
-    session: AbortHandle,
     link: watch::Receiver<mqtt::Status>,
     reload: mpsc::Receiver<()>,
     incoming: mpsc::Receiver<Incoming>,
@@ -166,7 +157,7 @@ struct Watchman {
 }
 
 impl Watchman {
-    async fn watch(&mut self, mut site: Site, stopping: &Stopping) -> Site {
+    async fn watch(&mut self, mut site: Site, stopping: &Stopping, delivery: &Delivery) -> Site {
         let mut desk = CommandDesk::open(&site);
         let mut tick = every(TICK);
         let mut report = every(self.options.health_interval);
@@ -177,7 +168,7 @@ impl Watchman {
                 () = stopping.stopped() => return site,
                 _ = tick.tick() => block_in_place(|| site.tick()),
                 _ = report.tick() => block_in_place(|| self.report(&site)),
-                _ = feed.tick() => self.feed(&site),
+                _ = feed.tick() => feed_watchdog(&site, delivery),
                 Some(()) = self.reload.recv() => drop(block_in_place(|| Office::reload(self, &mut site))),
                 Some(message) = self.incoming.recv() => {
                     block_in_place(|| self.take_in(&mut site, &mut desk, &message));
@@ -191,17 +182,6 @@ impl Watchman {
         let status = self.link.borrow().clone();
         let message = self.reporter.report(site, &status, self.clock.mono(), wall);
         site.means().broker.set_retained(&site.means().topics.health(), to_json(&message));
-    }
-
-    fn feed(&self, site: &Site) {
-        if health::is_alive(site) && !self.session.is_finished() {
-            systemd::alive();
-            systemd::status(&health::summary(site));
-        } else {
-            tracing::error!(
-                "a camera, a detector, the recorder or the session has ended or hangs; the watchdog is not fed"
-            );
-        }
     }
 
     fn take_in(&self, site: &mut Site, desk: &mut CommandDesk, message: &Incoming) {
@@ -253,5 +233,14 @@ impl Office for Watchman {
         let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
         let status = self.link.borrow().clone();
         self.reporter.look(site, &status, self.clock.mono(), wall)
+    }
+}
+
+fn feed_watchdog(site: &Site, delivery: &Delivery) {
+    if health::is_alive(site) && !delivery.is_finished() {
+        systemd::alive();
+        systemd::status(&health::summary(site));
+    } else {
+        tracing::error!("a part of the line has ended or hangs; the watchdog is not fed");
     }
 }

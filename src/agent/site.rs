@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agent::cadence;
+use crate::agent::change;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::engine::{Engine, Running, error_chain};
 use crate::agent::forward::Forwarder;
@@ -17,7 +18,7 @@ use crate::agent::kept::Kept;
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
 use crate::agent::recorder::Recorder;
-use crate::agent::stores::{StartError, Stores, needs_restart};
+use crate::agent::stores::{StartError, Stores};
 use crate::base::clock::SharedClock;
 use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch, Results};
@@ -27,10 +28,8 @@ use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
-/// How often losses are told at most. The event that tells of one takes room itself: where there is none left it drives
-/// out another, and telling of each at once would never end.
-const LOSSES_EVERY: Duration = Duration::from_secs(60);
-
+/// How often losses are told of at most.
+const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a camera's thread may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -54,8 +53,7 @@ pub struct Site {
     next_engine: usize,
     kept: Kept,
     narrator: Narrator,
-    /// What was in force at the start: some of it stays until the end.
-    started: Config,
+    /// When losses were last told of, on the monotonic clock.
     losses_told: Option<Duration>,
 }
 
@@ -105,7 +103,6 @@ impl Site {
             next_engine: 0,
             kept,
             narrator,
-            started: config.clone(),
             losses_told: None,
             config,
         };
@@ -119,7 +116,8 @@ impl Site {
     /// Puts a changed configuration in force: cameras and models that it does not concern go on undisturbed. Returns
     /// what needs a restart of the program.
     pub fn apply(&mut self, config: Config) -> Vec<&'static str> {
-        let needs_restart = needs_restart(&self.started, &config);
+        let needs_restart = change::needs_restart(&self.config, &config);
+        let config = change::without_what_needs_a_restart(&self.config, config);
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
         let old = std::mem::replace(&mut self.config, config);
         let concerned = |camera: &&config::Camera| {
@@ -273,20 +271,6 @@ impl Site {
         self.notice(&Notice::Model { model, change });
     }
 
-    /// Takes from the broker what is retained there of cameras, zones and lines that are no longer configured.
-    fn clear_orphans(&self) {
-        let topics = &self.means.topics;
-        let of_camera = |camera: &config::Camera| {
-            let places = camera.zones.iter().map(|z| &z.id).chain(camera.lines.iter().map(|l| &l.id));
-            let counts = places.map(|place| topics.count(&camera.id, place));
-            counts.chain([topics.camera_state(&camera.id)]).collect::<Vec<_>>()
-        };
-        let retained = self.config.cameras.iter().flat_map(of_camera).collect();
-        for topic in self.kept.retain(&retained) {
-            self.means.broker.set_retained(&topic, Vec::new());
-        }
-    }
-
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
         let is_used = |name: &Id| config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
         let stays = |engine: &Engine| {
@@ -353,10 +337,19 @@ impl Site {
         }
     }
 
-    /// Every loss becomes an event, so that the hub does not wait for what never comes.
+    /// Takes from the broker what is retained there of cameras, zones and lines that are no longer configured.
+    fn clear_orphans(&self) {
+        for topic in self.kept.retain(&change::retained(&self.means.topics, &self.config)) {
+            self.means.broker.set_retained(&topic, Vec::new());
+        }
+    }
+
+    /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and
+    /// not often: in a full spool the event itself displaces another.
     fn tell_losses(&mut self) {
         let now = self.clock.mono();
-        if self.losses_told.is_some_and(|at| now.saturating_sub(at) < LOSSES_EVERY) {
+        let is_heard = self.means.broker.status().borrow().connected_since.is_some();
+        if !is_heard || self.losses_told.is_some_and(|last| now.saturating_sub(last) < LOSSES_INTERVAL) {
             return;
         }
         let losses = self.spool.losses();
@@ -396,67 +389,4 @@ fn read(desks: &Desks) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraKey, Arc
 
 fn write(desks: &Desks) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {
     desks.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::base::clock::SimulatedClock;
-    use crate::spool::{self, Class, MemorySpool};
-
-    fn configured(folder: &std::path::Path, more: &str) -> Config {
-        let state = folder.display();
-        let text = format!(
-            "agent: {{ id: a, state_dir: {state} }}\nmqtt: {{ url: \"mqtt://localhost\" {more} }}\n\
-             cameras: [ {{ id: door, url: \"scene://\", enabled: false }} ]"
-        );
-        let folders = config::Folders { config: folder.into(), credentials: None };
-        config::load(text.as_bytes(), &folders).unwrap().config
-    }
-
-    fn started(folder: &std::path::Path, clock: &Arc<SimulatedClock>, event_bytes: u64) -> Site {
-        let config = configured(folder, "");
-        let settings = spool::Settings { event_bytes, telemetry_bytes: 0, ..spool::Settings::default() };
-        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&settings, clock.clone()));
-        let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
-        let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
-        let broker = mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1;
-        let forwarder = Forwarder::new(spool.clone(), mqtt::Delivery::Broker, clock.clone());
-        let stores = Stores { spool, evidence: config.evidence.evidence_settings() };
-        Site::start(config, LibrarySearch::default(), stores, forwarder, broker, "b".to_owned(), clock.clone()).unwrap()
-    }
-
-    #[test]
-    fn telling_of_losses_where_there_is_no_room_does_not_cause_ever_more_of_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = SimulatedClock::at(0);
-        let mut site = started(folder.path(), &clock, 4096);
-        for _ in 0..100 {
-            site.spool.append(Class::Event, |_| vec![0; 512]).unwrap();
-        }
-        site.means.recorder.flush();
-        assert!(!site.spool.losses().is_empty());
-        let before = site.means.recorder.recorded();
-        for _ in 0..100 {
-            site.tick();
-            clock.advance(Duration::from_millis(500));
-        }
-        let told = site.means.recorder.recorded() - before;
-        assert!((1..=2).contains(&told), "{told} events told of losses within 50 s");
-        clock.advance(LOSSES_EVERY);
-        site.tick();
-        assert!(site.means.recorder.recorded() - before > told, "the loss caused by telling is told later");
-        site.stop();
-    }
-
-    #[test]
-    fn what_needs_a_restart_needs_it_until_there_was_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut site = started(folder.path(), &SimulatedClock::at(0), 1 << 20);
-        let changed = || configured(folder.path(), ", inflight: 7");
-        assert_eq!(site.apply(changed()), ["mqtt"]);
-        assert_eq!(site.apply(changed()), ["mqtt"]);
-        assert!(site.apply(configured(folder.path(), "")).is_empty());
-        site.stop();
-    }
 }

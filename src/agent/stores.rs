@@ -68,16 +68,3 @@ impl Stores {
         Ok(Self { spool, evidence: config.evidence.evidence_settings() })
     }
 }
-
-/// What a change of the configuration concerns that is set up only once.
-pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
-    let changed = [
-        ("agent.id", old.id != new.id || old.site != new.site),
-        ("agent.state_dir", old.state_dir != new.state_dir),
-        ("mqtt", old.mqtt != new.mqtt),
-        ("evidence", old.evidence != new.evidence),
-        ("spool", old.spool != new.spool),
-        ("runtime.library", old.runtime_library != new.runtime_library),
-    ];
-    changed.into_iter().filter(|(_, is_changed)| *is_changed).map(|(key, _)| key).collect()
-}

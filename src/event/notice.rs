@@ -189,7 +189,9 @@ fn clock_step(from: WallTime, to: WallTime) -> Explanation {
 fn model_change(model: &ModelFacts, change: &ModelChange) -> Explanation {
     let short = |sha: &str| sha.chars().take(12).collect::<String>();
     let version = if model.version.is_empty() { String::new() } else { format!(" version {}", model.version) };
-    let name = format!("model {}{version} ({})", model.name, short(&model.sha256));
+    // A file that could not be read has no digest.
+    let digest = if model.sha256.is_empty() { String::new() } else { format!(" ({})", short(&model.sha256)) };
+    let name = format!("model {}{version}{digest}", model.name);
     match change {
         ModelChange::Loaded { took } => Explanation {
             text: format!("{name} runs on {}", model.provider),

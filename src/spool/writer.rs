@@ -55,6 +55,11 @@ impl Writer {
         let _ = finished.recv();
     }
 
+    /// Whether its thread runs; it ends only in a panic.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// How many records were refused as too large.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)

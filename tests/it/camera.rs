@@ -212,7 +212,9 @@ fn a_server_that_accepts_and_stays_silent_is_given_up_within_the_connect_timeout
     let watch = Watch::start(&url);
     let noticed = watch.await_state(CameraState::Backoff, start);
     assert!(noticed - start <= NOTICED, "{:?}", noticed - start);
-    assert!(watch.cause().contains("no data within 5 s"), "{}", watch.cause());
+    // Our timer and the RTSP client's own are both set to 5 s; either may be the first to say so.
+    let cause = watch.cause();
+    assert!(cause.contains("no data within 5 s") || cause.contains("Timeout while waiting"), "{cause}");
     assert!(watch.camera.stop(Duration::from_secs(5)), "it stops in time all the same");
 }
 

@@ -118,4 +118,5 @@ async fn a_full_disk_stops_nothing_and_is_told() {
     // What was held in memory when it was killed is gone; of what was numbered on the disk, all came.
     println!("{:?}", ear.numbers().iter().map(|(series, seen)| (series, seen.len())).collect::<Vec<_>>());
     ear.check_schemas();
+    ear.assert_nothing_missing();
 }
