@@ -1,6 +1,6 @@
-//! What must outlive a restart: the counts of lines, and which track numbers were used.
+//! What must outlive a restart: the counts of lines, which track numbers were used, and what lies retained at the broker.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::behaviour;
@@ -15,12 +15,17 @@ pub struct Kept {
     spool: Arc<dyn Spool>,
     /// The track numbers set aside, by camera.
     set_aside: BTreeMap<Id, TrackId>,
+    /// The counts as they are on the disk, as far as this run has written them.
+    counts: BTreeMap<Id, Vec<u8>>,
 }
+
+/// Where the topics lie on which states are retained.
+const RETAINED_KEY: &str = "retained";
 
 impl Kept {
     /// Keeps in `spool`.
     pub fn new(spool: Arc<dyn Spool>) -> Self {
-        Self { spool, set_aside: BTreeMap::new() }
+        Self { spool, set_aside: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     /// The counts that the last run left.
@@ -28,9 +33,24 @@ impl Kept {
         serde_json::from_slice(&self.spool.get_state(&counts_key(camera))?).ok()
     }
 
-    /// Keeps counts, as they were serialised.
-    pub fn keep_counts(&self, camera: &Id, counts: &[u8]) {
-        self.spool.put_state(&counts_key(camera), counts);
+    /// Keeps counts, as they were serialised. Whoever only comes and goes changes what is told and not what is kept, and
+    /// each writing wears the disk.
+    pub fn keep_counts(&mut self, camera: &Id, counts: &[u8]) {
+        if self.counts.get(camera).is_none_or(|known| known != counts) {
+            self.spool.put_state(&counts_key(camera), counts);
+            self.counts.insert(camera.clone(), counts.to_owned());
+        }
+    }
+
+    /// Notes the topics on which states are retained from now on. Returns those on which this run or one before it
+    /// retained something that is no longer true of anything.
+    pub fn retain(&self, topics: &BTreeSet<String>) -> Vec<String> {
+        let saved = self.spool.get_state(RETAINED_KEY).unwrap_or_default();
+        let before: BTreeSet<String> = serde_json::from_slice(&saved).unwrap_or_default();
+        if before != *topics {
+            self.spool.put_state(RETAINED_KEY, &serde_json::to_vec(topics).unwrap_or_default());
+        }
+        before.difference(topics).cloned().collect()
     }
 
     /// The first track number that no run of this camera has used.
@@ -81,5 +101,28 @@ mod tests {
         }
         // The first run is killed here.
         assert!(Kept::new(spool).first_track(&door) >= next);
+    }
+
+    #[test]
+    fn what_was_retained_of_a_removed_camera_is_found_by_the_next_run() {
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&Settings::default(), SimulatedClock::at(0)));
+        let topics = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<BTreeSet<_>>();
+        assert!(Kept::new(spool.clone()).retain(&topics(&["door", "yard"])).is_empty());
+        let next = Kept::new(spool);
+        assert_eq!(next.retain(&topics(&["door", "gate"])), ["yard"]);
+        assert!(next.retain(&topics(&["door", "gate"])).is_empty());
+    }
+
+    #[test]
+    fn counts_are_written_only_when_they_changed() {
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&Settings::default(), SimulatedClock::at(0)));
+        let door = Id::new("door").unwrap();
+        let mut kept = Kept::new(spool.clone());
+        kept.keep_counts(&door, b"1");
+        spool.put_state(&counts_key(&door), b"untouched");
+        kept.keep_counts(&door, b"1");
+        assert_eq!(spool.get_state(&counts_key(&door)).unwrap(), b"untouched");
+        kept.keep_counts(&door, b"2");
+        assert_eq!(spool.get_state(&counts_key(&door)).unwrap(), b"2");
     }
 }

@@ -21,5 +21,6 @@ mod recorder;
 pub mod replay;
 mod resources;
 pub mod run;
+mod sight;
 pub mod site;
 mod stores;

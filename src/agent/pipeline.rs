@@ -182,6 +182,16 @@ impl Line {
         Occurrence { event: self.narrator.notice(notice, &self.told.context()), shot: None }
     }
 
+    /// The present, where something is told without a frame.
+    pub fn advance(&mut self, now: MediaTime, wall: WallTime, clock: ClockState) {
+        (self.told.pts, self.told.captured, self.told.clock) = (now.max(self.told.pts), wall, clock);
+    }
+
+    /// Names the configuration in force from now on.
+    pub fn set_config_revision(&mut self, revision: Arc<str>) {
+        self.told.config_revision = revision;
+    }
+
     /// The camera's state changed.
     pub fn state_changed(&mut self, from: CameraState, to: CameraState, cause: &str) -> Occurrence {
         self.notice(&Notice::CameraState { from, to, cause: cause.to_owned() })

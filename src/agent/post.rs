@@ -9,6 +9,7 @@ use crate::agent::cadence::Verdict;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::pipeline::{Line, Occurrence};
 use crate::agent::recorder::Recorder;
+use crate::agent::sight::Sight;
 use crate::base::clock::SharedClock;
 use crate::camera::{self, Camera, CameraStats, Discontinuity, StateChange, Viewer};
 use crate::config;
@@ -18,7 +19,7 @@ use crate::event::Notice;
 use crate::evidence::{self, Shot};
 use crate::mqtt;
 use crate::scene::Picture;
-use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, MediaTime, WallTime};
+use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
 use crate::wire::{CameraStateMessage, Topics, to_json};
 
 /// A camera that streams has delivered something within this time, even while only keyframes are decoded.
@@ -40,6 +41,7 @@ pub struct Post {
     sight: Mutex<Sight>,
     worker: Option<Arc<Worker>>,
     is_idle: AtomicBool,
+    /// Whether the line is closed: whatever comes later, from a thread that was slow to end, is not told.
     is_closed: AtomicBool,
     means: Means,
 }
@@ -61,20 +63,6 @@ pub struct Means {
     pub clock_watch: Arc<ClockWatch>,
 }
 
-/// What the camera's thread last saw and was asked for.
-#[derive(Debug)]
-struct Sight {
-    state: CameraState,
-    picture: Picture,
-    drops: BTreeMap<DropReason, u64>,
-    /// Commands that wait for a picture.
-    wanted: Vec<String>,
-    last_pts: MediaTime,
-    last_arrival: Duration,
-    counts_told: Option<u64>,
-    unusable: Option<(WallTime, String)>,
-}
-
 impl Post {
     /// A camera that is not connected yet. Without a worker it is only watched over.
     pub fn new(
@@ -84,16 +72,7 @@ impl Post {
         worker: Option<Arc<Worker>>,
         means: Means,
     ) -> Arc<Self> {
-        let sight = Sight {
-            state: CameraState::Disabled,
-            picture: Picture::Live,
-            drops: BTreeMap::new(),
-            wanted: Vec::new(),
-            last_pts: MediaTime::ZERO,
-            last_arrival: means.clock.mono(),
-            counts_told: None,
-            unusable: None,
-        };
+        let sight = Sight::new(means.clock.mono());
         Arc::new(Self {
             config,
             key,
@@ -129,8 +108,16 @@ impl Post {
 
     /// Takes in what the detector saw. Called on the detector's thread.
     pub fn seen(&self, frame: &Frame, detections: &[Detection]) {
-        let clock = self.means.clock_watch.state();
-        self.on_line(|line| line.seen(frame, detections, clock));
+        // A look that was under way when the stream was cut shows what was there before.
+        if lock(&self.sight).cut.is_some_and(|seq| frame.seq <= seq) {
+            return;
+        }
+        self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
+    }
+
+    /// Names the configuration in force, where it does not concern this camera otherwise.
+    pub fn set_config_revision(&self, revision: &str) {
+        lock(&self.line).set_config_revision(revision.into());
     }
 
     /// Does what is due by the clock, about twice a second: lets time pass where no frame comes, and tells counts.
@@ -209,37 +196,39 @@ impl Post {
 
     /// Disconnects and ends every open happening. Returns whether the camera's thread ended within `limit`.
     pub fn stop(&self, limit: Duration) -> bool {
+        // First of all, so that the ends are recorded however long the camera's thread takes.
+        self.tell(|line| {
+            self.is_closed.store(true, Ordering::Relaxed);
+            line.close()
+        });
         let camera = lock(&self.camera).take();
         let stopped = camera.is_none_or(|camera| camera.stop(limit));
         if let Some(worker) = &self.worker {
             drop(worker.withdraw(self.key));
         }
-        self.on_line(|line| {
-            self.is_closed.store(true, Ordering::Relaxed);
-            line.close()
-        });
         stopped
     }
 
-    /// Has the line do something, and hands over what happened in the order in which it did. Nothing happens any more
-    /// once the line is closed: a detector or camera that ends late must not open what nobody closes.
-    fn on_line(&self, action: impl FnOnce(&mut Line) -> Vec<Occurrence>) {
+    /// Records what `happens` to the line, unless it is closed. Recorded while nobody else has the line, so that no end
+    /// of a happening overtakes its start.
+    fn tell(&self, happens: impl FnOnce(&mut Line) -> Vec<Occurrence>) {
         let mut line = lock(&self.line);
-        if !self.is_closed.load(Ordering::Relaxed) {
-            self.means.recorder.record(action(&mut line));
+        if !self.is_closed() {
+            self.means.recorder.record(happens(&mut line));
         }
     }
 
+    /// Whether nothing is told any more.
+    fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Relaxed)
+    }
+
     fn pass_time(&self) {
-        let (last_pts, last_arrival) = {
-            let sight = lock(&self.sight);
-            (sight.last_pts, sight.last_arrival)
-        };
-        let silence = self.means.clock.mono().saturating_sub(last_arrival);
+        let now = self.means.clock.mono();
+        let Some((last_pts, silence)) = lock(&self.sight).silence(now) else { return };
         if silence >= SILENCE {
             let wall = WallTime::from_unix_nanos(self.means.clock.unix_nanos());
-            let clock = self.means.clock_watch.state();
-            self.on_line(|line| line.wait(last_pts + silence, wall, clock));
+            self.tell(|line| line.wait(last_pts + silence, wall, self.means.clock_watch.state()));
         }
     }
 
@@ -273,7 +262,7 @@ impl Post {
     /// Passes on what the frame says of the picture as a whole, and serves who waits for one.
     fn note_arrival(&self, frame: &Frame, picture: Option<Picture>) {
         let mut sight = lock(&self.sight);
-        (sight.last_pts, sight.last_arrival) = (frame.pts, self.means.clock.mono());
+        (sight.last_pts, sight.last_seq, sight.last_arrival) = (Some(frame.pts), frame.seq, self.means.clock.mono());
         for name in sight.wanted.drain(..) {
             self.means.recorder.publish_picture(self.id().clone(), name, Shot::of(frame, None, &self.means.evidence));
         }
@@ -315,12 +304,14 @@ struct Eye {
 impl Viewer for Eye {
     fn frame(&mut self, frame: Frame) {
         let post = &self.post;
-        let (looked, may_idle) = {
-            let mut line = lock(&post.line);
-            let looked = line.look(&frame, post.means.clock_watch.state());
-            (looked, line.may_idle())
-        };
-        post.means.recorder.record(looked.occurrences);
+        let mut looked = None;
+        post.tell(|line| {
+            let mut now = line.look(&frame, post.means.clock_watch.state());
+            let occurrences = std::mem::take(&mut now.occurrences);
+            looked = Some((now, line.may_idle()));
+            occurrences
+        });
+        let Some((looked, may_idle)) = looked else { return };
         post.note_arrival(&frame, looked.picture);
         match looked.verdict {
             Verdict::Look => post.submit(frame),
@@ -331,6 +322,10 @@ impl Viewer for Eye {
 
     fn state(&mut self, change: StateChange) {
         let post = &self.post;
+        // What is retained of a camera that was removed has been cleared.
+        if post.is_closed() {
+            return;
+        }
         let from = {
             let mut sight = lock(&post.sight);
             if change.state == CameraState::Connecting {
@@ -342,7 +337,10 @@ impl Viewer for Eye {
         let cause = (!change.cause.is_empty()).then(|| change.cause.clone());
         let message = CameraStateMessage::new(post.id().clone(), change.state, change.since, cause);
         post.means.broker.set_retained(&post.means.topics.camera_state(post.id()), to_json(&message));
-        post.on_line(|line| vec![line.state_changed(from, change.state, &change.cause)]);
+        post.tell(|line| {
+            line.advance(change.media, change.since, post.means.clock_watch.state());
+            vec![line.state_changed(from, change.state, &change.cause)]
+        });
     }
 
     fn discontinuity(&mut self, cause: Discontinuity) {
@@ -352,10 +350,149 @@ impl Viewer for Eye {
             Discontinuity::SizeChanged { from, to } => Notice::SizeChange { from, to },
             Discontinuity::CodecChanged => Notice::CodecChange,
         };
-        self.post.on_line(|line| line.cut(&notice));
+        let post = &self.post;
+        if post.worker.as_ref().is_some_and(|worker| worker.withdraw(post.key).is_some()) {
+            post.dropped(DropReason::Superseded);
+        }
+        {
+            let mut sight = lock(&post.sight);
+            sight.cut = sight.last_pts.map(|_| sight.last_seq);
+        }
+        post.tell(|line| line.cut(&notice));
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::agent::{cadence, envelope, pipeline};
+    use crate::base::clock::{Clock, SimulatedClock};
+    use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
+    use crate::vocab::{Labels, MediaTime};
+    use crate::{behaviour, event, scene, spool, track, wire};
+
+    /// 2026-11-23T12:00:00Z.
+    const NOON: i64 = 1_795_435_200_000_000_000;
+
+    struct Bench {
+        _folder: tempfile::TempDir,
+        clock: Arc<SimulatedClock>,
+        spool: Arc<dyn Spool>,
+        post: Arc<Post>,
+    }
+
+    fn bench() -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let text =
+            "agent: { id: a }\nmqtt: { url: \"mqtt://localhost\" }\ncameras: [ { id: door, url: \"scene://\" } ]";
+        let folders = config::Folders { config: folder.path().into(), credentials: None };
+        let camera = config::load(text.as_bytes(), &folders).unwrap().config.cameras.remove(0);
+        let clock = SimulatedClock::at(NOON);
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&spool::Settings::default(), clock.clone()));
+        let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
+        let agent = Id::new("a").unwrap();
+        let origin = wire::Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
+        let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), clock.clone()).unwrap();
+        let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
+        let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
+        let means = Means {
+            recorder: Arc::new(recorder),
+            broker: mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1,
+            topics: Topics::new(&agent),
+            clock: clock.clone(),
+            evidence: evidence.clone(),
+            clock_watch: Arc::new(ClockWatch::new(clock.clone())),
+        };
+        let settings = pipeline::Settings {
+            cadence: cadence::Settings { fps: 5.0, gate: false, idle_keyframes: false },
+            scene: scene::Settings::default(),
+            track: track::Settings::default(),
+            behaviour: behaviour::Settings::default(),
+            event: event::Settings::new(agent, Some(camera.id.clone()), 1),
+            timezone: jiff::tz::TimeZone::UTC,
+            model: None,
+            labels: Labels::default(),
+            evidence,
+            config_revision: "one".into(),
+        };
+        let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, means);
+        Bench { _folder: folder, clock, spool, post }
+    }
+
+    impl Bench {
+        fn eye(&self) -> Eye {
+            Eye { post: self.post.clone() }
+        }
+
+        fn changed(&self, state: CameraState, media_ms: u64) {
+            let since = WallTime::from_unix_nanos(self.clock.unix_nanos());
+            let media = MediaTime::from_millis(media_ms);
+            self.eye().state(StateChange { state, cause: String::new(), since, media });
+        }
+
+        fn events(&self) -> Vec<serde_json::Value> {
+            self.post.means.recorder.flush();
+            let limit = Limit { records: 100, bytes: 1 << 20 };
+            let records = self.spool.peek(Class::Event, Order::Oldest, &HashSet::new(), limit);
+            records.iter().map(|r| serde_json::from_slice(envelope::open(&r.payload).unwrap().1).unwrap()).collect()
+        }
+    }
+
+    fn frame(seq: u64, pts_ms: u64) -> Frame {
+        let mut frame = Frame::from_i420(16, 16, vec![90; 384]).unwrap();
+        (frame.seq, frame.pts) = (seq, MediaTime::from_millis(pts_ms));
+        frame
+    }
+
+    #[test]
+    fn a_change_of_state_is_told_with_the_time_at_which_it_happened() {
+        let bench = bench();
+        bench.changed(CameraState::Connecting, 0);
+        bench.clock.advance(Duration::from_secs(60));
+        bench.changed(CameraState::Backoff, 0);
+        let events = bench.events();
+        let times: Vec<_> = events.iter().map(|e| e["time"].as_str().unwrap()).collect();
+        assert!(
+            times[0].starts_with("2026-11-23T12:00:00") && times[1].starts_with("2026-11-23T12:01:00"),
+            "{times:?}"
+        );
+    }
+
+    #[test]
+    fn nothing_is_told_after_the_post_was_left() {
+        let bench = bench();
+        bench.eye().frame(frame(0, 0));
+        assert!(bench.post.stop(Duration::ZERO));
+        bench.changed(CameraState::Streaming, 0);
+        bench.eye().discontinuity(Discontinuity::CodecChanged);
+        bench.post.seen(&frame(0, 0), &[]);
+        assert_eq!(bench.events(), Vec::<serde_json::Value>::new());
+        assert_eq!(bench.post.looks(), 0);
+    }
+
+    #[test]
+    fn a_look_that_was_under_way_when_the_stream_was_cut_is_not_taken_in() {
+        let bench = bench();
+        bench.eye().frame(frame(4, 160));
+        bench.eye().discontinuity(Discontinuity::CodecChanged);
+        bench.post.seen(&frame(4, 160), &[]);
+        assert_eq!(bench.post.looks(), 0);
+        bench.eye().frame(frame(5, 200));
+        bench.post.seen(&frame(5, 200), &[]);
+        assert_eq!(bench.post.looks(), 1);
+    }
+
+    #[test]
+    fn events_name_the_configuration_in_force_also_where_it_changed_elsewhere() {
+        let bench = bench();
+        bench.post.set_config_revision("two");
+        bench.changed(CameraState::Connecting, 0);
+        assert_eq!(bench.events()[0]["data"]["config_revision"], "two");
+    }
 }

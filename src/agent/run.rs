@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
@@ -101,6 +103,32 @@ pub async fn run(
     Ok(())
 }
 
+/// Feeds the watchdog while `work` is done, which may take as long as building an engine does, but not for ever.
+fn while_fed<T>(work: impl FnOnce() -> T) -> T {
+    let Some(interval) = systemd::watchdog_interval() else { return work() };
+    let (done, ended) = Shutdown::new();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..START_LIMIT.as_secs() / (interval / 3).as_secs().max(1) {
+                systemd::alive();
+                if ended.wait(interval / 3) {
+                    return;
+                }
+            }
+        });
+        // Dropped also when the work panics.
+        let _done = done;
+        work()
+    })
+}
+
+/// A timer that makes up for nothing: after a long reload one tick is due, not one for each that was missed.
+fn every(period: Duration) -> Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
 fn identity(config: &Config, topics: &Topics, boot: &str) -> Identity {
     let version = env!("CARGO_PKG_VERSION");
     let said = |presence| to_json(&PresenceMessage::new(presence, boot, version));
@@ -131,19 +159,19 @@ struct Watchman {
 impl Watchman {
     async fn watch(&mut self, mut site: Site, stopping: &Stopping, delivery: &Delivery) -> Site {
         let mut desk = CommandDesk::open(&site);
-        let mut tick = tokio::time::interval(TICK);
-        let mut report = tokio::time::interval(self.options.health_interval);
+        let mut tick = every(TICK);
+        let mut report = every(self.options.health_interval);
         let feeding = systemd::watchdog_interval().map_or(Duration::from_secs(3600), |interval| interval / 3);
-        let mut feed = tokio::time::interval(feeding);
+        let mut feed = every(feeding);
         loop {
             tokio::select! {
                 () = stopping.stopped() => return site,
-                _ = tick.tick() => tokio::task::block_in_place(|| site.tick()),
-                _ = report.tick() => self.report(&site),
+                _ = tick.tick() => block_in_place(|| site.tick()),
+                _ = report.tick() => block_in_place(|| self.report(&site)),
                 _ = feed.tick() => feed_watchdog(&site, delivery),
-                Some(()) = self.reload.recv() => drop(Office::reload(self, &mut site)),
+                Some(()) = self.reload.recv() => drop(block_in_place(|| Office::reload(self, &mut site))),
                 Some(message) = self.incoming.recv() => {
-                    tokio::task::block_in_place(|| self.take_in(&mut site, &mut desk, &message));
+                    block_in_place(|| self.take_in(&mut site, &mut desk, &message));
                 }
             }
         }
@@ -180,7 +208,7 @@ impl Office for Watchman {
     fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String> {
         match config::load_file(&self.options.file, &self.options.folders) {
             Ok(loaded) => {
-                let needs_restart = tokio::task::block_in_place(|| site.apply(loaded.config));
+                let needs_restart = while_fed(|| site.apply(loaded.config));
                 // Rotated certificates and passwords are read when connecting.
                 site.means().broker.reconnect();
                 tracing::info!(revision = site.config().revision, ?needs_restart, "the configuration was read again");

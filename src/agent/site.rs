@@ -107,6 +107,8 @@ impl Site {
             config,
         };
         site.start_engines()?;
+        site.require_engines()?;
+        site.clear_orphans();
         site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
         Ok(site)
     }
@@ -118,17 +120,15 @@ impl Site {
         let config = change::without_what_needs_a_restart(&self.config, config);
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
         let old = std::mem::replace(&mut self.config, config);
-        for camera in &old.cameras {
+        let concerned = |camera: &&config::Camera| {
             let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
             let has_new_model = camera.detect.as_ref().is_some_and(|d| changed_models.contains(&d.model));
-            let is_outdated = self.posts.get(&camera.id).is_some_and(|post| post.is_outdated());
-            if !is_same || has_new_model || is_outdated {
-                self.withdraw(&camera.id);
-            }
-        }
-        for topic in change::orphans(&self.means.topics, &old, &self.config) {
-            self.means.broker.set_retained(&topic, Vec::new());
-        }
+            !is_same || has_new_model || self.posts.get(&camera.id).is_some_and(|post| post.is_outdated())
+        };
+        let concerned: Vec<Id> = old.cameras.iter().filter(concerned).map(|camera| camera.id.clone()).collect();
+        self.withdraw(&concerned);
+        self.posts.values().for_each(|post| post.set_config_revision(&self.config.revision));
+        self.clear_orphans();
         self.engines.retain(|name, _| !changed_models.contains(name));
         if let Err(error) = self.start_engines() {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
@@ -217,19 +217,8 @@ impl Site {
 
     /// Stops cameras and models, ends every open happening, and waits until all is on the disk.
     pub fn stop(mut self) {
-        let posts: Vec<Arc<Post>> = self.posts.values().cloned().collect();
-        // All at once: each may take as long as the limit when its network is gone.
-        std::thread::scope(|scope| {
-            posts.iter().for_each(|post| drop(scope.spawn(|| post.stop(STOP_LIMIT))));
-        });
-        for post in &posts {
-            if let Some(counts) = post.tick() {
-                self.kept.keep_counts(post.id(), &counts);
-            }
-        }
-        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
-        write(&self.desks).clear();
-        self.posts.clear();
+        let all: Vec<Id> = self.posts.keys().cloned().collect();
+        self.withdraw(&all);
         self.engines.clear();
         self.means.recorder.flush();
     }
@@ -250,15 +239,19 @@ impl Site {
             let cache = self.config.state_dir.join("engines");
             let engine = Engine::start(model, number, &cache, &self.clock, results(self.desks.clone()));
             self.tell_engine(&engine);
-            let name = engine.name().clone();
-            if engine.config.required
-                && let Err(source) = engine.running
-            {
-                return Err(StartError::Model { model: name, source });
-            }
-            self.engines.insert(name, engine);
+            self.engines.insert(engine.name().clone(), engine);
         }
         Ok(())
+    }
+
+    /// Without a model that is required the agent does not start.
+    fn require_engines(&mut self) -> Result<(), StartError> {
+        let fails = |engine: &&Engine| engine.config.required && engine.running.is_err();
+        let model = self.engines.values().find(fails).map(|engine| engine.name().clone());
+        match model.and_then(|name| self.engines.remove(&name)).map(|engine| (engine.config.name, engine.running)) {
+            Some((model, Err(source))) => Err(StartError::Model { model, source }),
+            _ => Ok(()),
+        }
     }
 
     fn tell_engine(&mut self, engine: &Engine) {
@@ -279,8 +272,11 @@ impl Site {
     }
 
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
-        let is_same = |engine: &Engine| config.models.contains(&engine.config) && engine.running.is_ok();
-        self.engines.values().filter(|e| !is_same(e)).map(|e| e.name().clone()).collect()
+        let is_used = |name: &Id| config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
+        let stays = |engine: &Engine| {
+            config.models.contains(&engine.config) && engine.running.is_ok() && is_used(engine.name())
+        };
+        self.engines.values().filter(|e| !stays(e)).map(|e| e.name().clone()).collect()
     }
 
     /// Posts a camera: makes its line and connects it.
@@ -326,14 +322,26 @@ impl Site {
         }
     }
 
-    fn withdraw(&mut self, camera: &Id) {
-        let Some(post) = self.posts.remove(camera) else { return };
-        write(&self.desks).remove(&post.key);
-        post.stop(STOP_LIMIT);
-        if let Some(counts) = post.tick() {
-            self.kept.keep_counts(camera, &counts);
+    fn withdraw(&mut self, cameras: &[Id]) {
+        let posts: Vec<Arc<Post>> = cameras.iter().filter_map(|camera| self.posts.remove(camera)).collect();
+        posts.iter().for_each(|post| drop(write(&self.desks).remove(&post.key)));
+        // All at once: each may take as long as the limit when its network is gone.
+        std::thread::scope(|scope| {
+            posts.iter().for_each(|post| drop(scope.spawn(|| post.stop(STOP_LIMIT))));
+        });
+        for post in &posts {
+            if let Some(counts) = post.tick() {
+                self.kept.keep_counts(post.id(), &counts);
+            }
+            self.kept.next_track(post.id(), post.next_track());
         }
-        self.kept.next_track(camera, post.next_track());
+    }
+
+    /// Takes from the broker what is retained there of cameras, zones and lines that are no longer configured.
+    fn clear_orphans(&self) {
+        for topic in self.kept.retain(&change::retained(&self.means.topics, &self.config)) {
+            self.means.broker.set_retained(&topic, Vec::new());
+        }
     }
 
     /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and

@@ -175,9 +175,10 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.lock().is_ending = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
+        let Some(thread) = self.thread.take() else { return };
+        // Whoever the last result was for may have held the last hand on this worker: a thread cannot wait for itself,
+        // and ends by itself after this look.
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             tracing::error!("a detector thread had ended in a panic");
         }
     }
@@ -281,6 +282,20 @@ mod tests {
         let order: Vec<_> =
             std::iter::from_fn(|| waiting.take()).map(|p| (p.camera, p.frame.seq, p.arrived.as_millis())).collect();
         assert_eq!(order, [(fast, 2, 3), (slow, 1, 2)]);
+    }
+
+    #[test]
+    fn a_worker_that_is_let_go_by_its_own_thread_does_not_wait_for_itself() {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let (give, given) = std::sync::mpsc::channel::<Worker>();
+        let (told, outcome) = std::sync::mpsc::channel();
+        let thread = threads::spawn("detect-test", move || {
+            let worker = given.recv().unwrap();
+            told.send(panic::catch_unwind(AssertUnwindSafe(|| drop(worker))).is_ok()).unwrap();
+        });
+        give.send(Worker { shared: shared.clone(), thread: Some(thread.unwrap()) }).unwrap();
+        assert!(outcome.recv().unwrap(), "dropping it panicked");
+        assert!(shared.lock().is_ending);
     }
 
     #[test]

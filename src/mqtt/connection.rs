@@ -193,6 +193,8 @@ impl Connection {
                 () = shared.reconnect.notified() => return self.part(link, End::Reconnect).await,
                 () = stopping.stopped(), if self.closing == Closing::No => {
                     self.closing = Closing::Draining(Instant::now() + shared.settings.drain);
+                    // What was recorded last may be there before the word of it is: asked once more.
+                    self.more = true;
                 }
                 () = until(self.settling.front().map(|(at, _)| *at)) => {}
                 () = until(self.closing.deadline()) => self.closing = self.closing.after_deadline(),

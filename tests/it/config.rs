@@ -424,3 +424,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_asked_for_and_not_there_yet_is_told() {
+    let text = with_camera_lines("").replace("mqtt://localhost\"", "mqtt://localhost\", compat: [frigate]");
+    let warnings = load(&text).unwrap().warnings.render("f.yaml");
+    assert!(warnings.contains("mqtt.compat: found topics for other programs, which this version"), "{warnings}");
+}

@@ -86,6 +86,19 @@ async fn stopping_delivers_what_waits_and_then_says_offline() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_in_the_moment_of_stopping_is_delivered_though_nobody_told_of_it() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let letters = Arc::<Letters>::default();
+    let session = start(settings(&broker.url()), identity("gate"), letters.clone());
+    session.connected().await;
+    letters.push("vedette/v1/gate/event/track", "first");
+    eventually("the outbox was found empty", async || letters.left() == 0 && letters.found_empty()).await;
+    letters.push_silently("vedette/v1/gate/event/track", "last");
+    session.stop().await;
+    assert_eq!(letters.left(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_is_named_and_a_corrected_file_is_read_at_the_next_attempt() {
     let folder = tempfile::tempdir().unwrap();
     let passwords = folder.path().join("passwords");

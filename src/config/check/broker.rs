@@ -12,6 +12,10 @@ use crate::config::ready::Mqtt;
 /// Reads `mqtt`.
 pub(super) fn read(check: &mut Check, mqtt: &document::Mqtt, path: &Path) -> Option<Mqtt> {
     let keys = LoginKeys { username: mqtt.username.as_ref(), password_file: mqtt.password_file.as_ref() };
+    if !mqtt.compat.is_empty() {
+        let problem = "found topics for other programs, which this version does not publish yet";
+        check.warning(&path.key("compat"), problem, "remove the key until a version that publishes them");
+    }
     let broker = address::broker(check, &mqtt.url.0, &keys, path);
     // The files are checked even where the address is faulty; only then nothing is known of TLS.
     let tls = tls(check, mqtt, broker.as_ref().map(|b| b.tls), path);

@@ -107,17 +107,28 @@ struct Inner {
     waiting: VecDeque<Outgoing>,
     out: BTreeMap<u64, Outgoing>,
     refused: Vec<Refusal>,
+    found_empty: bool,
 }
 
 impl Letters {
     /// Adds a message.
     pub fn push(&self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.push_silently(topic, payload);
+        self.changes.send_modify(|n| *n += 1);
+    }
+
+    /// Adds a message and does not tell that there is one.
+    pub fn push_silently(&self, topic: &str, payload: impl Into<Vec<u8>>) {
         let mut inner = self.inner.lock().unwrap();
         inner.next += 1;
         let message = Outgoing { token: inner.next, topic: topic.to_owned(), payload: payload.into() };
         inner.waiting.push_back(message);
-        drop(inner);
-        self.changes.send_modify(|n| *n += 1);
+        inner.found_empty = false;
+    }
+
+    /// Whether nothing waited when it was last asked.
+    pub fn found_empty(&self) -> bool {
+        self.inner.lock().unwrap().found_empty
     }
 
     /// How many are not acknowledged.
@@ -136,6 +147,7 @@ impl Outbox for Letters {
     fn next_batch(&self, room: usize) -> Vec<Outgoing> {
         let mut inner = self.inner.lock().unwrap();
         let count = room.min(inner.waiting.len());
+        inner.found_empty = count == 0;
         let batch: Vec<Outgoing> = inner.waiting.drain(..count).collect();
         inner.out.extend(batch.iter().map(|m| (m.token, m.clone())));
         batch
