@@ -147,8 +147,7 @@ impl Probe {
             return Err(faults.join("; "));
         }
         let report = detector.provider();
-        let mut text =
-            format!("{}, {} asked for, {} runs it", detector.family(), report.asked, report.obtained);
+        let mut text = format!("{}, {} asked for, {} runs it", detector.family(), report.asked, report.obtained);
         for warning in &report.warnings {
             text = format!("{text}; {warning}");
         }

@@ -19,10 +19,10 @@ use crate::config::{self, Faults, Folders, LoadError, Loaded};
   vedette check -c vedette.yaml --json | jq '.faults[] | .path'
   vedette check -c vedette.yaml --probe
 
---probe also connects every camera and waits for its first picture, opens every model and holds the labels of the rules
+--probe also connects every camera and waits for its first picture, opens every model and holds the labels of the rules \
 against its own, and logs in at the broker under a name of its own, beside an agent that may be running.
 
-Exit status: 0 when the configuration can be used (there may be warnings), 1 when a probe failed, 2 when the file is
+Exit status: 0 when the configuration can be used (there may be warnings), 1 when a probe failed, 2 when the file is \
 faulty.")]
 pub struct CheckArgs {
     /// The configuration, a YAML file

@@ -17,14 +17,14 @@ use super::{Failure, onnx_runtime};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   vedette detect --model yolox_nano_416.onnx --annotate seen/ street.jpg yard.png
-  vedette detect --model yolox_nano_416.onnx --fps 5 yesterday.mp4 | jq -c '[.pts_ms, (.detections | length)]'
+  vedette detect --model yolox_nano_416.onnx --fps 5 yesterday.mp4 | jq .detections
   vedette detect --model yolox_nano_416.onnx --seconds 10 rtsp://10.0.0.5/stream2
 
-A recording gives every picture, in order; a stream the newest one whenever the detector is free. Files called .jpg, .jpeg
-or .png are photographs, all others recordings.
+A recording gives every picture, in order; a stream the newest one whenever the detector is free. Files called .jpg, \
+.jpeg or .png are photographs, all others recordings.
 
-Exit status: 0 when everything was looked at, 1 when an input could not be read (the others were), 2 when the model or an
-address is refused.")]
+Exit status: 0 when everything was looked at, 1 when an input could not be read (the others were), 2 when the model or \
+an address is refused.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -128,8 +128,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 
 /// Looks at every picture of one input; the inner error is the input's own.
 fn look_through(detector: &mut Detector, input: &Input, args: &Args) -> anyhow::Result<Result<(), InputError>> {
-    let sampling =
-        Sampling { fps: args.fps, frames: args.frames, length: args.seconds.map(Duration::from_secs_f64) };
+    let sampling = Sampling { fps: args.fps, frames: args.frames, length: args.seconds.map(Duration::from_secs_f64) };
     let mut reel = match input.open(sampling, &SystemClock::shared()) {
         Ok(reel) => reel,
         Err(error) => return Ok(Err(error)),

@@ -17,13 +17,13 @@ use crate::vocab::Id;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   vedette doctor --model yolox_nano_416.onnx
-  vedette doctor --model yolox_nano_416.onnx --clip yesterday.mp4 --detect-fps 2 --json | jq .capacity.cameras
+  vedette doctor --model yolox_nano_416.onnx --clip yesterday.mp4 --json | jq .capacity.cameras
 
 How many cameras fit follows from the CPU time that decoding one picture and one look of the detector take here:
-cores x 0.8 x 1000 / (decode_ms x stream_fps + look_ms x detect_fps). What it decodes is a street that it films itself,
-or --clip.
+  cores x 0.8 x 1000 / (decode_ms x stream_fps + look_ms x detect_fps)
+What it decodes is a street that it films itself, or --clip.
 
-Exit status: 0 when nothing essential is missing, 1 when H.264 cannot be decoded, ONNX Runtime is missing, or the model
+Exit status: 0 when nothing essential is missing, 1 when H.264 cannot be decoded, ONNX Runtime is missing, or the model \
 does not run.")]
 pub struct Args {
     /// The detector that is tried and measured, an ONNX file

@@ -172,10 +172,11 @@ mod tests {
         std::fs::write(dir.path().join("b.PNG"), "").unwrap();
         std::fs::write(dir.path().join("a.jpg"), "").unwrap();
         std::fs::write(dir.path().join("notes.txt"), "").unwrap();
-        let arguments: Vec<PathBuf> = [dir.path().to_str().unwrap(), "x.jpeg", "x.mkv", "scene://street", "file:///y.png"]
-            .iter()
-            .map(PathBuf::from)
-            .collect();
+        let arguments: Vec<PathBuf> =
+            [dir.path().to_str().unwrap(), "x.jpeg", "x.mkv", "scene://street", "file:///y.png"]
+                .iter()
+                .map(PathBuf::from)
+                .collect();
         let photograph = |path: &str| Input::Photograph(path.into());
         let found = inputs(&arguments).unwrap();
         assert_eq!(found[0], Input::Photograph(dir.path().join("a.jpg")));

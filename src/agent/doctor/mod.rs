@@ -133,6 +133,8 @@ impl Report {
     }
 }
 
+/// What IP cameras send.
+const CAMERAS_SEND: [Codec; 3] = [Codec::H264, Codec::H265, Codec::Jpeg];
 /// Less free space than this is told: evidence and spool need some.
 const LITTLE_DISK: u64 = 1 << 30;
 /// Less free memory than this is told: one camera with a small model takes about half of it.
@@ -146,7 +148,8 @@ pub fn examine(examination: &Examination, clock: &SharedClock, progress: &mut dy
     let machine = probe_machine(&examination.state_dir, clock, &mut findings);
     let mosquitto = find_mosquitto();
     if mosquitto.is_none() {
-        findings.push(optional("mosquitto is not installed; only `vedette demo` needs it", "apt-get install mosquitto"));
+        findings
+            .push(optional("mosquitto is not installed; only `vedette demo` needs it", "apt-get install mosquitto"));
     }
     let mut detector = match (&onnx_runtime, &examination.model) {
         (Some(_), Some(settings)) => {
@@ -193,7 +196,7 @@ fn probe_gstreamer(findings: &mut Vec<Finding>) -> (Option<String>, Vec<CodecRep
         if capability.decoders.is_empty() {
             findings.push(finding(&format!("{name} cannot be decoded"), PLUGINS));
         }
-        if !capability.over_rtp {
+        if !capability.over_rtp && CAMERAS_SEND.contains(&capability.codec) {
             findings.push(finding(&format!("{name} cannot be received over RTSP"), PLUGINS));
         }
     }

@@ -26,7 +26,7 @@ use screen::{CameraRow, Screen, Shown};
   vedette demo --input rtsp://10.0.0.5/stream2 --model yolox_nano_416.onnx --seconds 600
   vedette demo --input clip.mp4 --model yolov8n.onnx
 
-Without --input and --model it plays a clip of people who enter a room one by one, through YOLOX-nano, from the test data
+Without --input and --model it plays a clip of people who enter a room one by one, through YOLOX-nano, from the test data \
 beside the project (VEDETTE_TEST_DATA, else ../shared/data). With --model alone it plays a street that it draws itself.")]
 pub struct Args {
     /// A clip, or the rtsp:// URL of a camera
