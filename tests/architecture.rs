@@ -66,7 +66,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("hub", &["vocab", "base", "model", "wire", "config", "detect", "mqtt", "toolchain"]),
-    ("toolchain", &["vocab", "base", "model", "detect", "track"]),
+    ("toolchain", &["vocab", "base", "model", "decode", "detect", "track"]),
     ("cli", &["vocab", "base", "config", "agent", "hub", "toolchain", "wire"]),
 ];
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::agent::engine::Engine;
 use crate::agent::post::Post;
-use crate::agent::resources::Resources;
+use crate::agent::resources::{self, Resources};
 use crate::agent::site::Site;
 use crate::mqtt;
 use crate::spool;
@@ -52,7 +52,7 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION"),
             started: now,
             since: now,
-            cpu: Resources::cpu_time(),
+            cpu: resources::cpu_time(),
             marks: BTreeMap::new(),
             inferences: BTreeMap::new(),
             last: Period::default(),
@@ -100,7 +100,7 @@ impl Reporter {
     }
 
     fn measure(&mut self, site: &Site, seconds: f64) -> Period {
-        let cpu = Resources::cpu_time();
+        let cpu = resources::cpu_time();
         let cpu_cores = cpu.saturating_sub(self.cpu).as_secs_f64() / seconds;
         self.cpu = cpu;
         let mut period = Period { cpu_cores, ..Period::default() };

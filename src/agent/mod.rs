@@ -2,6 +2,7 @@
 //!
 //! [`pipeline`] is the way of a frame on one page; [`site`] is everything that runs; [`run`] starts and stops it;
 //! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
+//! [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
 
 mod cadence;
 mod change;
@@ -10,6 +11,7 @@ mod command_desk;
 mod commands;
 mod counts;
 pub mod demo;
+pub mod doctor;
 mod engine;
 mod envelope;
 pub mod forward;
@@ -17,10 +19,12 @@ mod health;
 mod kept;
 pub mod pipeline;
 mod post;
+pub mod probe;
 mod recorder;
 pub mod replay;
 mod resources;
 pub mod run;
 mod sight;
+mod silent;
 pub mod site;
 mod stores;

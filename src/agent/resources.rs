@@ -25,15 +25,20 @@ impl Resources {
             rss_bytes: status_field(&status, "VmRSS:").unwrap_or(0) * 1024,
             threads: status_field(&status, "Threads:").unwrap_or(0),
             open_files: fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64),
-            disk_free_bytes: rustix::fs::statvfs(state).map_or(0, |s| s.f_bavail * s.f_frsize),
+            disk_free_bytes: disk_free(state),
         }
     }
+}
 
-    /// CPU time used since the start of the process, user and system, all threads.
-    pub fn cpu_time() -> Duration {
-        let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
-    }
+/// Bytes that an ordinary user can still write on the file system of `path`; 0 where that cannot be told.
+pub(super) fn disk_free(path: &Path) -> u64 {
+    rustix::fs::statvfs(path).map_or(0, |s| s.f_bavail * s.f_frsize)
+}
+
+/// CPU time used since the start of the process, user and system, all threads.
+pub(super) fn cpu_time() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
 }
 
 /// The number after `name` in `/proc/self/status`.

@@ -1,11 +1,15 @@
-//! `vedette check`: validates a configuration and tells every fault in it.
+//! `vedette check`: validates a configuration, tells every fault in it, and tries what it names when asked to.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use anyhow::{Context, anyhow};
 use clap::Args;
 use serde_json::json;
 
-use super::Failure;
+use super::{Failure, onnx_runtime};
+use crate::agent::probe::{self, Outcome};
+use crate::base::clock::SystemClock;
 use crate::config::{self, Faults, Folders, LoadError, Loaded};
 
 /// Validate a configuration: every fault at once, with line, column and remedy.
@@ -13,8 +17,13 @@ use crate::config::{self, Faults, Folders, LoadError, Loaded};
 #[command(after_help = "Examples:
   vedette check -c /etc/vedette/vedette.yaml
   vedette check -c vedette.yaml --json | jq '.faults[] | .path'
+  vedette check -c vedette.yaml --probe
 
-Exit status: 0 when the configuration can be used (there may be warnings), 2 when not.")]
+--probe also connects every camera and waits for its first picture, opens every model and holds the labels of the rules \
+against its own, and logs in at the broker under a name of its own, beside an agent that may be running.
+
+Exit status: 0 when the configuration can be used (there may be warnings), 1 when a probe failed, 2 when the file is \
+faulty.")]
 pub struct CheckArgs {
     /// The configuration, a YAML file
     #[arg(short, long, value_name = "FILE", default_value = "/etc/vedette/vedette.yaml")]
@@ -22,23 +31,65 @@ pub struct CheckArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
+    /// Also try every camera, every model and the broker
+    #[arg(long)]
+    probe: bool,
+    /// How long a camera or the broker may take to answer, in seconds
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    probe_limit: u64,
 }
 
 /// Runs `vedette check`.
 ///
 /// # Errors
-/// [`Failure::Refused`] when the file cannot be read or is faulty.
+/// [`Failure::Refused`] when the file cannot be read or is faulty, [`Failure::Running`] when a probe failed.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let file = args.config.display().to_string();
-    let result = load(&args.config);
-    match (&result, args.json) {
-        (Ok(loaded), false) => print_good(&file, loaded),
-        (Ok(loaded), true) => print_json(&file, true, Some(loaded), &loaded.warnings),
-        (Err(LoadError::Faulty { faults, .. }), false) => print_faults(&file, faults),
-        (Err(LoadError::Faulty { faults, .. }), true) => print_json(&file, false, None, faults),
-        (Err(LoadError::Read { .. }), _) => {}
+    let loaded = match load(&args.config) {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            match &error {
+                LoadError::Faulty { faults, .. } if args.json => print_json(&file, None, faults, None),
+                LoadError::Faulty { faults, .. } => print_faults(&file, faults),
+                LoadError::Read { .. } => {}
+            }
+            return Err(Failure::Refused(error.into()));
+        }
+    };
+    if !args.json {
+        print_good(&file, &loaded);
     }
-    result.map(drop).map_err(|error| Failure::Refused(error.into()))
+    let outcomes = if args.probe { Some(try_out(args, &loaded)?) } else { None };
+    if args.json {
+        print_json(&file, Some(&loaded), &loaded.warnings, outcomes.as_deref());
+    }
+    let outcomes = outcomes.unwrap_or_default();
+    match (outcomes.iter().filter(|outcome| !outcome.ok).count(), outcomes.len()) {
+        (0, _) => Ok(()),
+        (failed, all) => Err(Failure::Running(anyhow!("{failed} of {all} probes failed"))),
+    }
+}
+
+/// Tries what the configuration names, and prints each outcome when it is there.
+fn try_out(args: &CheckArgs, loaded: &Loaded) -> Result<Vec<Outcome>, Failure> {
+    let search = onnx_runtime::search(loaded.config.runtime_library.clone());
+    let limit = Duration::from_secs(args.probe_limit);
+    let mut outcomes = Vec::new();
+    let mut tell = |outcome: &Outcome| {
+        if !args.json {
+            print_outcome(outcome);
+        }
+        outcomes.push(outcome.clone());
+    };
+    probe::probe(&loaded.config, &search, limit, &SystemClock::shared(), &mut tell).context("cannot start a probe")?;
+    Ok(outcomes)
+}
+
+#[expect(clippy::print_stdout, reason = "the result is the command's data")]
+fn print_outcome(outcome: &Outcome) {
+    let Outcome { kind, name, ok, text, took_ms } = outcome;
+    let verdict = if *ok { "ok" } else { "FAILED" };
+    println!("{kind} {name}: {verdict}: {text} ({:.1} s)", *took_ms as f64 / 1000.0);
 }
 
 /// Loads the configuration that `-c` names, for any subcommand that has the option.
@@ -83,11 +134,18 @@ fn print_good(file: &str, loaded: &Loaded) {
 }
 
 #[expect(clippy::print_stdout, reason = "the result is the command's data")]
-fn print_json(file: &str, ok: bool, loaded: Option<&Loaded>, faults: &Faults) {
+fn print_json(file: &str, loaded: Option<&Loaded>, faults: &Faults, probes: Option<&[Outcome]>) {
+    let is_good = |outcomes: &[Outcome]| outcomes.iter().all(|outcome| outcome.ok);
+    let ok = loaded.is_some() && probes.is_none_or(is_good);
     let missing = loaded.map(|l| config::missing_files(&l.config)).unwrap_or_default();
     let revision = loaded.map(|l| &l.config.revision);
     let faults: Vec<_> = faults.iter().collect();
-    println!("{}", json!({ "file": file, "ok": ok, "revision": revision, "faults": faults, "missing_files": missing }));
+    let mut result =
+        json!({ "file": file, "ok": ok, "revision": revision, "faults": faults, "missing_files": missing });
+    if let Some(probes) = probes {
+        result["probes"] = json!(probes);
+    }
+    println!("{result}");
 }
 
 fn counts(loaded: &Loaded) -> String {

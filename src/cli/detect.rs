@@ -1,18 +1,30 @@
-//! `vedette detect`: photographs through a detector, one JSON line per picture.
+//! `vedette detect`: photographs, clips and streams through a detector, one JSON line per picture.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use crate::toolchain::detect::{self, Family, LabelSource, OpenError, ProviderChoice, Settings};
+use crate::base::clock::SystemClock;
+use crate::toolchain::detect::{self, Detector, Family, LabelSource, OpenError, ProviderChoice, Settings};
+use crate::toolchain::pictures::{self, Input, InputError, Sampling};
 use crate::vocab::Id;
 
 use super::{Failure, onnx_runtime};
 
-/// Look at photographs with a detector; one JSON line per picture.
+/// Look at photographs, clips or streams with a detector; one JSON line per picture.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  vedette detect --model yolox_nano_416.onnx --annotate seen/ street.jpg yard.png")]
+#[command(after_help = "Examples:
+  vedette detect --model yolox_nano_416.onnx --annotate seen/ street.jpg yard.png
+  vedette detect --model yolox_nano_416.onnx --fps 5 yesterday.mp4 | jq .detections
+  vedette detect --model yolox_nano_416.onnx --seconds 10 rtsp://10.0.0.5/stream2
+
+A recording gives every picture, in order; a stream the newest one whenever the detector is free. Files called .jpg, \
+.jpeg or .png are photographs, all others recordings.
+
+Exit status: 0 when everything was looked at, 1 when an input could not be read (the others were), 2 when the model or \
+an address is refused.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -25,7 +37,16 @@ pub struct Args {
     /// Write the pictures with their boxes into this folder.
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
-    /// JPEG or PNG files, or folders of them.
+    /// Of a clip or stream, look at so many pictures a second of its own time at most.
+    #[arg(long, value_name = "N", value_parser = rate)]
+    fps: Option<f64>,
+    /// Of a clip or stream, look at so many pictures.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    frames: Option<u64>,
+    /// Of a clip or stream, look at so many seconds of its own time.
+    #[arg(long, value_name = "N", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// JPEG or PNG files, folders of them, clips, or rtsp:// and other addresses of streams.
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<PathBuf>,
 }
@@ -78,36 +99,69 @@ pub fn open(settings: &Settings) -> Result<detect::Detector, Failure> {
 }
 
 /// Runs the command.
+///
+/// # Errors
+/// Refused when the model or an address cannot be used; failed when something could not be read, after everything else was.
 pub fn run(args: Args) -> Result<(), Failure> {
     let settings = Settings { threshold: args.threshold, nms_iou: args.nms, ..args.model.settings()? };
-    let shots = detect::photographs(&args.inputs).map_err(|error| Failure::Refused(error.into()))?;
+    let inputs = pictures::inputs(&args.inputs).map_err(|error| Failure::Refused(error.into()))?;
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let mut detector = open(&settings)?;
-    let mut out = io::BufWriter::new(io::stdout().lock());
-    let (mut looked, mut unreadable) = (0usize, 0usize);
-    for shot in shots {
-        match shot {
-            Ok(shot) => {
-                let print = |record: &detect::Record<'_>| {
-                    serde_json::to_writer(&mut out, record)?;
-                    out.write_all(b"\n")
-                };
-                detect::look(&mut detector, &shot, args.annotate.as_deref(), print).map_err(anyhow::Error::from)?;
-                looked += 1;
-            }
-            // One bad file among many should not cost the others their result; the status tells.
-            Err(error) => {
-                tracing::error!("{:#}", anyhow::Error::from(error));
-                unreadable += 1;
-            }
+    let mut unreadable = Vec::new();
+    for input in &inputs {
+        // One bad file among many should not cost the others their result; the status tells.
+        if let Err(error) = look_through(&mut detector, input, &args)? {
+            let error = anyhow::Error::from(error);
+            tracing::error!("{error:#}");
+            unreadable.push(error);
         }
     }
-    out.flush().context("cannot write the detections")?;
-    if unreadable > 0 {
-        let all = looked + unreadable;
-        return Err(Failure::Running(anyhow!("{unreadable} of {all} inputs could not be read")));
+    let (failed, all) = (unreadable.len(), inputs.len());
+    match unreadable.into_iter().next() {
+        None => Ok(()),
+        Some(error) if all == 1 => Err(Failure::Running(error)),
+        Some(_) => Err(Failure::Running(anyhow!("{failed} of {all} inputs could not be read, or not to their end"))),
     }
-    Ok(())
+}
+
+/// Looks at every picture of one input; the inner error is the input's own.
+fn look_through(detector: &mut Detector, input: &Input, args: &Args) -> anyhow::Result<Result<(), InputError>> {
+    let sampling = Sampling { fps: args.fps, frames: args.frames, length: args.seconds.map(Duration::from_secs_f64) };
+    let mut reel = match input.open(sampling, &SystemClock::shared()) {
+        Ok(reel) => reel,
+        Err(error) => return Ok(Err(error)),
+    };
+    let mut read = Ok(());
+    for shot in &mut reel {
+        match shot {
+            Ok(shot) => detect::look(detector, &shot, args.annotate.as_deref(), print)?,
+            Err(error) => read = Err(error),
+        }
+    }
+    let damaged = reel.damaged();
+    if damaged > 0 {
+        tracing::warn!("{}: {damaged} damaged pictures were left out", reel.name());
+    }
+    Ok(read)
+}
+
+/// Prints a line at once: a stream is watched as it comes, and may be ended by Ctrl-C.
+fn print(record: &detect::Record<'_>) -> io::Result<()> {
+    let mut line = serde_json::to_vec(record)?;
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=1000.0).contains(rate));
+    rate.ok_or_else(|| "frames per second are a number from 0.01 to 1000".to_owned())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.001..=1e6).contains(seconds));
+    seconds.ok_or_else(|| "seconds are a number from 0.001 to 1000000".to_owned())
 }

@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod detect;
+mod doctor;
 mod eval;
 mod onnx_runtime;
 mod replay;
@@ -30,6 +31,7 @@ enum Command {
     Demo(demo::Args),
     Run(run::Args),
     Check(check::CheckArgs),
+    Doctor(doctor::Args),
     Replay(replay::Args),
     Detect(detect::Args),
     Track(track::TrackArgs),
@@ -73,6 +75,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Demo(args) => demo::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Detect(args) => detect::run(args),
         Command::Track(args) => track::run(&args),

@@ -18,7 +18,7 @@ use crate::base::shutdown::{Shutdown, Stopping};
 #[command(after_help = "Example:
   vedette run -c /etc/vedette/vedette.yaml
 
-SIGTERM and Ctrl-C end it after everything open is told; a second one ends it at once. SIGHUP reads the configuration
+SIGTERM and Ctrl-C end it after everything open is told; a second one ends it at once. SIGHUP reads the configuration \
 again; cameras that it does not change go on undisturbed.")]
 pub struct Args {
     /// The configuration, a YAML file

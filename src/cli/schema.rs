@@ -1,4 +1,4 @@
-//! `vedette schema`: prints the JSON Schemas of the messages.
+//! `vedette schema`: prints the JSON Schemas of the messages and of the configuration.
 
 use std::io::Write;
 
@@ -6,25 +6,26 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 
 use super::Failure;
-use crate::wire;
+use crate::{config, wire};
 
 const EXAMPLES: &str = "\
 Examples:
-  vedette schema               every message by name, in one JSON object
-  vedette schema event         the schema of alerts and events alone";
+  vedette schema               every schema by name, in one JSON object
+  vedette schema event         the schema of alerts and events alone
+  vedette schema config        the schema of the configuration, for editors";
 
-/// Prints the JSON Schemas of the messages that the agent sends and receives.
+/// Prints the JSON Schemas of the messages that the agent sends and receives, and of its configuration.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The message whose schema to print; every message when left out.
+    /// The message whose schema to print, or `config`; all of them when left out.
     name: Option<String>,
 }
 
 /// Runs the command.
 ///
 /// # Errors
-/// When no message has the name, or stdout cannot be written.
+/// When nothing has the name, or stdout cannot be written.
 pub fn run(args: Args) -> Result<(), Failure> {
     let value = select(args.name.as_deref())?;
     let text = serde_json::to_string_pretty(&value).context("cannot write the schema as JSON")?;
@@ -33,13 +34,14 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 fn select(name: Option<&str>) -> Result<Value, Failure> {
-    let all = wire::schemas();
+    let mut all = wire::schemas();
+    all.push(("config", config::schema()));
     let Some(name) = name else {
         let map: Map<String, Value> = all.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
         return Ok(Value::Object(map));
     };
     let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-    let unknown = || anyhow::anyhow!("no message is called {name:?}; there are {}", names.join(", "));
+    let unknown = || anyhow::anyhow!("no schema is called {name:?}; there are {}", names.join(", "));
     all.iter().find(|(n, _)| *n == name).map(|(_, schema)| schema.clone()).ok_or_else(|| Failure::Refused(unknown()))
 }
 
@@ -49,8 +51,9 @@ mod tests {
 
     #[test]
     fn one_schema_or_all_of_them_or_the_names_that_there_are() {
-        assert_eq!(select(None).unwrap().as_object().unwrap().len(), wire::schemas().len());
+        assert_eq!(select(None).unwrap().as_object().unwrap().len(), wire::schemas().len() + 1);
         assert_eq!(select(Some("event")).unwrap()["title"], "EventMessage");
+        assert_eq!(select(Some("config")).unwrap(), config::schema());
         let Err(Failure::Refused(error)) = select(Some("evnt")) else { panic!("must be refused") };
         assert!(error.to_string().contains("event, health"), "{error}");
     }

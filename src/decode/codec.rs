@@ -209,6 +209,11 @@ pub struct Capability {
     pub over_rtp: bool,
 }
 
+/// Whether the element of this name hands the work to hardware, going by the families that [`Codec::decoders`] names.
+pub fn is_hardware(decoder: &str) -> bool {
+    ["nv", "mpp", "v4l2", "va"].iter().any(|family| decoder.starts_with(family))
+}
+
 /// What the installed GStreamer can decode. GStreamer must be initialised.
 pub(super) fn capabilities() -> Vec<Capability> {
     let exists = |name: &str| gst::ElementFactory::find(name).is_some();
@@ -238,6 +243,14 @@ mod tests {
         assert_eq!(Codec::of_rtp(&rtp("media=video, payload=26")), Some(Codec::Jpeg));
         assert_eq!(Codec::of_rtp(&rtp("media=audio, encoding-name=PCMU")), None);
         assert_eq!(Codec::of_rtp(&rtp("media=application, encoding-name=VND.ONVIF.METADATA")), None);
+    }
+
+    #[test]
+    fn hardware_is_told_from_software_by_name() {
+        let hardware: Vec<String> = Codec::H264.decoders().into_iter().filter(|name| is_hardware(name)).collect();
+        assert_eq!(hardware.len(), 6, "{hardware:?}");
+        assert!(!KNOWN.iter().flat_map(Codec::decoders).any(|name| name.starts_with("vp8") && is_hardware(&name)));
+        assert!(!is_hardware("avdec_h265") && !is_hardware("jpegdec") && is_hardware("vaav1dec"));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Sources to pictures: RTSP, files and devices, decoded by GStreamer, which is named in no other room.
 //!
-//! [`Source`] says where, [`Settings`] how. A [`Stream`] watches a source live and gives the newest picture; a [`Clip`]
-//! plays a recording and gives every one. Both deliver [`crate::vocab::Frame`]s that lie in the decoder's own buffers.
+//! [`Source`] says where, [`Settings`] how. A [`Stream`] watches a source live and gives the newest picture; [`Live`] waits
+//! for each picture of one; a [`Clip`] plays a recording and gives every one. All deliver [`crate::vocab::Frame`]s that lie
+//! in the decoder's own buffers.
 
 mod branch;
 mod clip;
@@ -10,8 +11,10 @@ mod damage;
 mod drawn;
 mod error;
 mod feed;
+mod film;
 mod gate;
 mod lag;
+mod live;
 mod picture;
 mod pipeline;
 mod rate;
@@ -24,9 +27,11 @@ pub mod street;
 use std::sync::OnceLock;
 
 pub use clip::{Clip, Pace};
-pub use codec::{Capability, Codec, KNOWN};
+pub use codec::{Capability, Codec, KNOWN, is_hardware};
 pub use error::DecodeError;
 pub use feed::{Counts, Info, Wake};
+pub use film::film;
+pub use live::Live;
 pub use settings::{DecoderChoice, Settings, Transport};
 pub use source::{Source, SourceError};
 pub use stream::{Stream, StreamEvent};

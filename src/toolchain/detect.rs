@@ -11,7 +11,6 @@ use crate::base::clock::SystemClock;
 use crate::detect::runtime;
 
 use super::annotate;
-use super::photographs::{self, PhotographError};
 
 pub use crate::detect::{
     DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings,
@@ -22,7 +21,7 @@ pub use crate::detect::{
 pub struct Shot {
     /// The file or address it comes from, without credentials.
     pub source: String,
-    /// Counts the pictures of one source, from 0.
+    /// Counts the pictures of one source that were looked at, from 0.
     pub frame: u64,
     /// Media time in milliseconds; 0 for a photograph.
     pub pts_ms: u64,
@@ -105,27 +104,6 @@ pub enum OpenError {
 pub fn open(search: &LibrarySearch, settings: &Settings) -> Result<Detector, OpenError> {
     runtime::load(search)?;
     Ok(Detector::open(settings, SystemClock::shared())?)
-}
-
-/// The photographs that `inputs`, files or folders, stand for, each read when its turn comes.
-///
-/// # Errors
-/// When a folder cannot be read or holds no photographs.
-pub fn photographs(
-    inputs: &[PathBuf],
-) -> Result<impl Iterator<Item = Result<Shot, PhotographError>> + use<>, PhotographError> {
-    let mut files = Vec::new();
-    for input in inputs {
-        if input.is_dir() {
-            files.extend(photographs::in_folder(input)?);
-        } else {
-            files.push(input.clone());
-        }
-    }
-    Ok(files.into_iter().map(|path| {
-        let picture = photographs::read(&path)?;
-        Ok(Shot { source: path.display().to_string(), frame: 0, pts_ms: 0, picture })
-    }))
 }
 
 /// Looks at one shot and hands the record to `sink`; with `annotate`, also writes the picture with its boxes into that

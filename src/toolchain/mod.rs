@@ -5,4 +5,5 @@ pub mod detect;
 pub mod eval;
 pub mod mot;
 pub mod photographs;
+pub mod pictures;
 pub mod track;

@@ -83,7 +83,7 @@ fn cells() -> Vec<(f32, f32, f32)> {
 }
 
 /// A YOLOv8 of two classes that sees one dog at (8, 24)..(24, 40) of its input, whatever it is shown.
-fn yolov8() -> Model {
+pub fn yolov8() -> Model {
     let mut channels = vec![[0f32; CELLS]; 6];
     for (i, (x, y, stride)) in cells().into_iter().enumerate() {
         [channels[0][i], channels[1][i], channels[2][i], channels[3][i]] = [x, y, stride, stride];

@@ -106,7 +106,8 @@ impl Drop for Broker {
     }
 }
 
-fn find_mosquitto() -> Option<PathBuf> {
+/// Where mosquitto is installed.
+pub(in crate::agent) fn find_mosquitto() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian installs it in /usr/sbin, which an ordinary user's PATH lacks.
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);

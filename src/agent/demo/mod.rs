@@ -3,5 +3,6 @@
 mod broker;
 mod stage;
 
+pub(super) use broker::find_mosquitto;
 pub use broker::{Broker, BrokerError};
 pub use stage::{Heard, Play, Stage, StageError};

@@ -5,13 +5,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use super::broker::{Broker, BrokerError};
+use crate::agent::silent::Silent;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::decode::serve::{self, Mount, RtspServer, ServeError};
-use crate::mqtt::{self, Identity, Incoming, Outbox, Outgoing, Presence, Refusal, Session, Subscription};
+use crate::mqtt::{self, Identity, Incoming, Presence, Session, Subscription};
 use crate::wire::{EventMessage, HealthMessage};
 
 /// What the demo plays.
@@ -145,7 +146,7 @@ impl Stage {
             subscriptions: vec![Subscription { filter: "vedette/v1/demo/#".to_owned(), per_second: 500 }],
         };
         let (session, _handle, mut incoming) = Session::new(settings, identity, clock);
-        tokio::spawn(session.run(Arc::new(Nothing::default()), stopping));
+        tokio::spawn(session.run(Arc::new(Silent::default()), stopping));
         let (heard, hearing) = mpsc::channel(256);
         tokio::spawn(async move {
             while let Some(message) = incoming.recv().await {
@@ -183,28 +184,6 @@ cameras:
       - {{ id: passes, kind: line-crossing, line: middle, labels: [person, vehicle], severity: event }}
 "#
         )
-    }
-}
-
-/// An outbox of somebody who only listens.
-#[derive(Debug, Default)]
-struct Nothing {
-    changes: watch::Sender<u64>,
-}
-
-impl Outbox for Nothing {
-    fn next_batch(&self, _room: usize) -> Vec<Outgoing> {
-        Vec::new()
-    }
-
-    fn acknowledged(&self, _tokens: &[u64]) {}
-
-    fn refused(&self, _token: u64, _why: &Refusal) {}
-
-    fn disconnected(&self) {}
-
-    fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
     }
 }
 

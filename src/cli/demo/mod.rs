@@ -26,7 +26,7 @@ use screen::{CameraRow, Screen, Shown};
   vedette demo --input rtsp://10.0.0.5/stream2 --model yolox_nano_416.onnx --seconds 600
   vedette demo --input clip.mp4 --model yolov8n.onnx
 
-Without --input and --model it plays a clip of people who enter a room one by one, through YOLOX-nano, from the test data
+Without --input and --model it plays a clip of people who enter a room one by one, through YOLOX-nano, from the test data \
 beside the project (VEDETTE_TEST_DATA, else ../shared/data). With --model alone it plays a street that it draws itself.")]
 pub struct Args {
     /// A clip, or the rtsp:// URL of a camera
@@ -77,9 +77,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 
 /// What is played through which model.
 fn choose(args: &Args) -> Result<(Play, PathBuf), Failure> {
-    let data = std::env::var_os("VEDETTE_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let data = test_data();
     let found = |file: &str| Some(data.join(file)).filter(|path| path.exists());
-    let model = args.model.clone().or_else(|| found(MODEL)).ok_or_else(|| {
+    let model = args.model.clone().or_else(found_model).ok_or_else(|| {
         Failure::Refused(anyhow!(
             "there is no detector to use: no model is bundled with this version yet, and {} is not there. Pass --model FILE, \
              an ONNX detector such as YOLOX-nano or YOLOv8n",
@@ -99,6 +99,15 @@ fn choose(args: &Args) -> Result<(Play, PathBuf), Failure> {
         None => Play::Street,
     };
     Ok((play, absolute(&model)))
+}
+
+fn test_data() -> PathBuf {
+    std::env::var_os("VEDETTE_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
+}
+
+/// The detector to use where none is named, if there is one.
+pub(super) fn found_model() -> Option<PathBuf> {
+    Some(test_data().join(MODEL)).filter(|path| path.exists())
 }
 
 fn absolute(path: &Path) -> PathBuf {
