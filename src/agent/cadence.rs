@@ -1,19 +1,29 @@
 //! When a camera's frame is worth a look. Pure.
 //!
 //! A detector costs a hundred times what the motion gate costs, so the gate is asked first, and both only when a look is
-//! due at the camera's rate. Somebody who is followed is looked at whether or not anything moves; but who has stood
-//! still for a while, like a parked car, is only looked at often enough to notice that he is still there.
+//! due at the camera's rate. The full rate is for what is not yet known: motion where nobody is followed, and objects
+//! that were only just noticed. Once everything that moves is where the tracker expects it, half the rate follows it as
+//! well, since the tracker predicts by time and not by frames; anything else that moves brings the full rate back with
+//! the next due frame. Who has stood still for a while, like a parked car, is looked at just often enough to notice that
+//! he is still there.
 //!
 //! ```text
-//!                 motion, or a track that moves          nothing moves,         nothing moves,
-//!                                                        tracks stand still     nobody is followed
-//! look            every 1/fps                            every STILL_INTERVAL   never
-//! decode          everything                             everything             keyframes only, if allowed
+//!                              motion elsewhere    motion only where         nothing moves
+//!                                                  somebody is expected
+//! a new or fast track          every 1/fps         every 1/fps               every 1/fps
+//! tracks that move             every 1/fps         every CALM_INTERVAL       every CALM_INTERVAL
+//! tracks that stand still      every 1/fps         every STILL_INTERVAL      every STILL_INTERVAL
+//! nobody is followed           every 1/fps         every CALM_INTERVAL *     never, keyframes only if allowed
+//!
+//! * where something moved until just now
 //! ```
 
 use std::time::Duration;
 
 use crate::vocab::{DropReason, MediaTime, Rect, Track, TrackId, TrackState};
+
+/// How often somebody is looked at who moves as expected: every second due frame, and no rarer than this.
+const CALM_INTERVAL: Duration = Duration::from_millis(400);
 
 /// How often somebody who stands still is looked at. Below the second for which the tracker keeps an unseen track with
 /// certainty, so that standing still never ends a track.
@@ -24,6 +34,15 @@ const STILL_AFTER: Duration = Duration::from_secs(3);
 
 /// Overlap with the place where it was first seen still, below which a track moves.
 const SAME_PLACE_IOU: f32 = 0.8;
+
+/// A track that moves farther than this share of its own width or height in [`CALM_INTERVAL`] is fast.
+const FAST: f32 = 0.75;
+
+/// The motion gate compares with a picture up to this old, so a track still explains motion where it was then.
+const MEMORY: Duration = Duration::from_secs(1);
+
+/// How far around its box a track explains motion, as a share of the box's width and height: shadows, reflections, arms.
+const AROUND: f32 = 0.25;
 
 /// What a camera's rate and gate are set to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,12 +55,23 @@ pub struct Settings {
     pub idle_keyframes: bool,
 }
 
+/// What the motion gate saw, in the light of who is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Movement {
+    /// Nothing has moved for a while.
+    None,
+    /// What moves, moves in the [`Cadence::expected`] places; or something moved until just now.
+    Expected,
+    /// Something moves elsewhere, or as a whole.
+    Elsewhere,
+}
+
 /// What to do with a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Give it to the detector.
     Look,
-    /// Leave it, for this reason.
+    /// Leave it. With [`DropReason::Still`] everybody who is followed stands where he stood.
     Leave(DropReason),
 }
 
@@ -53,8 +83,9 @@ pub struct Cadence {
     next_due: MediaTime,
     last_look: Option<MediaTime>,
     places: Vec<Place>,
+    expected: Vec<Rect>,
     followed: Followed,
-    moving: bool,
+    movement: Movement,
 }
 
 /// Where a track was when it was last found in a new place.
@@ -65,11 +96,13 @@ struct Place {
     since: MediaTime,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whoever of all who are followed needs the most attention, in rising order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Followed {
     Nobody,
     StandingStill,
     Moving,
+    NewOrFast,
 }
 
 impl Cadence {
@@ -81,8 +114,9 @@ impl Cadence {
             next_due: MediaTime::ZERO,
             last_look: None,
             places: Vec::new(),
+            expected: Vec::new(),
             followed: Followed::Nobody,
-            moving: true,
+            movement: Movement::Elsewhere,
         }
     }
 
@@ -98,39 +132,57 @@ impl Cadence {
         true
     }
 
-    /// Decides about a due frame, given whether the gate sees motion.
-    pub fn decide(&mut self, now: MediaTime, motion: bool) -> Verdict {
-        self.moving = motion || !self.settings.gate;
-        let look = match (self.moving, self.followed) {
-            (true, _) | (_, Followed::Moving) => true,
-            (false, Followed::StandingStill) => {
-                self.last_look.is_none_or(|last| now.since(last) + self.interval / 2 >= STILL_INTERVAL)
-            }
-            (false, Followed::Nobody) => false,
+    /// Where motion is no news: around each believed track, from where it was to where it will be at the next look.
+    pub fn expected(&self) -> &[Rect] {
+        &self.expected
+    }
+
+    /// Decides about a due frame, given what the gate sees.
+    pub fn decide(&mut self, now: MediaTime, movement: Movement) -> Verdict {
+        self.movement = if self.settings.gate { movement } else { Movement::Elsewhere };
+        let wait = match (self.movement, self.followed) {
+            (Movement::Elsewhere, _) | (_, Followed::NewOrFast) => Some(Duration::ZERO),
+            (_, Followed::Moving) | (Movement::Expected, Followed::Nobody) => Some(self.calm_interval()),
+            (_, Followed::StandingStill) => Some(STILL_INTERVAL),
+            (Movement::None, Followed::Nobody) => None,
         };
-        if !look {
-            return Verdict::Leave(DropReason::Still);
+        // The frame that is meant may come a little early.
+        let is_over = |wait| self.last_look.is_none_or(|last| now.since(last) + self.interval / 2 >= wait);
+        if wait.is_some_and(is_over) {
+            self.last_look = Some(now);
+            return Verdict::Look;
         }
-        self.last_look = Some(now);
-        Verdict::Look
+        let stands = self.movement == Movement::None && self.followed <= Followed::StandingStill;
+        Verdict::Leave(if stands { DropReason::Still } else { DropReason::Rate })
     }
 
     /// Takes in whom the tracker follows after a look.
     pub fn follow(&mut self, now: MediaTime, tracks: &[Track]) {
-        let live = |t: &&Track| matches!(t.state, TrackState::Tentative | TrackState::Confirmed | TrackState::Lost);
+        let live = |t: &&Track| t.state != TrackState::Ended;
         self.places.retain(|p| tracks.iter().filter(live).any(|t| t.id == p.track));
+        self.expected.clear();
         self.followed = Followed::Nobody;
         for track in tracks.iter().filter(live) {
-            let state = if self.stands_still(now, track) { Followed::StandingStill } else { Followed::Moving };
-            if self.followed != Followed::Moving {
-                self.followed = state;
+            let state = match track.state {
+                TrackState::Tentative => Followed::NewOrFast,
+                _ if is_fast(track) => Followed::NewOrFast,
+                _ if self.stands_still(now, track) => Followed::StandingStill,
+                _ => Followed::Moving,
+            };
+            self.followed = self.followed.max(state);
+            if track.state != TrackState::Tentative {
+                self.expected.push(around(track));
             }
         }
     }
 
     /// Whether only keyframes need decoding now.
     pub fn may_idle(&self) -> bool {
-        self.settings.idle_keyframes && !self.moving && self.followed == Followed::Nobody
+        self.settings.idle_keyframes && self.movement == Movement::None && self.followed == Followed::Nobody
+    }
+
+    fn calm_interval(&self) -> Duration {
+        CALM_INTERVAL.min(2 * self.interval)
     }
 
     fn stands_still(&mut self, now: MediaTime, track: &Track) -> bool {
@@ -143,6 +195,24 @@ impl Cadence {
         }
         track.state == TrackState::Confirmed && now.since(place.since) >= STILL_AFTER
     }
+}
+
+/// Whether it moves so fast that half the rate would follow it badly.
+fn is_fast(track: &Track) -> bool {
+    let reach = CALM_INTERVAL.as_secs_f32();
+    let (dx, dy) = (track.velocity.0.abs() * reach, track.velocity.1.abs() * reach);
+    dx > FAST * track.bbox.width() || dy > FAST * track.bbox.height()
+}
+
+/// Where a track explains motion.
+fn around(track: &Track) -> Rect {
+    let Rect { x1, y1, x2, y2 } = track.bbox;
+    let (width, height) = (AROUND * track.bbox.width(), AROUND * track.bbox.height());
+    let (vx, vy) = track.velocity;
+    let (before, after) = (-MEMORY.as_secs_f32(), STILL_INTERVAL.as_secs_f32());
+    let least = |v: f32| (v * before).min(v * after);
+    let most = |v: f32| (v * before).max(v * after);
+    Rect::new(x1 + least(vx) - width, y1 + least(vy) - height, x2 + most(vx) + width, y2 + most(vy) + height)
 }
 
 #[cfg(test)]
@@ -166,21 +236,21 @@ mod tests {
         }
     }
 
-    /// Plays `seconds` of a stream of `fps` and counts the looks; `at` gives motion and tracks.
+    /// Plays `seconds` of a stream of `fps` and counts the looks; `at` gives movement and tracks.
     fn looks(
         cadence: &mut Cadence,
         from: f64,
         seconds: f64,
         fps: f64,
-        mut at: impl FnMut(f64) -> (bool, Vec<Track>),
+        mut at: impl FnMut(f64) -> (Movement, Vec<Track>),
     ) -> usize {
         let frames = (seconds * fps).round() as usize;
         (0..frames)
             .filter(|i| {
                 let s = from + *i as f64 / fps;
                 let now = MediaTime::from_secs_f64(s);
-                let (motion, tracks) = at(s);
-                let look = cadence.is_due(now) && cadence.decide(now, motion) == Verdict::Look;
+                let (movement, tracks) = at(s);
+                let look = cadence.is_due(now) && cadence.decide(now, movement) == Verdict::Look;
                 if look {
                     cadence.follow(now, &tracks);
                 }
@@ -193,7 +263,7 @@ mod tests {
     fn without_the_gate_every_stream_is_looked_at_at_its_rate() {
         for fps in [5.0, 10.0, 12.5, 25.0, 29.97, 30.0] {
             let mut cadence = Cadence::new(Settings { gate: false, ..GATED });
-            let count = looks(&mut cadence, 0.0, 60.0, fps, |_| (false, vec![]));
+            let count = looks(&mut cadence, 0.0, 60.0, fps, |_| (Movement::None, vec![]));
             assert!((299..=301).contains(&count), "{count} looks in a minute of {fps} fps");
         }
     }
@@ -201,13 +271,13 @@ mod tests {
     #[test]
     fn a_stream_slower_than_the_rate_is_looked_at_whole() {
         let mut cadence = Cadence::new(Settings { gate: false, ..GATED });
-        assert_eq!(looks(&mut cadence, 0.0, 60.0, 2.0, |_| (false, vec![])), 120);
+        assert_eq!(looks(&mut cadence, 0.0, 60.0, 2.0, |_| (Movement::None, vec![])), 120);
     }
 
     #[test]
     fn an_empty_still_scene_is_never_looked_at_and_only_keyframes_are_decoded() {
         let mut cadence = Cadence::new(GATED);
-        assert_eq!(looks(&mut cadence, 0.0, 60.0, 10.0, |_| (false, vec![])), 0);
+        assert_eq!(looks(&mut cadence, 0.0, 60.0, 10.0, |_| (Movement::None, vec![])), 0);
         assert!(cadence.may_idle());
     }
 
@@ -215,28 +285,98 @@ mod tests {
     fn somebody_who_stands_still_is_looked_at_about_once_a_second_and_decoding_goes_on() {
         let mut cadence = Cadence::new(GATED);
         let person = || vec![track(1, 0.4, TrackState::Confirmed)];
-        looks(&mut cadence, 0.0, 10.0, 10.0, |s| (s < 1.0, person()));
-        let count = looks(&mut cadence, 10.0, 60.0, 10.0, |_| (false, person()));
+        looks(&mut cadence, 0.0, 10.0, 10.0, |s| {
+            (if s < 1.0 { Movement::Elsewhere } else { Movement::None }, person())
+        });
+        let count = looks(&mut cadence, 10.0, 60.0, 10.0, |_| (Movement::None, person()));
         assert!((60..=76).contains(&count), "{count}");
         assert!(!cadence.may_idle());
     }
 
+    /// A walker of 0.1 of the picture's width a second, seen at `s`.
+    fn walker(s: f64) -> Vec<Track> {
+        vec![Track { velocity: (0.1, 0.0), ..track(1, s as f32 * 0.1, TrackState::Confirmed) }]
+    }
+
     #[test]
-    fn somebody_who_moves_is_looked_at_at_the_full_rate_even_if_the_gate_misses_him() {
+    fn somebody_who_walks_as_expected_is_looked_at_at_half_the_rate_whether_or_not_the_gate_sees_him() {
+        for movement in [Movement::Expected, Movement::None] {
+            for (fps, least) in [(5.0, 10), (10.0, 20), (2.0, 8)] {
+                let mut cadence = Cadence::new(Settings { fps, ..GATED });
+                looks(&mut cadence, 0.0, 1.0, 10.0, |s| (Movement::Elsewhere, walker(s)));
+                let count = looks(&mut cadence, 1.0, 4.0, 10.0, |s| (movement, walker(s)));
+                assert!((least - 1..=least + 1).contains(&count), "{movement:?} at {fps}: {count}");
+                assert!(!cadence.may_idle());
+            }
+        }
+    }
+
+    #[test]
+    fn motion_elsewhere_brings_the_full_rate_with_the_next_due_frame_whoever_is_followed() {
+        let still = |_| vec![track(1, 0.4, TrackState::Confirmed)];
+        for tracks in [walker, still, |_| vec![]] {
+            let mut cadence = Cadence::new(GATED);
+            looks(&mut cadence, 0.0, 8.0, 10.0, |s| (Movement::Expected, tracks(s)));
+            let count = looks(&mut cadence, 8.0, 2.0, 10.0, |s| (Movement::Elsewhere, tracks(s)));
+            assert_eq!(count, 10);
+        }
+    }
+
+    #[test]
+    fn a_new_track_and_a_fast_one_are_looked_at_at_the_full_rate_even_if_the_gate_misses_them() {
+        let fast = Track { velocity: (0.3, 0.0), ..track(1, 0.1, TrackState::Confirmed) };
+        for followed in [track(1, 0.4, TrackState::Tentative), fast] {
+            let mut cadence = Cadence::new(GATED);
+            let both = || vec![followed.clone(), track(2, 0.7, TrackState::Confirmed)];
+            looks(&mut cadence, 0.0, 1.0, 10.0, |_| (Movement::Elsewhere, both()));
+            assert_eq!(looks(&mut cadence, 1.0, 4.0, 10.0, |_| (Movement::None, both())), 20);
+        }
+    }
+
+    #[test]
+    fn somebody_who_gestures_where_he_stands_is_looked_at_about_once_a_second_and_grows_older_meanwhile() {
         let mut cadence = Cadence::new(GATED);
-        looks(&mut cadence, 0.0, 1.0, 10.0, |s| (true, vec![track(1, s as f32 * 0.1, TrackState::Confirmed)]));
-        let count =
-            looks(&mut cadence, 1.0, 4.0, 10.0, |s| (false, vec![track(1, s as f32 * 0.1, TrackState::Confirmed)]));
-        assert!((19..=21).contains(&count), "{count}");
+        let person = || vec![track(1, 0.4, TrackState::Confirmed)];
+        looks(&mut cadence, 0.0, 10.0, 10.0, |_| (Movement::Expected, person()));
+        let count = looks(&mut cadence, 10.0, 60.0, 10.0, |_| (Movement::Expected, person()));
+        assert!((60..=76).contains(&count), "{count}");
+        let now = MediaTime::from_millis(70_000);
+        cadence.decide(now, Movement::Elsewhere);
+        assert_eq!(cadence.decide(now, Movement::Expected), Verdict::Leave(DropReason::Rate));
+        assert_eq!(cadence.decide(now, Movement::None), Verdict::Leave(DropReason::Still));
+    }
+
+    #[test]
+    fn a_believed_track_explains_motion_from_where_it_was_to_where_it_will_be_and_a_new_one_none() {
+        let mut cadence = Cadence::new(GATED);
+        let new = track(2, 0.0, TrackState::Tentative);
+        let walker = Track { velocity: (0.1, 0.0), ..track(1, 0.5, TrackState::Confirmed) };
+        cadence.follow(MediaTime::ZERO, &[new, walker]);
+        let [expected] = cadence.expected() else { panic!("{:?}", cadence.expected()) };
+        // 0.5 less a second's way and a quarter of the width; 0.6 and the way until the next look, and as much.
+        assert!((expected.x1 - 0.375).abs() < 1e-5 && (expected.x2 - 0.705).abs() < 1e-5, "{expected:?}");
+        assert!((expected.y1 - 0.1).abs() < 1e-5 && (expected.y2 - 0.7).abs() < 1e-5, "{expected:?}");
+    }
+
+    #[test]
+    fn somebody_who_is_lost_is_looked_for_until_the_tracker_gives_him_up() {
+        let mut cadence = Cadence::new(GATED);
+        let lost = || vec![track(1, 0.4, TrackState::Lost)];
+        looks(&mut cadence, 0.0, 5.0, 10.0, |_| (Movement::Elsewhere, lost()));
+        let count = looks(&mut cadence, 5.0, 4.0, 10.0, |_| (Movement::None, lost()));
+        assert!((9..=11).contains(&count), "{count}");
+        // Between these looks time must pass for the tracker, or it would never give him up.
+        cadence.decide(MediaTime::from_millis(9_000), Movement::Elsewhere);
+        assert_eq!(cadence.decide(MediaTime::from_millis(9_100), Movement::None), Verdict::Leave(DropReason::Rate));
     }
 
     #[test]
     fn an_ended_track_is_not_followed() {
         let mut cadence = Cadence::new(GATED);
-        cadence.decide(MediaTime::ZERO, true);
+        cadence.decide(MediaTime::ZERO, Movement::Elsewhere);
         cadence.follow(MediaTime::ZERO, &[track(1, 0.4, TrackState::Ended)]);
-        cadence.decide(MediaTime::from_millis(200), false);
-        assert!(cadence.may_idle());
+        cadence.decide(MediaTime::from_millis(200), Movement::None);
+        assert!(cadence.may_idle() && cadence.expected().is_empty());
     }
 
     #[test]

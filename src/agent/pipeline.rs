@@ -11,11 +11,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::agent::cadence::{self, Cadence, Verdict};
+use crate::agent::cadence::{self, Cadence, Movement, Verdict};
 use crate::behaviour::{self, Rules};
 use crate::event::{self, Narrator, Notice};
 use crate::evidence::{self, Mark, Shot, Snapshots};
-use crate::scene::{self, Picture, Scene};
+use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
     CameraState, ClockState, Detection, DropReason, Event, EventKind, Frame, Labels, MediaTime, ModelFacts, Phase,
@@ -137,14 +137,13 @@ impl Line {
             return Looked { verdict: Verdict::Leave(DropReason::Rate), picture: None, occurrences: Vec::new() };
         }
         let sight = self.scene.step(frame);
-        let verdict = self.cadence.decide(frame.pts, sight.motion.active);
-        let occurrences = if verdict == Verdict::Look {
-            Vec::new()
-        } else {
+        let movement = self.movement(sight.motion);
+        let verdict = self.cadence.decide(frame.pts, movement);
+        if verdict == Verdict::Leave(DropReason::Still) {
             // Nothing moved: whoever is followed stands where he stood, however long nobody looks.
             self.tracker.hold(frame.pts);
-            self.pass()
-        };
+        }
+        let occurrences = if verdict == Verdict::Look { Vec::new() } else { self.pass() };
         Looked { verdict, picture: Some(sight.picture), occurrences }
     }
 
@@ -236,6 +235,15 @@ impl Line {
     /// Adds the counts that were kept over a restart.
     pub fn restore_counts(&mut self, saved: behaviour::Counts) {
         self.rules.restore_counts(saved);
+    }
+
+    fn movement(&self, motion: Motion) -> Movement {
+        match motion {
+            Motion { active: false, .. } => Movement::None,
+            Motion { relearnt: true, .. } => Movement::Elsewhere,
+            _ if self.scene.moved_outside(self.cadence.expected()) => Movement::Elsewhere,
+            _ => Movement::Expected,
+        }
     }
 
     fn pass(&mut self) -> Vec<Occurrence> {

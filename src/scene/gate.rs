@@ -21,7 +21,7 @@
 use std::time::Duration;
 
 use super::Grid;
-use crate::vocab::{Frame, MediaTime, Polygon};
+use crate::vocab::{Frame, MediaTime, Polygon, Rect};
 
 /// How much a cell's spread must be exceeded.
 const SPREADS: f32 = 4.0;
@@ -166,6 +166,16 @@ impl MotionGate {
         now < self.open_until
     }
 
+    /// Whether, in the last picture, anything moved outside of `places`, enough to be motion. What moved as a whole moved
+    /// nowhere in particular.
+    pub fn moved_outside(&self, places: &[Rect]) -> bool {
+        let outside = self.model.clustered(self.grid.columns(), |cell| {
+            let at = self.grid.middle_of(cell);
+            !places.iter().any(|place| place.contains(at))
+        });
+        outside > 0 && outside as f32 >= self.settings.area * self.model.open_count as f32
+    }
+
     /// The cell means of the last picture.
     pub fn grid(&self) -> &Grid {
         &self.grid
@@ -229,7 +239,7 @@ impl Model {
             self.mark(grid, step, gentle);
         }
         let share = 1.0 / self.open_count.max(1) as f32;
-        let clustered = if changed < 3 { 0 } else { self.clustered(grid.columns()) };
+        let clustered = if changed < 3 { 0 } else { self.clustered(grid.columns(), |_| true) };
         (changed as f32 * share, clustered as f32 * share)
     }
 
@@ -270,8 +280,8 @@ impl Model {
         (gain, offset + 128.0 * (1.0 - gain))
     }
 
-    /// How many changed cells touch at least two other changed ones.
-    fn clustered(&self, columns: usize) -> usize {
+    /// How many changed cells of those that `counts` touch at least two other changed ones.
+    fn clustered(&self, columns: usize, counts: impl Fn(usize) -> bool) -> usize {
         let rows = self.changed.len() / columns.max(1);
         let at = |row: usize, column: usize| {
             let inside = row < rows && column < columns;
@@ -281,7 +291,7 @@ impl Model {
             let side = |r: usize| at(r, column.wrapping_sub(1)) + at(r, column) + at(r, column + 1);
             side(row.wrapping_sub(1)) + side(row) + side(row + 1)
         };
-        let changed = self.changed.iter().enumerate().filter(|(_, changed)| **changed);
+        let changed = self.changed.iter().enumerate().filter(|(i, changed)| **changed && counts(*i));
         changed.filter(|(i, _)| around(i / columns, i % columns) > 2).count()
     }
 
@@ -423,6 +433,27 @@ mod tests {
             assert!(gate.step(&yard(now, now, 4, None, same)).active);
             gate.hold_open(MediaTime::from_millis(now));
         }
+    }
+
+    #[test]
+    fn motion_is_told_apart_by_where_it_is() {
+        let (mut gate, mut now) = settled(Settings::default(), 100);
+        let around = |x: usize, y: usize, size: usize| {
+            let [x1, x2] = [x, x + size].map(|x| x as f32 / WIDTH as f32);
+            let [y1, y2] = [y, y + size].map(|y| y as f32 / HEIGHT as f32);
+            Rect::new(x1, y1, x2, y2)
+        };
+        for i in 0..5 {
+            now += 100;
+            assert!(!gate.moved_outside(&[]), "{i}: nothing has moved yet");
+            gate.step(&yard(now, now, 4, None, same));
+        }
+        now += 100;
+        assert!(gate.step(&yard(now, now, 4, Some((200, 120, 24)), same)).moving);
+        assert!(gate.moved_outside(&[]));
+        assert!(gate.moved_outside(&[around(20, 20, 60)]));
+        assert!(gate.moved_outside(&[around(180, 100, 24)]), "three quarters of it lie outside");
+        assert!(!gate.moved_outside(&[around(20, 20, 60), around(196, 116, 32)]));
     }
 
     #[test]

@@ -58,6 +58,13 @@ impl Grid {
         self.columns
     }
 
+    /// The middle of cell `index`, normalised over the picture.
+    pub fn middle_of(&self, index: usize) -> Point {
+        let (columns, cell) = (self.columns.max(1), self.cell as f32);
+        let middle = |at: usize, side: u32| (at as f32 + 0.5) * cell / side.max(1) as f32;
+        Point::new(middle(index % columns, self.width), middle(index / columns, self.height))
+    }
+
     /// For each cell, whether it is to be looked at: no mask reaches into it.
     pub fn open(&self) -> &[bool] {
         &self.open

@@ -11,7 +11,7 @@ pub use gate::{Motion, MotionGate, Settings as MotionSettings};
 pub use grid::Grid;
 pub use watch::{Picture, PictureWatch, Settings as PictureSettings};
 
-use crate::vocab::{Frame, MediaTime};
+use crate::vocab::{Frame, MediaTime, Rect};
 
 /// The settings of both halves.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -49,6 +49,11 @@ impl Scene {
     pub fn step(&mut self, frame: &Frame) -> Sight {
         let motion = self.gate.step(frame);
         Sight { motion, picture: self.watch.step(frame, self.gate.grid()) }
+    }
+
+    /// Whether, in the last picture, anything moved outside of `places`.
+    pub fn moved_outside(&self, places: &[Rect]) -> bool {
+        self.gate.moved_outside(places)
     }
 
     /// Keeps the motion gate open: called while somebody is being followed, who may stand still.

@@ -92,6 +92,11 @@ impl Rect {
         Point::new((self.x1 + self.x2) / 2.0, self.y2)
     }
 
+    /// Whether `p` lies in it or on its edge.
+    pub fn contains(&self, p: Point) -> bool {
+        (self.x1..=self.x2).contains(&p.x) && (self.y1..=self.y2).contains(&p.y)
+    }
+
     /// The part that both boxes cover; empty boxes have zero width or height.
     pub fn intersection(&self, other: &Self) -> Self {
         let (x1, y1) = (self.x1.max(other.x1), self.y1.max(other.y1));
