@@ -9,6 +9,7 @@ mod decode;
 mod detect;
 mod mqtt;
 mod outbox;
+mod replay;
 mod rules;
 mod scene;
 mod serve;

@@ -1,0 +1,89 @@
+//! `vedette replay` on the shared clip: six visits, told when they are, twice in the same bytes, and rarely looked for.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::data;
+
+/// When the six people are in the picture, seconds: the shared data's own list, at ten frames a second.
+const VISITS: [(f64, f64); 6] = [(6.5, 19.5), (23.0, 45.0), (50.5, 70.0), (74.5, 87.0), (92.5, 120.0), (123.5, 136.0)];
+const TOLERANCE: f64 = 1.5;
+
+fn configuration(model: &Path, gate: bool) -> String {
+    format!(
+        "agent: {{ id: replayed }}\nmqtt: {{ url: \"mqtt://127.0.0.1:1883\" }}\n\
+         models: {{ people: {{ file: {model:?}, provider: cpu }} }}\n\
+         cameras:\n  - id: door\n    url: \"rtsp://127.0.0.1/none\"\n    \
+         detect: {{ model: people, fps: 5, motion_gate: {gate} }}\n    \
+         zones: [{{ id: all, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]] }}]\n    \
+         rules: [{{ id: visits, kind: occupancy, zone: all, labels: [person] }}]\n"
+    )
+}
+
+/// What is told, and of how many looks the log speaks.
+fn replay(clip: &Path, model: &Path, gate: bool) -> (Vec<u8>, u32) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vedette.yaml");
+    std::fs::write(&file, configuration(model, gate)).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
+    command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip);
+    if let Some(library) = std::env::var_os("VEDETTE_ORT") {
+        command.env("VEDETTE_ORT", std::path::absolute(library).unwrap());
+    }
+    let output = command.output().unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    let looks = log.split_once(" looks=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+    (output.stdout, looks.unwrap_or_else(|| panic!("the log does not speak of looks: {log}")))
+}
+
+/// Start and end of each visit, seconds.
+fn visits(told: &[u8]) -> Vec<(f64, f64)> {
+    let events: Vec<Value> = told
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice::<Value>(line).unwrap()["data"].take())
+        .filter(|data| data["kind"] == "occupancy")
+        .collect();
+    let times = |phase: &str| -> Vec<f64> {
+        let of_phase = events.iter().filter(|data| data["phase"] == phase);
+        of_phase.map(|data| data["capture"]["pts_ms"].as_f64().unwrap() / 1000.0).collect()
+    };
+    let (starts, ends) = (times("start"), times("end"));
+    assert_eq!(starts.len(), ends.len(), "every visit ends");
+    starts.into_iter().zip(ends).collect()
+}
+
+fn assert_visits(told: &[u8]) {
+    let found = visits(told);
+    assert_eq!(found.len(), VISITS.len(), "{found:?}");
+    for (found, expected) in found.iter().zip(VISITS) {
+        let (early, late) = ((found.0 - expected.0).abs(), (found.1 - expected.1).abs());
+        assert!(early <= TOLERANCE && late <= TOLERANCE, "{found:?} for {expected:?}");
+    }
+}
+
+#[test]
+fn six_visits_are_told_when_they_are_and_twice_in_the_same_bytes() {
+    let clip = data::find("video/one-by-one-person-detection.mp4");
+    let (Some(clip), Some(model)) = (clip, data::find("models/detect/yolox_nano_416.onnx")) else { return };
+    let (told, looks) = replay(&clip, &model, true);
+    assert_visits(&told);
+    // 697 pictures are due, and there are people in 536 of them: most of those looks would tell nothing new.
+    assert!(looks <= 440, "{looks} looks");
+    assert_eq!(replay(&clip, &model, true).0, told);
+}
+
+#[test]
+fn with_every_due_picture_looked_at_the_visits_start_no_earlier() {
+    let clip = data::find("video/one-by-one-person-detection.mp4");
+    let (Some(clip), Some(model)) = (clip, data::find("models/detect/yolox_nano_416.onnx")) else { return };
+    let (told, looks) = replay(&clip, &model, false);
+    assert!(looks >= 690, "{looks} looks");
+    assert_visits(&told);
+    for (gated, every) in visits(&replay(&clip, &model, true).0).iter().zip(visits(&told)) {
+        assert!(gated.0 - every.0 < 0.25, "{gated:?} against {every:?}: more than one look later");
+    }
+}
