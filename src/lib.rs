@@ -1,4 +1,26 @@
 //! Vedette: video analytics for security teams, an agent on every site and a hub in the centre.
+//!
+//! A room per concern. `tests/architecture.rs` holds the list of who may import whom and which library belongs to which
+//! room, and fails on a breach.
+//!
+//! ```text
+//!   vocab base wire model          what all agree on, clocks and threads, messages, ONNX files
+//!
+//!   camera ─ decode                RTSP or file ─▶ frames
+//!     └─▶ scene ─▶ detect          is it worth a look? ─▶ detections
+//!           └─▶ track              ─▶ tracks
+//!                └─▶ behaviour     ─▶ firings of rules
+//!                      └─▶ event   ─▶ events, explained
+//!                            └─▶ evidence ─▶ spool ─▶ mqtt
+//!
+//!   config                         YAML ─▶ each room's own settings, or every fault at once
+//!   agent                          the line put together: `agent::pipeline` is the picture
+//!   toolchain                      offline: evaluation, tracking, looking at files
+//!   cli                            a file per subcommand
+//! ```
+//!
+//! The rooms of the line never import each other (but camera -> decode): they meet in `agent::pipeline`. Frames may be
+//! dropped, and are counted; events may not.
 
 pub mod agent;
 pub mod base;

@@ -24,7 +24,7 @@ use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch, Results};
 use crate::event::{self, Narrator, Notice};
 use crate::mqtt;
-use crate::spool::Spool;
+use crate::spool::{LossReason, Spool};
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
@@ -360,8 +360,9 @@ impl Site {
         for loss in &losses {
             tracing::warn!(?loss, "records were lost");
             self.notice(&Notice::Gap {
-                class: format!("{:?}", loss.class).to_lowercase(),
-                lost: loss.count,
+                class: format!("{:?} (epoch {:016x})", loss.class, loss.epoch).to_lowercase(),
+                // Renumbered records arrive under another id: told, so that nobody waits for the first, but not lost.
+                lost: if loss.reason == LossReason::Renumbered { 0 } else { loss.count },
                 range: Some((loss.from, loss.to)),
                 reason: format!("{:?}", loss.reason).to_lowercase(),
             });

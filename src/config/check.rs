@@ -20,6 +20,8 @@ use super::ready::{Config, Evidence, LabelSource, Model, Spool};
 use super::yaml::Node;
 use crate::vocab::Id;
 
+/// What a message may take besides its payload.
+pub(super) const ENVELOPE_KIB: u32 = 4;
 const MIB: u64 = 1 << 20;
 
 /// Where faults go, with what is needed to place them.
@@ -194,9 +196,12 @@ impl Check<'_> {
     fn evidence(&mut self, document: &Document, state_dir: &std::path::Path) -> Evidence {
         let (evidence, limit) = (&document.evidence, document.mqtt.max_packet_kib);
         let limit_path = Path::default().key("mqtt").key("max_packet_kib");
-        if evidence.snapshot_kib >= limit && self.is_sound(&limit_path) {
-            let problem =
-                format!("found {}, must be less than mqtt.max_packet_kib, which is {limit}", evidence.snapshot_kib);
+        // A message is its topic and header too, for which the spool keeps these KiB free.
+        if evidence.snapshot_kib + ENVELOPE_KIB >= limit && self.is_sound(&limit_path) {
+            let problem = format!(
+                "found {}, must be more than {ENVELOPE_KIB} less than mqtt.max_packet_kib, which is {limit}",
+                evidence.snapshot_kib
+            );
             let remedy = "lower it, or raise `mqtt.max_packet_kib` as far as the broker allows";
             self.error(&Path::default().key("evidence").key("snapshot_kib"), problem, remedy);
         }

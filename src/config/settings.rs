@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::access::{Password, PasswordError};
+use super::check::ENVELOPE_KIB;
 use super::document::{self, Direction, Family, Provider, ScoreOf, Transport};
 use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Rule, RuleKind, Spool};
 use crate::vocab::{Labels, Secret};
@@ -252,7 +253,7 @@ impl Spool {
             event_bytes: self.event,
             telemetry_bytes: self.telemetry,
             // What a packet says besides its payload: header, topic and packet id.
-            record_bytes: max_packet.saturating_sub(4096),
+            record_bytes: max_packet.saturating_sub(ENVELOPE_KIB as usize * 1024),
             ..spool::Settings::default()
         }
     }
