@@ -58,6 +58,17 @@ fn every_faulty_configuration_gives_all_its_faults() {
 }
 
 #[test]
+fn the_configuration_of_the_readme_loads() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(blocks.len(), 1);
+    let loaded = config::load(blocks[0].as_bytes(), &folders());
+    let loaded = loaded.unwrap_or_else(|faults| panic!("\n{}", faults.render("README.md")));
+    assert_eq!(loaded.config.cameras[0].rules.len(), 4);
+    assert_eq!(loaded.warnings.render("README.md"), "");
+}
+
+#[test]
 fn every_example_in_the_repository_loads() {
     let files = yaml_files("systemd/examples");
     assert_eq!(files.len(), 5, "{files:?}");
