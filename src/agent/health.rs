@@ -142,6 +142,7 @@ impl Reporter {
             size: stats.info.size,
             decoder: stats.info.decoder,
             reconnects: stats.reconnects,
+            panics: stats.panics,
             drops,
         }
     }
@@ -160,6 +161,7 @@ fn unusable(post: &Post) -> CameraHealth {
         size: None,
         decoder: None,
         reconnects: 0,
+        panics: 0,
         drops: BTreeMap::new(),
     }
 }

@@ -1,5 +1,6 @@
 //! Threads with names, so that `top -H`, a core dump and a panic say who it was.
 
+use std::any::Any;
 use std::io;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
@@ -31,9 +32,23 @@ pub fn with_deadline<T: Send + 'static>(
     finished.recv_timeout(limit).ok()
 }
 
+/// What a panic said, from what `catch_unwind` or a thread's `join` gives.
+pub fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a message").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_panic_is_quoted_whether_its_message_was_written_out_or_put_together() {
+        let said = |body: fn()| panic_message(&*std::panic::catch_unwind(body).unwrap_err());
+        assert_eq!(said(|| panic!("plain")), "plain");
+        assert_eq!(said(|| panic!("made of {}", 2)), "made of 2");
+        assert_eq!(said(|| std::panic::panic_any(7)), "a panic without a message");
+    }
 
     #[test]
     fn a_body_that_never_returns_is_abandoned() {

@@ -1,6 +1,10 @@
 //! The thread of one camera: carries out what [`Machine`] decides, and hands pictures to the viewer.
+//!
+//! A panic, most likely in what the viewer does with a picture, ends this camera's connection and not its thread: it is
+//! counted, told with its message, and the camera is connected anew after a wait. No other camera notices.
 
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +13,7 @@ use super::media_clock::{Discontinuity, MediaClock};
 use super::stats::{CameraStats, Meter};
 use super::{Settings, StateChange, Viewer};
 use crate::base::clock::SharedClock;
+use crate::base::threads;
 use crate::decode::{Codec, Counts, DecodeError, Source, Stream, StreamEvent};
 use crate::vocab::{CameraState, Frame, Id, WallTime};
 
@@ -122,11 +127,42 @@ impl Driver {
 
     /// Runs until it is told to stop.
     pub fn run(mut self) {
+        if let Err(message) = self.guarded(Self::begin) {
+            self.recover(message);
+        }
+        while let Err(message) = self.guarded(Self::work) {
+            self.recover(message);
+        }
+    }
+
+    /// Runs a part of the camera's life. What a panic leaves half-done is put right by [`Driver::recover`].
+    fn guarded(&mut self, part: impl FnOnce(&mut Self)) -> Result<(), String> {
+        panic::catch_unwind(AssertUnwindSafe(|| part(self))).map_err(|panic| threads::panic_message(&*panic))
+    }
+
+    fn recover(&mut self, message: String) {
+        let panics = {
+            let mut stats = lock(&self.stats);
+            stats.panics += 1;
+            stats.panics
+        };
+        tracing::error!(camera = %self.id, panics, message, "the camera's thread panicked; it connects anew");
+        // The machine has decided before anybody is told, so a viewer that cannot even take that in changes nothing.
+        if let Err(message) = self.guarded(|driver| driver.give(Input::Panicked(message))) {
+            tracing::error!(camera = %self.id, message, "telling of the panic ended in another one");
+        }
+    }
+
+    fn begin(&mut self) {
         if self.settings.enabled {
             self.give(Input::Enable(true));
         } else {
             self.report(CameraState::Disabled, "switched off by configuration");
         }
+    }
+
+    /// Returns when it was told to stop.
+    fn work(&mut self) {
         loop {
             while let Some(command) = self.inbox.next() {
                 match command {

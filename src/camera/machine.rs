@@ -28,6 +28,8 @@
 //!   pictures are back within 10 s of the camera. A camera away for longer than `long_outage` is asked more rarely.
 //! * AuthFailed waits minutes, as cameras lock accounts after a few wrong passwords.
 //! * A live stream that ends is lost; only a file ends.
+//! * A panic on the camera's thread, which may have been half-way through anything, closes whatever was open. Its waits
+//!   double to `panic_retry_max`: what panics at every picture must not do so every few seconds for ever.
 
 use std::time::Duration;
 
@@ -53,6 +55,8 @@ pub(super) enum Input {
     Failed(DecodeError),
     /// A file has ended.
     Ended,
+    /// The camera's thread panicked with this message, perhaps while it did what an earlier step had decided.
+    Panicked(String),
     /// Time has passed; this is what has gone through the current stream so far.
     Tick(Vitals),
 }
@@ -92,6 +96,9 @@ pub(super) enum Action {
     Report(CameraState, String),
 }
 
+/// After so long without a panic the next one is taken for the first.
+const PANICS_FORGOTTEN: Duration = Duration::from_secs(600);
+
 #[derive(Debug)]
 enum State {
     Disabled,
@@ -107,6 +114,9 @@ pub(super) struct Machine {
     settings: Settings,
     state: State,
     backoff: Backoff,
+    /// The waits after a panic, and when the last one was.
+    panics: Backoff,
+    panicked: Option<Duration>,
     /// Since when there has been no picture.
     away_since: Option<Duration>,
     vitals: Vitals,
@@ -121,6 +131,8 @@ impl Machine {
     pub fn new(settings: Settings) -> Self {
         Self {
             backoff: Backoff::new(settings.retry_min, settings.retry_max),
+            panics: Backoff::new(settings.retry_min, settings.panic_retry_max),
+            panicked: None,
             settings,
             state: State::Disabled,
             away_since: None,
@@ -134,6 +146,8 @@ impl Machine {
 
     /// Takes note of what happened at `now`, the machine's monotonic time, and says what to do, in order.
     pub fn step(&mut self, now: Duration, input: Input) -> Vec<Action> {
+        // Something is left only by a step that ended in a panic.
+        self.actions.clear();
         match input {
             Input::Enable(true) if matches!(self.state, State::Disabled) => self.connect(now, "switched on"),
             Input::Enable(true) => {}
@@ -145,6 +159,7 @@ impl Machine {
             Input::Frame => self.picture_came(now),
             Input::Failed(error) => self.failed(now, &error),
             Input::Ended => self.ended(),
+            Input::Panicked(message) => self.panicked(now, &message),
             Input::Tick(vitals) => self.tick(now, vitals),
         }
         std::mem::take(&mut self.actions)
@@ -253,6 +268,22 @@ impl Machine {
             self.away_since = None;
             self.enter(State::Ended, CameraState::Ended, "the file has ended");
         }
+    }
+
+    fn panicked(&mut self, now: Duration, message: &str) {
+        if self.has_stream() {
+            self.actions.push(Action::Close);
+        }
+        if matches!(self.state, State::Disabled | State::Ended) {
+            return;
+        }
+        if self.panicked.replace(now).is_some_and(|last| now.saturating_sub(last) >= PANICS_FORGOTTEN) {
+            self.panics.reset();
+        }
+        self.away_since.get_or_insert(now);
+        let until = now + self.panics.next_wait();
+        let cause = format!("a panic on the camera's thread: {message}");
+        self.enter(State::Backoff { until }, CameraState::Backoff, &cause);
     }
 
     fn tick(&mut self, now: Duration, vitals: Vitals) {

@@ -119,6 +119,11 @@ impl Camera {
         lock(&self.stats).clone()
     }
 
+    /// Whether its thread runs. It outlives panics, and ends only when it is told to.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
     /// Stops it. Returns whether it ended within `limit`; if not, its thread is left to itself.
     pub fn stop(mut self, limit: Duration) -> bool {
         self.end(limit)

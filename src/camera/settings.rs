@@ -27,6 +27,8 @@ pub struct Settings {
     pub long_outage: Duration,
     /// The longest wait during a long outage. Default 30 s.
     pub long_retry_max: Duration,
+    /// The longest wait after panics that come one after the other. Default 60 s.
+    pub panic_retry_max: Duration,
     /// The wait after a refused password, 1 min or more. Default 5 min.
     pub auth_retry: Duration,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             retry_max: Duration::from_secs(4),
             long_outage: Duration::from_secs(600),
             long_retry_max: Duration::from_secs(30),
+            panic_retry_max: Duration::from_secs(60),
             auth_retry: Duration::from_secs(300),
         }
     }

@@ -19,6 +19,8 @@ pub struct CameraStats {
     pub counts: Counts,
     /// How often a stream was opened again after the first.
     pub reconnects: u64,
+    /// How often the camera's thread panicked and went on.
+    pub panics: u64,
     /// Codec, decoder and size of the current or last stream.
     pub info: Info,
     /// Pictures delivered a second, over the last five.
@@ -33,6 +35,7 @@ impl CameraStats {
             since,
             counts: Counts::default(),
             reconnects: 0,
+            panics: 0,
             info: Info::default(),
             fps: 0.0,
         }

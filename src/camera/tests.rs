@@ -172,6 +172,37 @@ fn a_returning_camera_is_found_within_seconds_and_one_long_gone_within_thirty() 
 }
 
 #[test]
+fn a_panic_closes_the_stream_and_what_panics_again_and_again_is_tried_ever_more_rarely() {
+    let mut line = Line::start();
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        line.pass(200, true, true);
+        assert_eq!(line.state, CameraState::Streaming);
+        line.give(Input::Panicked("index out of bounds".into()));
+        assert_eq!((line.state, line.open), (CameraState::Backoff, false));
+        let began = line.now;
+        while !line.open {
+            line.pass(100, false, false);
+        }
+        waits.push((line.now - began).as_secs());
+    }
+    assert!(waits[0] <= 1 && waits[11] >= 30 && waits.iter().all(|w| *w <= 60), "{waits:?}");
+    line.pass(700_000, true, true);
+    line.give(Input::Panicked("index out of bounds".into()));
+    line.pass(1100, false, false);
+    assert!(line.open, "a panic after a long time without one is taken for the first");
+}
+
+#[test]
+fn a_panic_switches_nothing_on_and_loses_no_state_it_interrupted() {
+    let mut line = Line::start();
+    line.give(Input::Enable(false));
+    line.give(Input::Panicked("while it was told".into()));
+    line.pass(100_000, false, false);
+    assert_eq!((line.state, line.open), (CameraState::Disabled, false));
+}
+
+#[test]
 fn a_wrong_password_is_tried_again_only_after_minutes_or_a_restart() {
     let mut line = Line::start();
     line.give(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() }));
@@ -232,6 +263,7 @@ fn inputs() -> impl Strategy<Value = (u64, Input)> {
         1 => Just(Input::Failed(DecodeError::Lost { source_name: "x".into() })),
         1 => Just(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() })),
         1 => Just(Input::Ended),
+        1 => Just(Input::Panicked("x".into())),
         8 => vitals.prop_map(|(bytes, keyframes, decoded)| Input::Tick(Vitals { bytes, keyframes, decoded })),
     ];
     (0u64..9_000, input)

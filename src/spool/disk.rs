@@ -22,6 +22,7 @@ use super::loss::{LossReason, Losses};
 use super::queue::{Stored, new_epoch};
 use super::quota::{OVERHEAD, Quota};
 use super::{Backlog, Class, Limit, Order, Record, RecordId};
+use crate::base::threads;
 
 type Key = (u8, u32, u64);
 
@@ -72,11 +73,8 @@ fn failed<E: Into<redb::Error>>(operation: &'static str) -> impl FnOnce(E) -> Fa
 /// Runs `body`; a panic within redb, which a damaged file can cause, is a fault like any other.
 fn contained<T>(body: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     // The handle is dropped after any fault, so nothing half-changed is seen again.
-    panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-        Err(Fault::Damaged(format!("redb panicked: {text}")))
-    })
+    panic::catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|panic| Err(Fault::Damaged(format!("redb panicked: {}", threads::panic_message(&*panic)))))
 }
 
 /// What is known of the records without reading them.

@@ -65,6 +65,9 @@ pub struct CameraHealth {
     pub decoder: Option<String>,
     /// How often it was connected anew since the start.
     pub reconnects: u64,
+    /// How often its thread panicked since the start; each time it was connected anew.
+    #[serde(default)]
+    pub panics: u64,
     /// Frames not looked at since the start, by reason.
     pub drops: BTreeMap<DropReason, u64>,
 }

@@ -92,6 +92,7 @@ fn health() -> HealthMessage {
         size: Some((1920, 1080)),
         decoder: Some("avdec_h264".into()),
         reconnects: 1,
+        panics: 0,
         drops: BTreeMap::from([(DropReason::Rate, 1200), (DropReason::Still, 400)]),
     };
     let model = ModelHealth {

@@ -36,19 +36,27 @@ struct Facts {
     keyframe: bool,
 }
 
-struct Watcher(Arc<Mutex<Seen>>);
+struct Watcher {
+    seen: Arc<Mutex<Seen>>,
+    /// Once, at this picture, it panics.
+    panics_at: Option<usize>,
+}
 
 impl Viewer for Watcher {
     fn frame(&mut self, frame: Frame) {
+        if self.panics_at.is_some_and(|at| self.seen.lock().unwrap().frames.len() == at) {
+            self.panics_at = None;
+            panic!("canary of a panic");
+        }
         let size = (frame.width, frame.height);
         let facts = Facts { seq: frame.seq, pts: frame.pts, size, keyframe: frame.keyframe };
-        self.0.lock().unwrap().frames.push((SystemClock.mono(), facts));
+        self.seen.lock().unwrap().frames.push((SystemClock.mono(), facts));
     }
     fn state(&mut self, change: StateChange) {
-        self.0.lock().unwrap().states.push((SystemClock.mono(), change));
+        self.seen.lock().unwrap().states.push((SystemClock.mono(), change));
     }
     fn discontinuity(&mut self, cause: Discontinuity) {
-        self.0.lock().unwrap().breaks.push(cause);
+        self.seen.lock().unwrap().breaks.push(cause);
     }
 }
 
@@ -64,9 +72,13 @@ impl Watch {
     }
 
     fn with(source: Source, settings: Settings) -> Self {
+        Self::of(source, settings, None)
+    }
+
+    fn of(source: Source, settings: Settings, panics_at: Option<usize>) -> Self {
         let seen = Arc::<Mutex<Seen>>::default();
         let id = Id::new("door").unwrap();
-        let viewer = Box::new(Watcher(seen.clone()));
+        let viewer = Box::new(Watcher { seen: seen.clone(), panics_at });
         let camera = Camera::start(id, source, settings, SystemClock::shared(), viewer).unwrap();
         Self { camera, seen }
     }
@@ -416,6 +428,31 @@ fn the_drawn_street_is_a_camera_too() {
     let refused =
         decode::Clip::open(&Source::parse("scene://").unwrap(), &decode::Settings::default(), decode::Pace::Max);
     assert!(refused.err().unwrap().to_string().contains("no end"));
+}
+
+#[test]
+fn a_panic_on_a_cameras_thread_is_counted_and_told_and_the_camera_comes_back_while_another_goes_on() {
+    let street = || Source::parse("scene://street?width=320&height=180&fps=20").unwrap();
+    let neighbour = Watch::with(street(), Settings::default());
+    let watch = Watch::of(street(), Settings::default(), Some(10));
+    let told = watch.await_state(CameraState::Backoff, Duration::ZERO);
+    let cause = |state: CameraState| {
+        let seen = watch.seen.lock().unwrap();
+        seen.states.iter().find(|(_, change)| change.state == state).map(|(_, change)| change.cause.clone()).unwrap()
+    };
+    assert!(cause(CameraState::Backoff).contains("canary of a panic"), "{}", cause(CameraState::Backoff));
+    let neighbours_frames = neighbour.frames();
+    let picture = watch.await_picture(told);
+    println!("pictures again {:?} after the panic", picture - told);
+    assert!(picture - told <= RECOVERED);
+    watch.await_frames(5);
+    watch.assert_in_order();
+    let breaks = watch.seen.lock().unwrap().breaks.clone();
+    assert!(matches!(breaks[..], [Discontinuity::Reconnected { .. }]), "{breaks:?}");
+    assert_eq!((watch.camera.stats().panics, watch.camera.stats().reconnects), (1, 1));
+    assert!(neighbour.frames() > neighbours_frames, "the other camera goes on");
+    assert_eq!((neighbour.camera.stats().panics, neighbour.camera.stats().reconnects), (0, 0));
+    assert!(watch.camera.stop(Duration::from_secs(5)), "it still does what it is told");
 }
 
 /// Run by hand: `cargo test --test it measure_reconnects -- --ignored --nocapture`.
