@@ -6,7 +6,7 @@ use crate::agent::commands::{self, Log, Order};
 use crate::agent::post::Post;
 use crate::agent::site::Site;
 use crate::camera::Camera;
-use crate::vocab::{CameraState, Id, WallTime};
+use crate::vocab::{Id, WallTime};
 use crate::wire::{Command, CommandError, HealthMessage, Reply, ReplyCode, to_json};
 
 /// Where the log of answers lies in the spool's state.
@@ -108,13 +108,11 @@ fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>) -
 }
 
 fn snapshot(post: &Post, id: &str) -> Result<(), String> {
-    match post.state() {
-        CameraState::Streaming | CameraState::Frozen | CameraState::Covered => {
-            let taken = post.want_picture(&format!("command-{id}"));
-            if taken { Ok(()) } else { Err("too many pictures are waited for".to_owned()) }
-        }
-        _ => Err(format!("no picture comes; camera/{}/state says why", post.id())),
+    if !post.state().has_pictures() {
+        return Err(format!("no picture comes; camera/{}/state says why", post.id()));
     }
+    let taken = post.want_picture(&format!("command-{id}"));
+    if taken { Ok(()) } else { Err("too many pictures are waited for".to_owned()) }
 }
 
 fn connected(post: &Post, action: impl FnOnce(&Camera)) -> Result<(), String> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::base::clock::SharedClock;
 use crate::config;
 use crate::detect::{DetectError, Detector, Results, Worker};
+use crate::event::ModelChange;
 use crate::vocab::{Id, Labels, ModelFacts};
 use crate::wire::ModelHealth;
 
@@ -16,6 +17,8 @@ pub struct Engine {
     pub config: config::Model,
     /// It, running; or why it is not.
     pub running: Result<Running, EngineError>,
+    /// Since when, on the monotonic clock, an inference has been going on that was told to hang.
+    hangs_since: Option<Duration>,
 }
 
 /// Why a model does not run.
@@ -52,7 +55,7 @@ impl Engine {
             let error: &dyn std::error::Error = error;
             tracing::error!(model = %config.name, error, "the model does not run; its cameras are watched without it");
         }
-        Self { config, running }
+        Self { config, running, hangs_since: None }
     }
 
     /// Its name.
@@ -60,15 +63,38 @@ impl Engine {
         &self.config.name
     }
 
-    /// How it is.
-    pub fn health(&self, inferences: u64, failure: Option<&str>) -> ModelHealth {
+    /// Whether it does what it can: its thread runs, and no inference hangs. One that never ran has been told as failed.
+    pub fn is_alive(&self, now: Duration) -> bool {
+        self.running.as_ref().map_or(true, |running| running.worker.is_alive() && running.worker.overdue(now).is_none())
+    }
+
+    /// What has changed since the last call about an inference that hangs, if anything.
+    pub fn look_for_hang(&mut self, now: Duration) -> Option<ModelChange> {
+        let overdue = self.running.as_ref().ok()?.worker.overdue(now);
+        match (self.hangs_since, overdue) {
+            (None, Some(since)) => {
+                self.hangs_since = Some(now.saturating_sub(since));
+                Some(ModelChange::Hangs { since })
+            }
+            (Some(began), None) => {
+                self.hangs_since = None;
+                Some(ModelChange::Resumed { after: now.saturating_sub(began) })
+            }
+            _ => None,
+        }
+    }
+
+    /// How it is at `now`, on the monotonic clock.
+    pub fn health(&self, inferences: u64, failure: Option<&str>, now: Duration) -> ModelHealth {
+        let hang = self.running.as_ref().ok().and_then(|running| running.worker.overdue(now));
+        let hang = hang.map(|since| format!("hangs: an inference has not come back for {} s", since.as_secs()));
         match &self.running {
             Ok(running) => ModelHealth {
                 version: running.facts.version.clone(),
                 sha256: running.facts.sha256.clone(),
                 asked: running.asked.clone(),
                 obtained: Some(running.facts.provider.clone()),
-                cause: failure.map(str::to_owned).or_else(|| running.cause.clone()),
+                cause: hang.or_else(|| failure.map(str::to_owned)).or_else(|| running.cause.clone()),
                 inferences,
             },
             Err(error) => ModelHealth {

@@ -75,7 +75,7 @@ impl Reporter {
         let model = |engine: &Engine| {
             let inferences = self.inferences.get(engine.name()).copied().unwrap_or_default();
             let failure = self.last.failures.get(engine.name()).map(String::as_str);
-            (engine.name().clone(), engine.health(inferences, failure))
+            (engine.name().clone(), engine.health(inferences, failure, now))
         };
         HealthMessage {
             time: wall.to_rfc3339(),
@@ -132,10 +132,11 @@ impl Reporter {
     fn camera(&self, post: &Post) -> CameraHealth {
         let (decoded_fps, inferred_fps) = self.last.rates.get(post.id()).copied().unwrap_or_default();
         let Some((stats, drops)) = post.stats() else { return unusable(post) };
+        let unseen = post.unseen().filter(|_| stats.state.has_pictures());
         CameraHealth {
             state: stats.state,
             since: stats.since.to_rfc3339(),
-            cause: (!stats.cause.is_empty()).then_some(stats.cause),
+            cause: unseen.or_else(|| Some(stats.cause).filter(|cause| !cause.is_empty())),
             decoded: stats.counts.decoded,
             decoded_fps,
             inferred_fps,
@@ -195,11 +196,14 @@ fn link_health(status: &mqtt::Status) -> LinkHealth {
     }
 }
 
-/// Whether the line lives: the recorder and every detector do, and every camera delivers or says why it does not. The
-/// watchdog is fed only then; a camera that is away is in a declared state and no reason to restart the agent.
+/// Whether the line lives: the recorder and every detector do, no inference hangs, and every camera delivers or says why
+/// it does not. The watchdog is fed only then; a camera that is away is in a declared state and no reason to restart the
+/// agent.
 pub fn is_alive(site: &Site) -> bool {
-    let detectors = site.engines().all(|e| e.running.as_ref().map_or(true, |r| r.worker.is_alive()));
-    detectors && site.means().recorder.is_alive() && site.posts().all(|post| post.is_alive())
+    let now = site.clock().mono();
+    site.engines().all(|engine| engine.is_alive(now))
+        && site.means().recorder.is_alive()
+        && site.posts().all(|post| post.is_alive())
 }
 
 /// What a state means for somebody who looks at `systemctl status`.

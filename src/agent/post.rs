@@ -1,26 +1,27 @@
 //! One camera at its post: its connection, its line and its counters, between the camera's thread and the detector's.
 
+mod eye;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::agent::cadence::Verdict;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::pipeline::{Line, Occurrence};
 use crate::agent::recorder::Recorder;
-use crate::agent::sight::Sight;
+use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
-use crate::camera::{self, Camera, CameraStats, Discontinuity, StateChange, Viewer};
+use crate::camera::{self, Camera, CameraStats};
 use crate::config;
 use crate::decode::{DecodeError, Source};
 use crate::detect::{CameraKey, Worker};
-use crate::event::Notice;
 use crate::evidence::{self, Shot};
 use crate::mqtt;
 use crate::scene::Picture;
 use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
 use crate::wire::{CameraStateMessage, Topics, to_json};
+use eye::Eye;
 
 /// A camera that streams has delivered something within this time, even while only keyframes are decoded.
 const HANGS: Duration = Duration::from_secs(180);
@@ -161,16 +162,41 @@ impl Post {
     /// Says in the camera's state why it cannot even be tried.
     pub fn told_unusable(&self, cause: String) {
         let since = WallTime::from_unix_nanos(self.means.clock.unix_nanos());
-        lock(&self.sight).unusable = Some((since, cause.clone()));
-        let message = CameraStateMessage::new(self.id().clone(), CameraState::Disabled, since, Some(cause));
+        let mut sight = lock(&self.sight);
+        sight.unusable = Some((since, cause.clone()));
+        self.publish(&mut sight, Told { state: CameraState::Disabled, since, cause });
+    }
+
+    /// Says in the camera's state why nobody looks at its pictures; none once somebody does again.
+    pub fn told_unseen(&self, why: Option<String>) {
+        let mut sight = lock(&self.sight);
+        sight.unseen = why;
+        if let Some(told) = sight.told.clone().filter(|_| !self.is_closed()) {
+            self.publish(&mut sight, told);
+        }
+    }
+
+    /// Why nobody looks at its pictures, though there is a model that should.
+    pub fn unseen(&self) -> Option<String> {
+        lock(&self.sight).unseen.clone()
+    }
+
+    /// Publishes the state and keeps it in mind.
+    fn publish(&self, sight: &mut Sight, told: Told) {
+        let cause = sight.unseen.clone().filter(|_| told.state.has_pictures());
+        let cause = cause.or_else(|| Some(told.cause.clone()).filter(|cause| !cause.is_empty()));
+        let message = CameraStateMessage::new(self.id().clone(), told.state, told.since, cause);
         self.means.broker.set_retained(&self.means.topics.camera_state(self.id()), to_json(&message));
+        sight.told = Some(told);
     }
 
     /// Whether its pictures flow, or it has said why they do not. A camera that is away is in a declared state; one that
     /// says that it streams and delivers nothing for long hangs.
     pub fn is_alive(&self) -> bool {
+        let has_thread = lock(&self.camera).as_ref().is_none_or(Camera::is_alive);
         let sight = lock(&self.sight);
-        sight.state != CameraState::Streaming || self.means.clock.mono().saturating_sub(sight.last_arrival) < HANGS
+        let is_fresh = self.means.clock.mono().saturating_sub(sight.last_arrival) < HANGS;
+        has_thread && (sight.state != CameraState::Streaming || is_fresh)
     }
 
     /// How the connection is, and what was dropped after decoding.
@@ -296,203 +322,9 @@ pub enum ConnectError {
     Decode(#[from] DecodeError),
 }
 
-/// Sees for a post, on the camera's thread.
-struct Eye {
-    post: Arc<Post>,
-}
-
-impl Viewer for Eye {
-    fn frame(&mut self, frame: Frame) {
-        let post = &self.post;
-        let mut looked = None;
-        post.tell(|line| {
-            let mut now = line.look(&frame, post.means.clock_watch.state());
-            let occurrences = std::mem::take(&mut now.occurrences);
-            looked = Some((now, line.may_idle()));
-            occurrences
-        });
-        let Some((looked, may_idle)) = looked else { return };
-        post.note_arrival(&frame, looked.picture);
-        match looked.verdict {
-            Verdict::Look => post.submit(frame),
-            Verdict::Leave(reason) => post.dropped(reason),
-        }
-        post.set_idle(may_idle);
-    }
-
-    fn state(&mut self, change: StateChange) {
-        let post = &self.post;
-        // What is retained of a camera that was removed has been cleared.
-        if post.is_closed() {
-            return;
-        }
-        let from = {
-            let mut sight = lock(&post.sight);
-            if change.state == CameraState::Connecting {
-                // The new connection is taken to be live until the picture says otherwise.
-                sight.picture = Picture::Live;
-            }
-            std::mem::replace(&mut sight.state, change.state)
-        };
-        let cause = (!change.cause.is_empty()).then(|| change.cause.clone());
-        let message = CameraStateMessage::new(post.id().clone(), change.state, change.since, cause);
-        post.means.broker.set_retained(&post.means.topics.camera_state(post.id()), to_json(&message));
-        post.tell(|line| {
-            line.advance(change.media, change.since, post.means.clock_watch.state());
-            vec![line.state_changed(from, change.state, &change.cause)]
-        });
-    }
-
-    fn discontinuity(&mut self, cause: Discontinuity) {
-        let notice = match cause {
-            Discontinuity::Reconnected { gap } => Notice::Reconnected { gap },
-            Discontinuity::ClockJump { millis } => Notice::ClockJump { seconds: millis as f64 / 1000.0 },
-            Discontinuity::SizeChanged { from, to } => Notice::SizeChange { from, to },
-            Discontinuity::CodecChanged => Notice::CodecChange,
-        };
-        let post = &self.post;
-        if post.worker.as_ref().is_some_and(|worker| worker.withdraw(post.key).is_some()) {
-            post.dropped(DropReason::Superseded);
-        }
-        {
-            let mut sight = lock(&post.sight);
-            sight.cut = sight.last_pts.map(|_| sight.last_seq);
-        }
-        post.tell(|line| line.cut(&notice));
-    }
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-    use crate::agent::{cadence, envelope, pipeline};
-    use crate::base::clock::{Clock, SimulatedClock};
-    use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
-    use crate::vocab::{Labels, MediaTime};
-    use crate::{behaviour, event, scene, spool, track, wire};
-
-    /// 2026-11-23T12:00:00Z.
-    const NOON: i64 = 1_795_435_200_000_000_000;
-
-    struct Bench {
-        _folder: tempfile::TempDir,
-        clock: Arc<SimulatedClock>,
-        spool: Arc<dyn Spool>,
-        post: Arc<Post>,
-    }
-
-    fn bench() -> Bench {
-        let folder = tempfile::tempdir().unwrap();
-        let text =
-            "agent: { id: a }\nmqtt: { url: \"mqtt://localhost\" }\ncameras: [ { id: door, url: \"scene://\" } ]";
-        let folders = config::Folders { config: folder.path().into(), credentials: None };
-        let camera = config::load(text.as_bytes(), &folders).unwrap().config.cameras.remove(0);
-        let clock = SimulatedClock::at(NOON);
-        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&spool::Settings::default(), clock.clone()));
-        let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
-        let agent = Id::new("a").unwrap();
-        let origin = wire::Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
-        let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), clock.clone()).unwrap();
-        let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
-        let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
-        let means = Means {
-            recorder: Arc::new(recorder),
-            broker: mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1,
-            topics: Topics::new(&agent),
-            clock: clock.clone(),
-            evidence: evidence.clone(),
-            clock_watch: Arc::new(ClockWatch::new(clock.clone())),
-        };
-        let settings = pipeline::Settings {
-            cadence: cadence::Settings { fps: 5.0, gate: false, idle_keyframes: false },
-            scene: scene::Settings::default(),
-            track: track::Settings::default(),
-            behaviour: behaviour::Settings::default(),
-            event: event::Settings::new(agent, Some(camera.id.clone()), 1),
-            timezone: jiff::tz::TimeZone::UTC,
-            model: None,
-            labels: Labels::default(),
-            evidence,
-            config_revision: "one".into(),
-        };
-        let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, means);
-        Bench { _folder: folder, clock, spool, post }
-    }
-
-    impl Bench {
-        fn eye(&self) -> Eye {
-            Eye { post: self.post.clone() }
-        }
-
-        fn changed(&self, state: CameraState, media_ms: u64) {
-            let since = WallTime::from_unix_nanos(self.clock.unix_nanos());
-            let media = MediaTime::from_millis(media_ms);
-            self.eye().state(StateChange { state, cause: String::new(), since, media });
-        }
-
-        fn events(&self) -> Vec<serde_json::Value> {
-            self.post.means.recorder.flush();
-            let limit = Limit { records: 100, bytes: 1 << 20 };
-            let records = self.spool.peek(Class::Event, Order::Oldest, &HashSet::new(), limit);
-            records.iter().map(|r| serde_json::from_slice(envelope::open(&r.payload).unwrap().1).unwrap()).collect()
-        }
-    }
-
-    fn frame(seq: u64, pts_ms: u64) -> Frame {
-        let mut frame = Frame::from_i420(16, 16, vec![90; 384]).unwrap();
-        (frame.seq, frame.pts) = (seq, MediaTime::from_millis(pts_ms));
-        frame
-    }
-
-    #[test]
-    fn a_change_of_state_is_told_with_the_time_at_which_it_happened() {
-        let bench = bench();
-        bench.changed(CameraState::Connecting, 0);
-        bench.clock.advance(Duration::from_secs(60));
-        bench.changed(CameraState::Backoff, 0);
-        let events = bench.events();
-        let times: Vec<_> = events.iter().map(|e| e["time"].as_str().unwrap()).collect();
-        assert!(
-            times[0].starts_with("2026-11-23T12:00:00") && times[1].starts_with("2026-11-23T12:01:00"),
-            "{times:?}"
-        );
-    }
-
-    #[test]
-    fn nothing_is_told_after_the_post_was_left() {
-        let bench = bench();
-        bench.eye().frame(frame(0, 0));
-        assert!(bench.post.stop(Duration::ZERO));
-        bench.changed(CameraState::Streaming, 0);
-        bench.eye().discontinuity(Discontinuity::CodecChanged);
-        bench.post.seen(&frame(0, 0), &[]);
-        assert_eq!(bench.events(), Vec::<serde_json::Value>::new());
-        assert_eq!(bench.post.looks(), 0);
-    }
-
-    #[test]
-    fn a_look_that_was_under_way_when_the_stream_was_cut_is_not_taken_in() {
-        let bench = bench();
-        bench.eye().frame(frame(4, 160));
-        bench.eye().discontinuity(Discontinuity::CodecChanged);
-        bench.post.seen(&frame(4, 160), &[]);
-        assert_eq!(bench.post.looks(), 0);
-        bench.eye().frame(frame(5, 200));
-        bench.post.seen(&frame(5, 200), &[]);
-        assert_eq!(bench.post.looks(), 1);
-    }
-
-    #[test]
-    fn events_name_the_configuration_in_force_also_where_it_changed_elsewhere() {
-        let bench = bench();
-        bench.post.set_config_revision("two");
-        bench.changed(CameraState::Connecting, 0);
-        assert_eq!(bench.events()[0]["data"]["config_revision"], "two");
-    }
-}
+mod tests;

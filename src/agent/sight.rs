@@ -6,11 +6,26 @@ use std::time::Duration;
 use crate::scene::Picture;
 use crate::vocab::{CameraState, DropReason, MediaTime, WallTime};
 
+/// A state as it was published.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// How the camera is.
+    pub state: CameraState,
+    /// Since when.
+    pub since: WallTime,
+    /// Why; may be empty.
+    pub cause: String,
+}
+
 /// See the file's head.
 #[derive(Debug)]
 pub struct Sight {
     /// How the camera is.
     pub state: CameraState,
+    /// What was published last of that.
+    pub told: Option<Told>,
+    /// Why nobody looks at its pictures, though there is a model that should.
+    pub unseen: Option<String>,
     /// What was last reported of the picture as a whole.
     pub picture: Picture,
     /// Frames that were not looked at, by reason.
@@ -36,6 +51,8 @@ impl Sight {
     pub fn new(now: Duration) -> Self {
         Self {
             state: CameraState::Disabled,
+            told: None,
+            unseen: None,
             picture: Picture::Live,
             drops: BTreeMap::new(),
             wanted: Vec::new(),

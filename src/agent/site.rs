@@ -4,6 +4,10 @@
 //!   cameras ──▶ posts ──▶ detectors ──▶ posts ──▶ recorder ──▶ spool ──▶ forwarder ──▶ broker
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
+//!
+//! `upkeep` is what it does by the clock.
+
+mod upkeep;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -24,12 +28,10 @@ use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch, Results};
 use crate::event::{self, Narrator, Notice};
 use crate::mqtt;
-use crate::spool::{LossReason, Spool};
+use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
 
-/// How often losses are told of at most.
-const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a camera's thread may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
@@ -140,20 +142,6 @@ impl Site {
         needs_restart
     }
 
-    /// Does what is due by the clock, about twice a second.
-    pub fn tick(&mut self) {
-        if let Some((from, to)) = self.means.clock_watch.look() {
-            self.notice(&Notice::ClockStep { from, to });
-        }
-        self.tell_losses();
-        for post in self.posts.values() {
-            if let Some(counts) = post.tick() {
-                self.kept.keep_counts(post.id(), &counts);
-            }
-        }
-        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
-    }
-
     /// Records something that concerns the agent as a whole.
     pub fn notice(&mut self, notice: &Notice) {
         let wall = WallTime::from_unix_nanos(self.clock.unix_nanos());
@@ -219,8 +207,9 @@ impl Site {
     pub fn stop(mut self) {
         let all: Vec<Id> = self.posts.keys().cloned().collect();
         self.withdraw(&all);
-        self.engines.clear();
+        // Before the models end: an inference that hangs must not keep what is recorded from the disk.
         self.means.recorder.flush();
+        self.engines.clear();
     }
 
     fn start_engines(&mut self) -> Result<(), StartError> {
@@ -342,34 +331,6 @@ impl Site {
         for topic in self.kept.retain(&change::retained(&self.means.topics, &self.config)) {
             self.means.broker.set_retained(&topic, Vec::new());
         }
-    }
-
-    /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and
-    /// not often: in a full spool the event itself displaces another.
-    fn tell_losses(&mut self) {
-        let now = self.clock.mono();
-        let is_heard = self.means.broker.status().borrow().connected_since.is_some();
-        if !is_heard || self.losses_told.is_some_and(|last| now.saturating_sub(last) < LOSSES_INTERVAL) {
-            return;
-        }
-        let losses = self.spool.losses();
-        if losses.is_empty() {
-            return;
-        }
-        self.losses_told = Some(now);
-        for loss in &losses {
-            tracing::warn!(?loss, "records were lost");
-            self.notice(&Notice::Gap {
-                class: format!("{:?} (epoch {:016x})", loss.class, loss.epoch).to_lowercase(),
-                // Renumbered records arrive under another id: told, so that nobody waits for the first, but not lost.
-                lost: if loss.reason == LossReason::Renumbered { 0 } else { loss.count },
-                range: Some((loss.from, loss.to)),
-                reason: format!("{:?}", loss.reason).to_lowercase(),
-            });
-        }
-        // Forgotten only once the events that tell of them are on the disk.
-        self.means.recorder.flush();
-        self.spool.settle(&losses);
     }
 }
 

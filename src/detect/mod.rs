@@ -8,6 +8,7 @@
 //! as one of the [`families`](Family), and shown a golden picture before it is trusted. A [`Worker`] is the thread that
 //! owns a detector and takes turns among cameras.
 
+mod deadline;
 mod detector;
 mod error;
 mod families;

@@ -4,6 +4,8 @@
 //! that a fast camera cannot push a slow one back. The thread takes the camera that has waited longest, looks, and calls
 //! back. No lock is held while it looks. Frames are looked at one by one: on a CPU with few cores a batch gains nothing;
 //! for providers that gain by it, this loop is where frames would be gathered.
+//!
+//! An inference that does not come back is noticed from outside, by [`Worker::overdue`].
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use crate::base::threads;
 use crate::vocab::{Detection, Frame, StageLatency};
 
+use super::deadline::Deadline;
 use super::detector::{Detector, Timing};
 use super::latency::Histogram;
 
@@ -25,7 +28,10 @@ pub struct CameraKey(pub u32);
 /// What is called with the result of every look, on the worker's thread.
 pub type Results = Box<dyn FnMut(CameraKey, Frame, &[Detection], Timing) + Send>;
 
-/// A thread with a detector. Dropping it ends the thread after the look in progress.
+/// How long dropping a worker waits for the look in progress.
+const DROP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A thread with a detector. Dropping it ends the thread after the look in progress; one that hangs is left to itself.
 #[derive(Debug)]
 pub struct Worker {
     shared: Arc<Shared>,
@@ -65,6 +71,7 @@ struct Shared {
 struct State {
     waiting: Waiting,
     counts: Counts,
+    deadline: Deadline,
     is_ending: bool,
 }
 
@@ -153,6 +160,12 @@ impl Worker {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
+    /// For how long the inference in progress has been going on at `now`, where that is much longer than any should
+    /// take: it hangs, perhaps for ever.
+    pub fn overdue(&self, now: Duration) -> Option<Duration> {
+        self.shared.lock().deadline.overdue(now)
+    }
+
     /// What was done since the last call.
     pub fn take_report(&self) -> WorkerReport {
         let mut state = self.shared.lock();
@@ -178,8 +191,13 @@ impl Drop for Worker {
         let Some(thread) = self.thread.take() else { return };
         // Whoever the last result was for may have held the last hand on this worker: a thread cannot wait for itself,
         // and ends by itself after this look.
-        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
-            tracing::error!("a detector thread had ended in a panic");
+        if thread.thread().id() == std::thread::current().id() {
+            return;
+        }
+        match threads::with_deadline("detect-join", DROP_LIMIT, move || thread.join()) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => tracing::error!("a detector thread had ended in a panic"),
+            None => tracing::error!("an inference does not come back; its thread is left to itself"),
         }
     }
 }
@@ -231,30 +249,35 @@ impl Shared {
 fn run(shared: &Shared, mut detector: Detector, mut results: Results) {
     let mut found = Vec::with_capacity(64);
     while let Some(place) = shared.next() {
-        let outcome = look(&mut detector, &mut found, &mut results, place);
+        let outcome = look(shared, &mut detector, &mut found, &mut results, place);
         shared.count(&outcome);
     }
 }
 
 /// One look. A panic, in the decoding of strange outputs or in the callback, ends this look and not the thread.
 fn look(
+    shared: &Shared,
     detector: &mut Detector,
     found: &mut Vec<Detection>,
     results: &mut Results,
     place: Place,
 ) -> Result<Timing, String> {
-    let wait = detector.clock().mono().saturating_sub(place.arrived);
+    let clock = detector.clock().clone();
+    let began = clock.mono();
+    let wait = began.saturating_sub(place.arrived);
+    shared.lock().deadline.begin(began);
     let guarded = AssertUnwindSafe(|| -> Result<Timing, String> {
-        let timing = detector.detect(&place.frame, found).map_err(|error| chain(&error))?;
+        let detected = detector.detect(&place.frame, found);
+        // Whoever takes the result may have to wait for a disk; that is not for the model to answer.
+        shared.lock().deadline.end(clock.mono());
+        let timing = detected.map_err(|error| chain(&error))?;
         let timing = Timing { wait_us: u32::try_from(wait.as_micros()).unwrap_or(u32::MAX), ..timing };
         results(place.camera, place.frame, found, timing);
         Ok(timing)
     });
-    panic::catch_unwind(guarded).unwrap_or_else(|payload| {
-        let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        Err(format!("panic: {}", text.unwrap_or_else(|| "of unknown kind".to_owned())))
-    })
+    let outcome = panic::catch_unwind(guarded);
+    shared.lock().deadline.end(clock.mono());
+    outcome.unwrap_or_else(|panic| Err(format!("panic: {}", threads::panic_message(&*panic))))
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

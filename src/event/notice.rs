@@ -88,6 +88,16 @@ pub enum ModelChange {
         /// Why, for a person.
         why: String,
     },
+    /// An inference does not come back: nobody looks at its cameras' pictures.
+    Hangs {
+        /// How long it has been going on.
+        since: Duration,
+    },
+    /// The inference that hung came back.
+    Resumed {
+        /// How long it took.
+        after: Duration,
+    },
 }
 
 /// What happened to a configuration.
@@ -198,6 +208,14 @@ fn model_change(model: &ModelFacts, change: &ModelChange) -> Explanation {
             measures: vec![Measure::plain("load_s", (took.as_secs_f64() * 1e3).round() / 1e3)],
         },
         ModelChange::Replaced { was } => plain(format!("{name} runs on {} in place of {}", model.provider, short(was))),
+        ModelChange::Hangs { since } => Explanation {
+            text: format!("{name} hangs: an inference has not come back for {}", span(since.as_secs_f64())),
+            measures: vec![Measure::plain("inference_s", since.as_secs_f64().round())],
+        },
+        ModelChange::Resumed { after } => Explanation {
+            text: format!("{name} looks again: the inference that hung came back after {}", span(after.as_secs_f64())),
+            measures: vec![Measure::plain("inference_s", after.as_secs_f64().round())],
+        },
         ModelChange::Failed { why } => plain(with_cause(format!("{name} does not run"), why)),
     }
 }

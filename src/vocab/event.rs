@@ -62,7 +62,7 @@ pub enum EventKind {
     Gap,
     /// The machine's wall clock was set by more than 250 ms.
     ClockStep,
-    /// A model was loaded, replaced or failed its self-test.
+    /// A model was loaded, replaced, failed its self-test, hangs or looks again.
     ModelChange,
     /// The configuration was replaced, or a replacement was refused.
     ConfigChange,

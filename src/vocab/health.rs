@@ -27,6 +27,13 @@ pub enum CameraState {
     Ended,
 }
 
+impl CameraState {
+    /// Whether pictures arrive, whatever they show.
+    pub fn has_pictures(self) -> bool {
+        matches!(self, Self::Streaming | Self::Frozen | Self::Covered)
+    }
+}
+
 /// Why a frame was not looked at. Events are never dropped; frames may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -8,11 +8,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::Value;
-use vedette::base::clock::SystemClock;
+use vedette::base::clock::{Clock, SystemClock};
 use vedette::detect::{
     CameraKey, DetectError, Detector, Family, LibrarySearch, Provider, ProviderChoice, Settings, Worker, runtime,
 };
@@ -423,4 +424,81 @@ fn a_worker_looks_at_every_camera_and_survives_a_panic() {
     assert_eq!(total.last_failure.as_deref(), Some("panic: unlucky"));
     drop(worker);
     assert!(results.recv_timeout(Duration::ZERO).is_err());
+}
+
+/// A clock on which a detector's thread hangs, as in a driver that does not come back, while it is held.
+#[derive(Default)]
+struct Held {
+    seconds: AtomicU64,
+    /// How often the detector's thread has asked since it was held. The first time is before the inference.
+    asked: Mutex<Option<u64>>,
+    changed: Condvar,
+}
+
+impl Held {
+    fn hold(&self, held: bool) {
+        *self.asked.lock().unwrap() = held.then_some(0);
+        self.changed.notify_all();
+    }
+
+    /// Waits until the detector's thread hangs.
+    fn await_hang(&self) {
+        let asked = self.asked.lock().unwrap();
+        drop(self.changed.wait_while(asked, |asked| asked.is_some_and(|n| n < 2)).unwrap());
+    }
+}
+
+impl Clock for Held {
+    fn mono(&self) -> Duration {
+        if std::thread::current().name().is_some_and(|name| name.starts_with("detect-")) {
+            let mut asked = self.asked.lock().unwrap();
+            if let Some(times) = asked.as_mut() {
+                *times += 1;
+                self.changed.notify_all();
+            }
+            drop(self.changed.wait_while(asked, |asked| asked.is_some_and(|n| n >= 2)).unwrap());
+        }
+        Duration::from_secs(self.seconds.load(Ordering::SeqCst))
+    }
+
+    fn unix_nanos(&self) -> i64 {
+        0
+    }
+
+    fn is_synchronised(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn an_inference_that_does_not_come_back_is_noticed_and_holds_up_nobody_who_lets_go_of_it() {
+    if !load() {
+        return;
+    }
+    let (_dir, path) = written(&yolov8());
+    let clock = Arc::new(Held::default());
+    let detector = Detector::open(&settings(&path), clock.clone()).unwrap();
+    let (sender, results) = mpsc::channel();
+    let worker = Worker::start(0, detector, Box::new(move |_, frame, _, _| sender.send(frame.seq).unwrap())).unwrap();
+    let overdue_at = |seconds| worker.overdue(Duration::from_secs(seconds));
+    let submit = |worker: &Worker| assert!(worker.submit(CameraKey(1), grey(128, 64), Duration::ZERO).is_none());
+
+    clock.hold(true);
+    submit(&worker);
+    clock.await_hang();
+    assert_eq!((overdue_at(299), overdue_at(301)), (None, Some(Duration::from_secs(301))), "the first may compile");
+    assert!(worker.is_alive(), "the thread itself is there, and says nothing");
+    clock.hold(false);
+    results.recv_timeout(Duration::from_secs(60)).unwrap();
+    assert_eq!(overdue_at(301), None);
+
+    clock.hold(true);
+    submit(&worker);
+    clock.await_hang();
+    assert_eq!((overdue_at(29), overdue_at(31)), (None, Some(Duration::from_secs(31))));
+    let began = SystemClock.mono();
+    drop(worker);
+    let took = SystemClock.mono() - began;
+    assert!(took < Duration::from_secs(20), "letting go of it took {took:?}");
+    clock.hold(false);
 }

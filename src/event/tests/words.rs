@@ -70,6 +70,8 @@ fn notices() -> Vec<Notice> {
         model_is(ModelChange::Loaded { took: Duration::from_millis(1_234) }),
         model_is(ModelChange::Replaced { was: "fedcba9876543210".into() }),
         model_is(ModelChange::Failed { why: "the golden picture was not recognised".into() }),
+        model_is(ModelChange::Hangs { since: Duration::from_millis(31_400) }),
+        model_is(ModelChange::Resumed { after: Duration::from_secs(50) }),
         config_is(ConfigChange::Applied),
         config_is(ConfigChange::Refused { faults: 3 }),
         config_is(ConfigChange::Reverted { why: "the hub was not reached for 60 s".into() }),

@@ -1,0 +1,126 @@
+//! One post on a simulated time line, without a stream.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::agent::{cadence, envelope, pipeline};
+use crate::base::clock::{Clock, SimulatedClock};
+use crate::camera::{Discontinuity, StateChange, Viewer};
+use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
+use crate::vocab::{Labels, MediaTime};
+use crate::{behaviour, event, scene, spool, track, wire};
+
+/// 2026-11-23T12:00:00Z.
+const NOON: i64 = 1_795_435_200_000_000_000;
+
+struct Bench {
+    _folder: tempfile::TempDir,
+    clock: Arc<SimulatedClock>,
+    spool: Arc<dyn Spool>,
+    post: Arc<Post>,
+}
+
+fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "agent: { id: a }\nmqtt: { url: \"mqtt://localhost\" }\ncameras: [ { id: door, url: \"scene://\" } ]";
+    let folders = config::Folders { config: folder.path().into(), credentials: None };
+    let camera = config::load(text.as_bytes(), &folders).unwrap().config.cameras.remove(0);
+    let clock = SimulatedClock::at(NOON);
+    let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&spool::Settings::default(), clock.clone()));
+    let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
+    let agent = Id::new("a").unwrap();
+    let origin = wire::Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
+    let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), clock.clone()).unwrap();
+    let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
+    let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
+    let means = Means {
+        recorder: Arc::new(recorder),
+        broker: mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1,
+        topics: Topics::new(&agent),
+        clock: clock.clone(),
+        evidence: evidence.clone(),
+        clock_watch: Arc::new(ClockWatch::new(clock.clone())),
+    };
+    let settings = pipeline::Settings {
+        cadence: cadence::Settings { fps: 5.0, gate: false, idle_keyframes: false },
+        scene: scene::Settings::default(),
+        track: track::Settings::default(),
+        behaviour: behaviour::Settings::default(),
+        event: event::Settings::new(agent, Some(camera.id.clone()), 1),
+        timezone: jiff::tz::TimeZone::UTC,
+        model: None,
+        labels: Labels::default(),
+        evidence,
+        config_revision: "one".into(),
+    };
+    let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, means);
+    Bench { _folder: folder, clock, spool, post }
+}
+
+impl Bench {
+    fn eye(&self) -> Eye {
+        Eye { post: self.post.clone() }
+    }
+
+    fn changed(&self, state: CameraState, media_ms: u64) {
+        let since = WallTime::from_unix_nanos(self.clock.unix_nanos());
+        let media = MediaTime::from_millis(media_ms);
+        self.eye().state(StateChange { state, cause: String::new(), since, media });
+    }
+
+    fn events(&self) -> Vec<serde_json::Value> {
+        self.post.means.recorder.flush();
+        let limit = Limit { records: 100, bytes: 1 << 20 };
+        let records = self.spool.peek(Class::Event, Order::Oldest, &HashSet::new(), limit);
+        records.iter().map(|r| serde_json::from_slice(envelope::open(&r.payload).unwrap().1).unwrap()).collect()
+    }
+}
+
+fn frame(seq: u64, pts_ms: u64) -> Frame {
+    let mut frame = Frame::from_i420(16, 16, vec![90; 384]).unwrap();
+    (frame.seq, frame.pts) = (seq, MediaTime::from_millis(pts_ms));
+    frame
+}
+
+#[test]
+fn a_change_of_state_is_told_with_the_time_at_which_it_happened() {
+    let bench = bench();
+    bench.changed(CameraState::Connecting, 0);
+    bench.clock.advance(Duration::from_secs(60));
+    bench.changed(CameraState::Backoff, 0);
+    let events = bench.events();
+    let times: Vec<_> = events.iter().map(|e| e["time"].as_str().unwrap()).collect();
+    assert!(times[0].starts_with("2026-11-23T12:00:00") && times[1].starts_with("2026-11-23T12:01:00"), "{times:?}");
+}
+
+#[test]
+fn nothing_is_told_after_the_post_was_left() {
+    let bench = bench();
+    bench.eye().frame(frame(0, 0));
+    assert!(bench.post.stop(Duration::ZERO));
+    bench.changed(CameraState::Streaming, 0);
+    bench.eye().discontinuity(Discontinuity::CodecChanged);
+    bench.post.seen(&frame(0, 0), &[]);
+    assert_eq!(bench.events(), Vec::<serde_json::Value>::new());
+    assert_eq!(bench.post.looks(), 0);
+}
+
+#[test]
+fn a_look_that_was_under_way_when_the_stream_was_cut_is_not_taken_in() {
+    let bench = bench();
+    bench.eye().frame(frame(4, 160));
+    bench.eye().discontinuity(Discontinuity::CodecChanged);
+    bench.post.seen(&frame(4, 160), &[]);
+    assert_eq!(bench.post.looks(), 0);
+    bench.eye().frame(frame(5, 200));
+    bench.post.seen(&frame(5, 200), &[]);
+    assert_eq!(bench.post.looks(), 1);
+}
+
+#[test]
+fn events_name_the_configuration_in_force_also_where_it_changed_elsewhere() {
+    let bench = bench();
+    bench.post.set_config_revision("two");
+    bench.changed(CameraState::Connecting, 0);
+    assert_eq!(bench.events()[0]["data"]["config_revision"], "two");
+}

@@ -1,0 +1,80 @@
+//! What a site does by the clock: lets time pass for its cameras, and tells of losses, clock steps and models that hang.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Site;
+use crate::agent::engine::Engine;
+use crate::agent::post::Post;
+use crate::event::{ModelChange, Notice};
+use crate::spool::LossReason;
+use crate::vocab::{Id, ModelFacts};
+
+/// How often losses are told of at most.
+const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
+
+impl Site {
+    /// Does what is due by the clock, about twice a second.
+    pub fn tick(&mut self) {
+        if let Some((from, to)) = self.means.clock_watch.look() {
+            self.notice(&Notice::ClockStep { from, to });
+        }
+        self.tell_hangs();
+        self.tell_losses();
+        for post in self.posts.values() {
+            if let Some(counts) = post.tick() {
+                self.kept.keep_counts(post.id(), &counts);
+            }
+        }
+        self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
+    }
+
+    /// An inference that does not come back is told once, as an event and by every camera whose pictures nobody looks at.
+    fn tell_hangs(&mut self) {
+        let now = self.clock.mono();
+        let changed = |engine: &mut Engine| {
+            let change = engine.look_for_hang(now)?;
+            Some((engine.name().clone(), engine.running.as_ref().ok()?.facts.clone(), change))
+        };
+        let changes: Vec<(Id, ModelFacts, ModelChange)> = self.engines.values_mut().filter_map(changed).collect();
+        for (name, model, change) in changes {
+            let hangs = matches!(change, ModelChange::Hangs { .. });
+            tracing::error!(model = %name, ?change, "a model does not come back, or does at last");
+            let why = hangs.then(|| format!("nobody looks at its pictures: model {name} hangs"));
+            self.posts_of(&name).for_each(|post| post.told_unseen(why.clone()));
+            self.notice(&Notice::Model { model, change });
+        }
+    }
+
+    fn posts_of<'a>(&'a self, model: &'a Id) -> impl Iterator<Item = &'a Arc<Post>> {
+        self.posts.values().filter(move |post| post.config.detect.as_ref().is_some_and(|d| d.model == *model))
+    }
+
+    /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and
+    /// not often: in a full spool the event itself displaces another.
+    fn tell_losses(&mut self) {
+        let now = self.clock.mono();
+        let is_heard = self.means.broker.status().borrow().connected_since.is_some();
+        if !is_heard || self.losses_told.is_some_and(|last| now.saturating_sub(last) < LOSSES_INTERVAL) {
+            return;
+        }
+        let losses = self.spool.losses();
+        if losses.is_empty() {
+            return;
+        }
+        self.losses_told = Some(now);
+        for loss in &losses {
+            tracing::warn!(?loss, "records were lost");
+            self.notice(&Notice::Gap {
+                class: format!("{:?} (epoch {:016x})", loss.class, loss.epoch).to_lowercase(),
+                // Renumbered records arrive under another id: told, so that nobody waits for the first, but not lost.
+                lost: if loss.reason == LossReason::Renumbered { 0 } else { loss.count },
+                range: Some((loss.from, loss.to)),
+                reason: format!("{:?}", loss.reason).to_lowercase(),
+            });
+        }
+        // Forgotten only once the events that tell of them are on the disk.
+        self.means.recorder.flush();
+        self.spool.settle(&losses);
+    }
+}
