@@ -5,6 +5,8 @@
 //! - With `delivery: broker` a record leaves the spool when the broker has acknowledged it. With `delivery: hub` it stays
 //!   until the hub says that it is stored, and is published again when that takes longer than [`RESEND`]; the longer the
 //!   hub is silent, the more rarely.
+//! - An event that the session refuses as too large goes as a gap under the same id, so that a hub that counts ids does
+//!   not wait for it.
 //! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
 
 use std::collections::{HashMap, HashSet};
@@ -14,11 +16,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::agent::envelope;
+use crate::agent::oversize::Oversize;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::mqtt::{Delivery, Outbox, Outgoing, Refusal};
 use crate::spool::{Class, Limit, Order, RecordId, Spool};
-use crate::wire::{self, AckMessage};
+use crate::wire::{self, AckMessage, EventMessage};
 
 /// How long the hub may take to say that it has stored something before it is published again.
 const RESEND: Duration = Duration::from_secs(10);
@@ -51,6 +54,8 @@ struct Sent {
     /// In how many rounds everything was published again since the hub last stored something.
     silent_rounds: u32,
     refused: u64,
+    /// Refused as too large, and since then handed out as gaps.
+    oversize: HashMap<RecordId, Oversize>,
 }
 
 impl Forwarder {
@@ -90,6 +95,7 @@ impl Forwarder {
         sent.records.retain(|id| !is_stored(id));
         // The hub may be quicker than the broker's own acknowledgement.
         sent.under_way.retain(|_, id| !is_stored(id));
+        sent.oversize.retain(|id, _| !is_stored(id));
         sent.silent_rounds = 0;
         drop(sent);
         self.wake();
@@ -139,6 +145,8 @@ impl Forwarder {
     }
 
     fn hand_out(&self, id: RecordId, record: &[u8], sent: &mut Sent, batch: &mut Vec<Outgoing>) {
+        let gap = sent.oversize.get(&id).and_then(|oversize| Some(oversize.stand_in(message(record)?)));
+        let record = gap.as_deref().unwrap_or(record);
         let Some((topic, payload)) = envelope::open(record) else {
             tracing::error!(?id, "a record in the spool is not a message; it is given up");
             self.spool.retire(&[id]);
@@ -177,16 +185,25 @@ impl Outbox for Forwarder {
         // Retired before they are forgotten: a record that is neither sent nor retired would be published again.
         self.spool.retire(&done);
         sent.records.retain(|id| !done.contains(id));
+        sent.oversize.retain(|id, _| !done.contains(id));
     }
 
     fn refused(&self, token: u64, why: &Refusal) {
         let mut sent = self.lock();
         sent.refused += 1;
-        if let Some(id) = sent.under_way.remove(&token) {
-            tracing::error!(?id, %why, "a message can never be published; it is given up");
-            self.spool.retire(&[id]);
-            sent.records.remove(&id);
+        let Some(id) = sent.under_way.remove(&token) else { return };
+        sent.records.remove(&id);
+        if let Refusal::TooLarge { size, limit } = *why
+            && id.class != Class::Telemetry
+            && sent.oversize.insert(id, Oversize { size, limit }).is_none()
+        {
+            tracing::error!(?id, %why, "an event can never be published; a gap goes in its place");
+            drop(sent);
+            return self.wake();
         }
+        tracing::error!(?id, %why, "a message can never be published; it is given up");
+        self.spool.retire(&[id]);
+        sent.oversize.remove(&id);
     }
 
     fn disconnected(&self) {
@@ -202,11 +219,20 @@ impl Outbox for Forwarder {
     }
 }
 
+/// The event in a record, where it holds one.
+fn message(record: &[u8]) -> Option<EventMessage> {
+    serde_json::from_slice(envelope::open(record)?.1).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent::recorder::message_id;
     use crate::base::clock::SimulatedClock;
+    use crate::event::{self, ConfigChange, Narrator, Notice};
     use crate::spool::{MemorySpool, Settings};
+    use crate::vocab::{ClockState, Id, Labels, MediaTime, WallTime};
+    use crate::wire::Origin;
 
     struct Bench {
         clock: Arc<SimulatedClock>,
@@ -302,6 +328,63 @@ mod tests {
         bench.forwarder.acknowledged(&[batch[0].token]);
         assert_eq!(bench.waiting(), 0);
         assert!(bench.forwarder.lock().unstored.is_empty());
+    }
+
+    /// Adds an event of which `why` is a part.
+    fn add_event(bench: &Bench, why: &str) -> RecordId {
+        let agent = Id::new("gate").unwrap();
+        let origin = Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
+        let labels = Labels::default();
+        let context = event::Context {
+            pts: MediaTime::ZERO,
+            captured: WallTime::default(),
+            clock: ClockState::Synced,
+            model: None,
+            config_revision: "0123456789ab",
+            labels: &labels,
+        };
+        let change = ConfigChange::Reverted { why: why.to_owned() };
+        let notice = Notice::Config { revision: "one".to_owned(), change };
+        let told = Narrator::new(event::Settings::new(agent.clone(), None, 1)).notice(&notice, &context);
+        let build = |id| {
+            let message = EventMessage::new(&origin, message_id(&agent, id), &told);
+            envelope::seal("vedette/v1/gate/event/config-change", &wire::to_json(&message))
+        };
+        bench.spool.append(Class::Event, build).unwrap().id
+    }
+
+    #[test]
+    fn an_event_that_is_too_large_to_be_published_goes_as_a_gap_under_its_own_id() {
+        let bench = bench(Delivery::Hub);
+        let ids = [add_event(&bench, "short"), add_event(&bench, &"long ".repeat(100)), add_event(&bench, "short")];
+        let batch = bench.forwarder.next_batch(10);
+        let why = Refusal::TooLarge { size: 1200, limit: 1000 };
+        bench.forwarder.refused(batch[1].token, &why);
+        let again = bench.forwarder.next_batch(10);
+        assert_eq!(Bench::topics(&again), ["vedette/v1/gate/event/gap"]);
+        let gap: EventMessage = serde_json::from_slice(&again[0].payload).unwrap();
+        assert_eq!((gap.id.class, gap.id.epoch, gap.id.seq), (wire::Class::Event, ids[1].epoch, ids[1].seq));
+        assert!(gap.data.explanation.contains("1200 bytes, and at most 1000 are sent"), "{}", gap.data.explanation);
+        assert!(again[0].payload.len() < batch[1].payload.len());
+
+        bench.forwarder.disconnected();
+        assert_eq!(bench.forwarder.next_batch(10).len(), 3, "after a new connection it is a gap at once");
+        let ack = AckMessage { class: wire::Class::Event, epoch: ids[2].epoch, upto: ids[2].seq, also: vec![] };
+        bench.forwarder.stored(&ack);
+        assert_eq!(bench.waiting(), 0);
+        assert!(bench.forwarder.lock().oversize.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_large_even_as_a_gap_is_given_up() {
+        let bench = bench(Delivery::Broker);
+        add_event(&bench, "short");
+        bench.add(Class::Event, "no event");
+        let why = Refusal::TooLarge { size: 1200, limit: 10 };
+        for _ in 0..2 {
+            bench.forwarder.next_batch(10).iter().for_each(|message| bench.forwarder.refused(message.token, &why));
+        }
+        assert_eq!((bench.waiting(), bench.forwarder.next_batch(10).len()), (0, 0));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod envelope;
 pub mod forward;
 mod health;
 mod kept;
+mod oversize;
 pub mod pipeline;
 mod post;
 pub mod probe;

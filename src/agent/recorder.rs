@@ -11,6 +11,7 @@ use std::thread::JoinHandle;
 
 use crate::agent::engine::error_chain;
 use crate::agent::envelope;
+use crate::agent::oversize::Oversize;
 use crate::agent::pipeline::Occurrence;
 use crate::base::clock::SharedClock;
 use crate::base::threads;
@@ -42,6 +43,8 @@ struct Desk {
     origin: Origin,
     topics: Topics,
     writer: Writer,
+    /// The largest record that the spool takes.
+    record_bytes: usize,
     evidence: evidence::Settings,
     /// Where pictures are kept; none where the folder cannot be used.
     folder: Result<Folder, EvidenceError>,
@@ -62,12 +65,13 @@ impl Recorder {
         let (jobs, waiting) = mpsc::sync_channel(WAITING);
         let recorded = Arc::new(AtomicU64::new(0));
         let topics = Topics::new(&origin.agent);
+        let record_bytes = spool.record_bytes();
         let writer = Writer::start(spool, clock)?;
         let folder = Folder::open(&evidence);
         if let Err(error) = &folder {
             tracing::error!(error = error_chain(error), "pictures cannot be kept; events say so");
         }
-        let desk = Desk { origin, topics, writer, evidence, folder, recorded: recorded.clone() };
+        let desk = Desk { origin, topics, writer, record_bytes, evidence, folder, recorded: recorded.clone() };
         let thread = threads::spawn("record", move || desk.work(&waiting))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), recorded })
     }
@@ -154,9 +158,12 @@ impl Desk {
         }
         let (class, topic) = self.address(&event);
         let origin = self.origin.clone();
+        let limit = self.record_bytes;
         self.writer.append(class, move |id| {
             let message = EventMessage::new(&origin, message_id(&origin.agent, id), &event);
-            envelope::seal(&topic, &wire::to_json(&message))
+            let record = envelope::seal(&topic, &wire::to_json(&message));
+            let size = record.len();
+            if size > limit { Oversize { size, limit }.stand_in(message) } else { record }
         });
         self.recorded.fetch_add(1, Ordering::Relaxed);
     }
@@ -195,4 +202,59 @@ pub fn message_id(agent: &Id, id: RecordId) -> MessageId {
         Class::Telemetry => wire::Class::Telemetry,
     };
     MessageId { agent: agent.clone(), class, epoch: id.epoch, seq: id.seq }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::base::clock::SimulatedClock;
+    use crate::event::{self, ConfigChange, Context, Narrator, Notice};
+    use crate::spool::{Limit, MemorySpool, Order, Settings};
+    use crate::vocab::{ClockState, Labels, MediaTime, WallTime};
+
+    fn told(narrator: &mut Narrator, why: &str) -> Occurrence {
+        let labels = Labels::default();
+        let context = Context {
+            pts: MediaTime::ZERO,
+            captured: WallTime::default(),
+            clock: ClockState::Synced,
+            model: None,
+            config_revision: "0123456789ab",
+            labels: &labels,
+        };
+        let change = ConfigChange::Reverted { why: why.to_owned() };
+        let event = narrator.notice(&Notice::Config { revision: "one".to_owned(), change }, &context);
+        Occurrence { event, shot: None }
+    }
+
+    #[test]
+    fn an_event_too_large_for_the_spool_leaves_a_gap_in_its_place_and_no_hole() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = SimulatedClock::at(0);
+        let settings = Settings { record_bytes: 2000, ..Settings::default() };
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&settings, clock.clone()));
+        let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
+        let agent = Id::new("gate").unwrap();
+        let origin = Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
+        let recorder = Recorder::start(origin, spool.clone(), evidence, clock).unwrap();
+        let mut narrator = Narrator::new(event::Settings::new(agent, None, 1));
+        recorder.record(vec![told(&mut narrator, "short"), told(&mut narrator, &"long ".repeat(500))]);
+        recorder.record(vec![told(&mut narrator, "short")]);
+        recorder.flush();
+        let records =
+            spool.peek(Class::Event, Order::Oldest, &HashSet::new(), Limit { records: 10, bytes: usize::MAX });
+        let messages: Vec<(&str, EventMessage)> = records
+            .iter()
+            .map(|record| envelope::open(&record.payload).unwrap())
+            .map(|(topic, json)| (topic, serde_json::from_slice(json).unwrap()))
+            .collect();
+        assert_eq!(messages.iter().map(|(_, m)| m.id.seq).collect::<Vec<_>>(), [1, 2, 3]);
+        let (topic, gap) = &messages[1];
+        assert_eq!((*topic, gap.kind.as_str()), ("vedette/v1/gate/event/gap", "vedette.event.gap.v1"));
+        let said = &gap.data.explanation;
+        assert!(said.starts_with("record 2 of class event was given up: it told of config-change in 3"), "{said}");
+        assert_eq!(gap.data.episode, "gate-1-2", "it names the happening that it is a part of");
+    }
 }

@@ -15,6 +15,7 @@ use crate::base::clock::SharedClock;
 /// Keeps records in a redb file; never fails for want of a disk.
 pub struct DurableSpool {
     inner: Mutex<Failover>,
+    record_bytes: usize,
     clock: SharedClock,
     changes: watch::Sender<u64>,
 }
@@ -28,9 +29,10 @@ impl DurableSpool {
     }
 
     pub(super) fn with(path: &Path, settings: Settings, clock: SharedClock, open: Open) -> Self {
+        let record_bytes = settings.record_bytes;
         let mut inner = Failover::new(path, settings, open);
         inner.recover(clock.mono());
-        Self { inner: Mutex::new(inner), clock, changes: watch::Sender::new(0) }
+        Self { inner: Mutex::new(inner), record_bytes, clock, changes: watch::Sender::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Failover> {
@@ -43,6 +45,10 @@ impl DurableSpool {
 }
 
 impl Spool for DurableSpool {
+    fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
     fn commit(&self, drafts: &[Draft<'_>]) -> Vec<Result<Receipt, TooLarge>> {
         let (unix_ms, now) = (self.clock.unix_nanos() / 1_000_000, self.clock.mono());
         let mut inner = self.lock();

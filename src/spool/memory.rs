@@ -13,6 +13,7 @@ use crate::base::clock::SharedClock;
 /// Keeps everything in memory and forgets it when dropped.
 pub struct MemorySpool {
     inner: Mutex<Inner>,
+    record_bytes: usize,
     clock: SharedClock,
     changes: watch::Sender<u64>,
 }
@@ -27,7 +28,7 @@ impl MemorySpool {
     pub fn new(settings: &Settings, clock: SharedClock) -> Self {
         let queue = Queue::new(Quota::on_disk(settings), settings.record_bytes);
         let inner = Mutex::new(Inner { queue, state: BTreeMap::new() });
-        Self { inner, clock, changes: watch::Sender::new(0) }
+        Self { inner, record_bytes: settings.record_bytes, clock, changes: watch::Sender::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -36,6 +37,10 @@ impl MemorySpool {
 }
 
 impl Spool for MemorySpool {
+    fn record_bytes(&self) -> usize {
+        self.record_bytes
+    }
+
     fn commit(&self, drafts: &[Draft<'_>]) -> Vec<Result<Receipt, TooLarge>> {
         let unix_ms = self.clock.unix_nanos() / 1_000_000;
         let answers = self.lock().queue.commit(drafts, unix_ms);

@@ -183,6 +183,9 @@ impl Default for Settings {
 /// A queue of records that leave when acknowledged, and a small store of state beside it. Never fails for want of a
 /// disk: see [`Health::degraded`].
 pub trait Spool: Send + Sync {
+    /// The largest record that it takes, in bytes.
+    fn record_bytes(&self) -> usize;
+
     /// Takes `drafts` in one step: after it returns, each is on the disk (or in memory where the receipt says so).
     fn commit(&self, drafts: &[Draft<'_>]) -> Vec<Result<Receipt, TooLarge>>;
 

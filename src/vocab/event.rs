@@ -58,7 +58,8 @@ pub enum EventKind {
     CameraState,
     /// The media clock of a camera jumped, or its picture size changed; tracks were cut.
     Discontinuity,
-    /// Records were lost or shed; the numbers that are missing stand in the measures.
+    /// Records were lost or shed; the numbers that are missing stand in the measures. One that was too large to be sent
+    /// is told under its own id, in its place.
     Gap,
     /// The machine's wall clock was set by more than 250 ms.
     ClockStep,
