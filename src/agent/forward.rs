@@ -4,7 +4,8 @@
 //!   who watches sees the present without the past being starved.
 //! - With `delivery: broker` a record leaves the spool when the broker has acknowledged it. With `delivery: hub` it stays
 //!   until the hub says that it is stored, and is published again when that takes longer than [`RESEND`]; the longer the
-//!   hub is silent, the more rarely.
+//!   hub is silent, the more rarely. Each class may have [`UNSTORED`] records at the hub: no alert waits because the hub
+//!   is behind with events.
 //! - An event that the session refuses as too large goes as a gap under the same id, so that a hub that counts ids does
 //!   not wait for it.
 //! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
@@ -27,7 +28,7 @@ use crate::wire::{self, AckMessage, EventMessage};
 const RESEND: Duration = Duration::from_secs(10);
 /// The longest that it comes to while the hub stays silent: a broker is not to be filled with repetitions.
 const RESEND_MAX: Duration = Duration::from_secs(600);
-/// How many records may be published and not yet stored by the hub.
+/// How many records of a class may be published and not yet stored by the hub.
 const UNSTORED: usize = 1000;
 /// How much is read from the spool for one batch.
 const BATCH_BYTES: usize = 1 << 20;
@@ -164,8 +165,10 @@ impl Outbox for Forwarder {
     fn next_batch(&self, room: usize) -> Vec<Outgoing> {
         let mut sent = self.lock();
         let mut batch = Vec::new();
-        if sent.unstored.len() < UNSTORED {
-            Class::ALL.into_iter().for_each(|class| self.fill(class, room, &mut sent, &mut batch));
+        for class in Class::ALL {
+            if sent.unstored.keys().filter(|id| id.class == class).count() < UNSTORED {
+                self.fill(class, room, &mut sent, &mut batch);
+            }
         }
         batch
     }
@@ -299,6 +302,25 @@ mod tests {
         let ack = AckMessage { class: wire::Class::Alert, epoch: id.epoch, upto: id.seq, also: vec![] };
         bench.forwarder.stored(&ack);
         assert_eq!(bench.waiting(), 0);
+    }
+
+    #[test]
+    fn no_alert_waits_because_the_hub_is_behind_with_events() {
+        let bench = bench(Delivery::Hub);
+        for i in 0..2 * UNSTORED {
+            bench.add(Class::Event, &format!("e{i}"));
+        }
+        loop {
+            let batch = bench.forwarder.next_batch(50);
+            if batch.is_empty() {
+                break;
+            }
+            bench.forwarder.acknowledged(&batch.iter().map(|m| m.token).collect::<Vec<_>>());
+        }
+        assert_eq!(bench.forwarder.lock().unstored.len(), UNSTORED, "the hub has enough of them for now");
+        bench.add(Class::Telemetry, "t1");
+        bench.add(Class::Alert, "a1");
+        assert_eq!(Bench::topics(&bench.forwarder.next_batch(50)), ["a1", "t1"]);
     }
 
     #[test]
