@@ -9,9 +9,6 @@ use crate::camera::Camera;
 use crate::vocab::{Id, WallTime};
 use crate::wire::{Command, CommandError, HealthMessage, Reply, ReplyCode, to_json};
 
-/// Where the log of answers lies in the spool's state.
-const LOG_KEY: &str = "commands";
-
 /// What some commands ask of the agent as a whole.
 pub trait Office {
     /// Reads the configuration again; what of it needs a restart.
@@ -32,8 +29,8 @@ pub struct CommandDesk {
 impl CommandDesk {
     /// Opens with the log that the last run left.
     pub fn open(site: &Site) -> Self {
-        let saved = site.spool().get_state(LOG_KEY).unwrap_or_default();
-        Self { log: Log::from_bytes(&saved) }
+        let rows = site.spool().states(Log::ROWS);
+        Self { log: Log::from_rows(rows.values().map(Vec::as_slice)) }
     }
 
     /// Serves the command called `name` that came in as `bytes`.
@@ -71,9 +68,8 @@ impl CommandDesk {
     }
 
     fn remember(&mut self, site: &Site, now: i64, reply: &Reply) {
-        self.log.forget(&reply.id);
-        self.log.remember(now, reply);
-        site.spool().put_state(LOG_KEY, &self.log.to_bytes());
+        let row = self.log.remember(now, reply);
+        site.spool().put_state(&row.name, &row.bytes);
     }
 }
 

@@ -100,26 +100,43 @@ fn shortened(text: &str) -> String {
 }
 
 /// The answers given in the last 24 hours. A command whose id is in it is answered as before and not run again.
-#[derive(Debug, Default, Serialize, Deserialize)]
+///
+/// Each lies on the disk as a row of its own, so that a command costs one small row however many went before it. There
+/// are [`REMEMBERED_COUNT`] rows, and the next answer takes the place of the oldest.
+#[derive(Debug, Default)]
 pub struct Log {
     answers: VecDeque<Answer>,
+    /// How many were ever given.
+    given: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Answer {
+    /// Its place in the order of all answers ever given.
+    number: u64,
     at_unix_s: i64,
     reply: Reply,
 }
 
-impl Log {
-    /// The log from the bytes of [`Log::to_bytes`]; damaged bytes give an empty one.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).unwrap_or_default()
-    }
+/// One answer as it lies on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Under which name.
+    pub name: String,
+    /// What.
+    pub bytes: Vec<u8>,
+}
 
-    /// The log as bytes.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+impl Log {
+    /// How the names of all rows begin.
+    pub const ROWS: &str = "commands/";
+
+    /// The log from its rows, in any order; a damaged one is left out.
+    pub fn from_rows<'a>(rows: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut answers: Vec<Answer> = rows.filter_map(|row| serde_json::from_slice(row).ok()).collect();
+        answers.sort_by_key(|answer| answer.number);
+        let given = answers.last().map_or(0, |answer| answer.number);
+        Self { answers: answers.into(), given }
     }
 
     /// What was answered to the command with this id.
@@ -127,25 +144,33 @@ impl Log {
         self.answers.iter().map(|a| &a.reply).find(|reply| reply.id == id)
     }
 
-    /// Forgets what was answered to the command with this id.
-    pub fn forget(&mut self, id: &str) {
-        self.answers.retain(|a| a.reply.id != id);
-    }
-
-    /// Remembers an answer. The result itself is not kept: a repeated `status` is told that it was answered.
-    pub fn remember(&mut self, unix_nanos: i64, reply: &Reply) {
+    /// Remembers an answer, in place of what was answered to the command before; the row to write. The result itself is
+    /// not kept: a repeated `status` is told that it was answered.
+    pub fn remember(&mut self, unix_nanos: i64, reply: &Reply) -> Row {
         let at_unix_s = unix_nanos / 1_000_000_000;
         let oldest = at_unix_s - i64::try_from(REMEMBERED.as_secs()).unwrap_or(i64::MAX);
-        self.answers.retain(|a| a.at_unix_s >= oldest);
-        self.answers.push_back(Answer { at_unix_s, reply: Reply { result: None, ..reply.clone() } });
-        while self.answers.len() > REMEMBERED_COUNT {
+        let before = self.answers.iter().find(|a| a.reply.id == reply.id).map(|answer| answer.number);
+        let number = before.unwrap_or(self.given + 1);
+        self.given = self.given.max(number);
+        self.answers.retain(|a| a.at_unix_s >= oldest && a.number != number);
+        let answer = Answer { number, at_unix_s, reply: Reply { result: None, ..reply.clone() } };
+        let row = Row {
+            name: format!("{}{}", Self::ROWS, number % REMEMBERED_COUNT as u64),
+            bytes: serde_json::to_vec(&answer).unwrap_or_default(),
+        };
+        let at = self.answers.partition_point(|a| a.number < number);
+        self.answers.insert(at, answer);
+        if self.answers.len() > REMEMBERED_COUNT {
             self.answers.pop_front();
         }
+        row
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn command(args: &str) -> Command {
@@ -190,23 +215,58 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_repeated_command_is_answered_from_the_log_for_a_day() {
-        const DAY: i64 = 24 * 3600 * 1_000_000_000;
-        let mut log = Log::default();
-        log.remember(0, &Reply::ok("first"));
-        let mut log = Log::from_bytes(&log.to_bytes());
-        assert_eq!(log.answer("first"), Some(&Reply::ok("first")));
-        log.remember(DAY + 2_000_000_000, &Reply::ok("second"));
-        assert_eq!(log.answer("first"), None);
-        assert!(Log::from_bytes(b"damaged").answer("second").is_none());
+    /// What lies on the disk.
+    #[derive(Default)]
+    struct Rows(BTreeMap<String, Vec<u8>>);
+
+    impl Rows {
+        fn remember(&mut self, log: &mut Log, unix_nanos: i64, reply: &Reply) {
+            let Row { name, bytes } = log.remember(unix_nanos, reply);
+            self.0.insert(name, bytes);
+        }
+
+        fn reopened(&self) -> Log {
+            Log::from_rows(self.0.values().map(Vec::as_slice))
+        }
     }
 
     #[test]
-    fn the_log_is_bounded() {
-        let mut log = Log::default();
-        (0..5000).for_each(|i| log.remember(0, &Reply::ok(&i.to_string())));
-        assert_eq!(log.answers.len(), REMEMBERED_COUNT);
-        assert!(log.answer("4999").is_some() && log.answer("0").is_none());
+    fn a_repeated_command_is_answered_from_the_log_for_a_day() {
+        const DAY: i64 = 24 * 3600 * 1_000_000_000;
+        let (mut log, mut rows) = (Log::default(), Rows::default());
+        rows.remember(&mut log, 0, &Reply::ok("first"));
+        let mut log = rows.reopened();
+        assert_eq!(log.answer("first"), Some(&Reply::ok("first")));
+        rows.remember(&mut log, DAY + 2_000_000_000, &Reply::ok("second"));
+        assert_eq!(log.answer("first"), None);
+        rows.0.values_mut().for_each(|row| *row = b"damaged".to_vec());
+        assert_eq!(rows.reopened().answer("second"), None);
+    }
+
+    #[test]
+    fn a_later_answer_to_the_same_command_takes_the_row_of_the_first() {
+        let (mut log, mut rows) = (Log::default(), Rows::default());
+        let begun = Reply::refused("a", ReplyCode::Failed, "the agent stopped while it ran");
+        rows.remember(&mut log, 0, &begun);
+        rows.remember(&mut log, 0, &Reply::ok("b"));
+        assert_eq!(rows.reopened().answer("a"), Some(&begun));
+        rows.remember(&mut log, 0, &Reply::ok("a"));
+        assert_eq!((rows.0.len(), rows.reopened().answer("a")), (2, Some(&Reply::ok("a"))));
+    }
+
+    #[test]
+    fn a_command_writes_one_small_row_however_many_went_before_and_the_rows_are_bounded() {
+        let (mut log, mut rows) = (Log::default(), Rows::default());
+        for i in 0..5000 {
+            let reply = Reply::ok(&i.to_string());
+            assert!(log.remember(0, &reply).bytes.len() < 200);
+            rows.remember(&mut log, 0, &reply);
+            if i % 700 == 0 {
+                log = rows.reopened();
+            }
+        }
+        assert_eq!((log.answers.len(), rows.0.len()), (REMEMBERED_COUNT, REMEMBERED_COUNT));
+        let log = rows.reopened();
+        assert!(log.answer("4999").is_some() && log.answer("4000").is_some() && log.answer("3999").is_none());
     }
 }

@@ -9,30 +9,27 @@
 //! | `meta` | `meta` | [`Meta`] as JSON |
 //!
 //! The generation stands for an epoch: 0 for the one of this store, higher ones for records that were numbered in
-//! memory while the disk failed. The CRC covers the key too. `meta` is written in the same transaction as the records
+//! memory while the disk failed. The CRC covers the key too: see `row`. `meta` is written in the same transaction as the records
 //! it counts, so both survive a power cut together or not at all.
 
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{self, AssertUnwindSafe};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition};
+use redb::{Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use super::loss::{LossReason, Losses};
 use super::queue::{Stored, new_epoch};
 use super::quota::{OVERHEAD, Quota};
+use super::row::{self, Key};
 use super::{Backlog, Class, Limit, Order, Record, RecordId};
 use crate::base::threads;
-
-type Key = (u8, u32, u64);
 
 const RECORDS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("records");
 const STATE: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("state");
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 const META_KEY: &str = "meta";
 const VERSION: u32 = 1;
-/// Bytes before the payload: CRC and time.
-const HEAD: usize = 12;
 
 /// Why the disk could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -167,9 +164,7 @@ impl Disk {
         if self.meta.records[class.index()] == 0 {
             return Ok(Found::default());
         }
-        contained(|| {
-            let tx = self.db.begin_read().map_err(failed("begin reading from"))?;
-            let table = tx.open_table(RECORDS).map_err(failed("open a table of"))?;
+        self.reading(RECORDS, |table| {
             let mut range = table.range(whole(class)).map_err(failed("read from"))?;
             let (mut found, mut bytes) = (Found::default(), 0);
             while found.records.len() < limit.records && bytes < limit.bytes {
@@ -180,7 +175,7 @@ impl Disk {
                 let Some(entry) = next else { break };
                 let (key, value) = entry.map_err(failed("read from"))?;
                 let Some(id) = self.meta.id(key.value()).filter(|id| !skip.contains(id)) else { continue };
-                match read(key.value(), value.value()) {
+                match row::read(key.value(), value.value()) {
                     Some(stored) => {
                         bytes += stored.payload.len();
                         found.records.push(Record { id, payload: stored.payload });
@@ -194,11 +189,24 @@ impl Disk {
 
     /// The value under a name.
     pub(super) fn get_state(&self, name: &str) -> Result<Option<Vec<u8>>, Fault> {
-        contained(|| {
-            let tx = self.db.begin_read().map_err(failed("begin reading from"))?;
-            let table = tx.open_table(STATE).map_err(failed("open a table of"))?;
+        self.reading(STATE, |table| {
             let value = table.get(name).map_err(failed("read from"))?;
             Ok(value.map(|v| v.value().to_vec()))
+        })
+    }
+
+    /// The values under names that begin with `prefix`.
+    pub(super) fn states(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u8>>, Fault> {
+        self.reading(STATE, |table| {
+            let mut found = BTreeMap::new();
+            for entry in table.range(prefix..).map_err(failed("read from"))? {
+                let (name, value) = entry.map_err(failed("read from"))?;
+                if !name.value().starts_with(prefix) {
+                    break;
+                }
+                found.insert(name.value().to_owned(), value.value().to_vec());
+            }
+            Ok(found)
         })
     }
 
@@ -217,9 +225,7 @@ impl Disk {
     /// Ids of `class` and `epoch` up to `upto`, and those in `also`, that are there.
     pub(super) fn upto(&self, class: Class, epoch: u64, upto: u64, also: &[u64]) -> Result<Vec<RecordId>, Fault> {
         let Some(generation) = self.meta.generation(epoch) else { return Ok(Vec::new()) };
-        contained(|| {
-            let tx = self.db.begin_read().map_err(failed("begin reading from"))?;
-            let table = tx.open_table(RECORDS).map_err(failed("open a table of"))?;
+        self.reading(RECORDS, |table| {
             let keys = (class as u8, generation, 0)..=(class as u8, generation, upto);
             let mut ids = Vec::new();
             for entry in table.range(keys).map_err(failed("read from"))? {
@@ -234,14 +240,23 @@ impl Disk {
         })
     }
 
-    fn oldest(&self, class: Class) -> Result<Option<i64>, Fault> {
+    fn reading<K: redb::Key + 'static, V: redb::Value + 'static, T>(
+        &self,
+        table: TableDefinition<'_, K, V>,
+        read: impl FnOnce(&ReadOnlyTable<K, V>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         contained(|| {
             let tx = self.db.begin_read().map_err(failed("begin reading from"))?;
-            let table = tx.open_table(RECORDS).map_err(failed("open a table of"))?;
+            read(&tx.open_table(table).map_err(failed("open a table of"))?)
+        })
+    }
+
+    fn oldest(&self, class: Class) -> Result<Option<i64>, Fault> {
+        self.reading(RECORDS, |table| {
             let mut range = table.range(whole(class)).map_err(failed("read from"))?;
             let Some(entry) = range.next() else { return Ok(None) };
             let (key, value) = entry.map_err(failed("read from"))?;
-            Ok(read(key.value(), value.value()).map(|stored| stored.unix_ms))
+            Ok(row::read(key.value(), value.value()).map(|stored| stored.unix_ms))
         })
     }
 }
@@ -270,7 +285,7 @@ impl Change<'_, '_> {
             self.meta.next_seq[id.class.index()] = id.seq + 1;
         }
         let key = (id.class as u8, generation, id.seq);
-        self.records.insert(key, wrapped(key, stored).as_slice()).map_err(failed("write to"))?;
+        self.records.insert(key, row::written(key, stored).as_slice()).map_err(failed("write to"))?;
         self.meta.records[id.class.index()] += 1;
         self.meta.used[id.class.index()] += stored.payload.len() as u64 + OVERHEAD;
         Ok(())
@@ -283,7 +298,7 @@ impl Change<'_, '_> {
         let Some(length) = removed.map(|value| value.value().len()) else { return Ok(false) };
         let class = id.class.index();
         self.meta.records[class] = self.meta.records[class].saturating_sub(1);
-        let size = length.saturating_sub(HEAD) as u64 + OVERHEAD;
+        let size = length.saturating_sub(row::HEAD) as u64 + OVERHEAD;
         self.meta.used[class] = self.meta.used[class].saturating_sub(size);
         Ok(true)
     }
@@ -359,30 +374,4 @@ fn create(db: &Database) -> Result<Meta, Fault> {
 
 fn written(meta: &Meta) -> Vec<u8> {
     serde_json::to_vec(meta).expect("numbers and lists can always be written as JSON")
-}
-
-fn wrapped(key: Key, stored: &Stored) -> Vec<u8> {
-    let mut body = Vec::with_capacity(HEAD + stored.payload.len());
-    body.extend([0; 4]);
-    body.extend(stored.unix_ms.to_le_bytes());
-    body.extend(&stored.payload);
-    let crc = checksum(key, &body[4..]);
-    body[..4].copy_from_slice(&crc.to_le_bytes());
-    body
-}
-
-fn read(key: Key, value: &[u8]) -> Option<Stored> {
-    let (crc, body) = value.split_first_chunk::<4>()?;
-    let (time, payload) = body.split_first_chunk::<8>()?;
-    let sound = checksum(key, body) == u32::from_le_bytes(*crc);
-    sound.then(|| Stored { unix_ms: i64::from_le_bytes(*time), payload: payload.to_vec() })
-}
-
-fn checksum((class, generation, seq): Key, body: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&[class]);
-    crc.update(&generation.to_le_bytes());
-    crc.update(&seq.to_le_bytes());
-    crc.update(body);
-    crc.finalize()
 }

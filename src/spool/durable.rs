@@ -1,6 +1,6 @@
 //! A spool on the disk that outlives the disk's faults: one lock around [`Failover`], where that is done.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -130,6 +130,14 @@ impl Spool for DurableSpool {
         let mut inner = self.lock();
         let waiting = inner.state.get(key).cloned();
         waiting.or_else(|| inner.read(self.clock.mono(), |disk| disk.get_state(key)).flatten())
+    }
+
+    fn states(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut inner = self.lock();
+        let mut found = inner.read(self.clock.mono(), |disk| disk.states(prefix)).unwrap_or_default();
+        let waiting = inner.state.iter().filter(|(name, _)| name.starts_with(prefix));
+        found.extend(waiting.map(|(name, value)| (name.clone(), value.clone())));
+        found
     }
 
     fn health(&self) -> Health {

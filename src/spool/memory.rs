@@ -83,6 +83,12 @@ impl Spool for MemorySpool {
         self.lock().state.get(key).cloned()
     }
 
+    fn states(&self, prefix: &str) -> BTreeMap<String, Vec<u8>> {
+        let inner = self.lock();
+        let found = inner.state.iter().filter(|(name, _)| name.starts_with(prefix));
+        found.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     fn health(&self) -> Health {
         let inner = self.lock();
         Health { backlog: Class::ALL.map(|c| inner.queue.backlog(c)), ..Health::default() }

@@ -23,9 +23,10 @@ mod loss;
 mod memory;
 mod queue;
 mod quota;
+mod row;
 mod writer;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use tokio::sync::watch;
@@ -209,6 +210,9 @@ pub trait Spool: Send + Sync {
 
     /// The value under a name.
     fn get_state(&self, key: &str) -> Option<Vec<u8>>;
+
+    /// The values under all names that begin with `prefix`, by name.
+    fn states(&self, prefix: &str) -> BTreeMap<String, Vec<u8>>;
 
     /// How the spool is.
     fn health(&self) -> Health;

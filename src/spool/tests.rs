@@ -1,6 +1,5 @@
 //! The spool against a simple model, on a disk that fails, and on files that were damaged.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,6 +113,12 @@ fn check(spool: &dyn Spool, model: &Model) -> Result<(), TestCaseError> {
     }
     for (key, value) in &model.state {
         prop_assert_eq!(spool.get_state(&key.to_string()), Some(vec![*value]));
+    }
+    // Names are one digit here, so each is the beginning of itself alone.
+    for prefix in ["", "0", "3", "x"] {
+        let wanted = model.state.iter().map(|(key, value)| (key.to_string(), vec![*value]));
+        let wanted: BTreeMap<_, _> = wanted.filter(|(name, _)| name.starts_with(prefix)).collect();
+        prop_assert_eq!(spool.states(prefix), wanted);
     }
     Ok(())
 }
