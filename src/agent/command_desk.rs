@@ -6,8 +6,9 @@ use crate::agent::commands::{self, Log, Order};
 use crate::agent::post::Post;
 use crate::agent::site::Site;
 use crate::camera::Camera;
+use crate::mqtt::{self, NotPublished};
 use crate::vocab::{Id, WallTime};
-use crate::wire::{Command, CommandError, HealthMessage, Reply, ReplyCode, to_json};
+use crate::wire::{Command, CommandError, HealthMessage, Reply, ReplyCode, Topics, to_json};
 
 /// What some commands ask of the agent as a whole.
 pub trait Office {
@@ -43,7 +44,7 @@ impl CommandDesk {
                 Reply::refused(&id, ReplyCode::Malformed, error.to_string())
             }
         };
-        site.means().broker.publish(&site.means().topics.reply(&reply.id), to_json(&reply));
+        send(&site.means().broker, &site.means().topics, &reply);
     }
 
     fn answer(&mut self, site: &mut Site, name: &str, command: &Command, office: &impl Office) -> Reply {
@@ -70,6 +71,22 @@ impl CommandDesk {
     fn remember(&mut self, site: &Site, now: i64, reply: &Reply) {
         let row = self.log.remember(now, reply);
         site.spool().put_state(&row.name, &row.bytes);
+    }
+}
+
+/// Publishes an answer; where the broker may not be sent one so large, a short one that says so.
+fn send(broker: &mqtt::Handle, topics: &Topics, reply: &Reply) {
+    let topic = topics.reply(&reply.id);
+    let sent = match broker.publish(&topic, to_json(reply)) {
+        Err(NotPublished::Refused(why)) => {
+            tracing::warn!(id = reply.id, %why, "an answer is too large");
+            let reason = format!("the answer cannot be sent: {why}");
+            broker.publish(&topic, to_json(&Reply::refused(&reply.id, ReplyCode::TooLarge, reason)))
+        }
+        sent => sent,
+    };
+    if let Err(error) = sent {
+        tracing::warn!(id = reply.id, %error, "a command is not answered");
     }
 }
 

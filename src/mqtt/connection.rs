@@ -368,7 +368,7 @@ fn subscriptions(session: &mut Session) -> Vec<Subscription> {
 }
 
 /// Why a message can never be published, if so.
-fn refusal(topic: &str, payload: usize, limit: usize) -> Option<Refusal> {
+pub(super) fn refusal(topic: &str, payload: usize, limit: usize) -> Option<Refusal> {
     if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
         return Some(Refusal::Topic { topic: topic.chars().take(200).collect() });
     }

@@ -186,6 +186,17 @@ pub enum Refusal {
     },
 }
 
+/// Why [`Handle::publish`] did not take a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPublished {
+    /// It can never be published.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Too many wait; the broker is away or slow.
+    #[error("too many messages wait to be published")]
+    TooMany,
+}
+
 /// Where messages come from. What it hands out stays its own until it is acknowledged.
 ///
 /// All calls come from one thread that may block, never at the same time.

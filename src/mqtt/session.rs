@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::board::Board;
-use super::connection::{Connection, End};
+use super::connection::{Connection, End, refusal};
 use super::feeder::{Ask, Feeder};
-use super::{Error, Identity, Incoming, Outbox, Settings, Status};
+use super::{Error, Identity, Incoming, NotPublished, Outbox, Settings, Status};
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
@@ -59,9 +59,17 @@ impl Handle {
         self.shared.board.set(topic, payload.into());
     }
 
-    /// Publishes once, without keeping it: an answer, a picture. Returns whether it was taken; at most 64 wait.
-    pub fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) -> bool {
-        self.shared.board.leave(topic, payload.into())
+    /// Publishes once, without keeping it: an answer.
+    ///
+    /// # Errors
+    /// When it can never be published, or when 64 others wait.
+    pub fn publish(&self, topic: &str, payload: impl Into<Vec<u8>>) -> Result<(), NotPublished> {
+        let payload = payload.into();
+        if let Some(refusal) = refusal(topic, payload.len(), self.shared.settings.max_packet) {
+            self.shared.status.send_modify(|status| status.refused += 1);
+            return Err(NotPublished::Refused(refusal));
+        }
+        if self.shared.board.leave(topic, payload) { Ok(()) } else { Err(NotPublished::TooMany) }
     }
 
     /// Ends the connection and makes a new one at once, which reads credentials and certificates anew.

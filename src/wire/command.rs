@@ -89,6 +89,8 @@ pub enum ReplyCode {
     Refused,
     /// It was tried and failed.
     Failed,
+    /// It was done, but what it was asked for is larger than the broker may be sent.
+    TooLarge,
 }
 
 /// The answer, on `reply/<id>`.

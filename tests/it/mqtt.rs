@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::QoS;
-use vedette::mqtt::{Error, Refusal, Settings};
+use vedette::mqtt::{Error, NotPublished, Refusal, Settings};
 
 use crate::support::session::{Letters, eventually, identity, settings, start};
 use crate::support::subscriber::Subscriber;
@@ -270,7 +270,9 @@ async fn answers_are_published_once_and_reconnecting_is_quiet() {
     let listener = Subscriber::start(broker.port(), "hub", "vedette/v1/#").await;
     let session = start(settings(&broker.url()), identity("gate"), Arc::<Letters>::default());
     session.connected().await;
-    assert!(session.handle.publish("vedette/v1/gate/reply/a-1", "ok"));
+    session.handle.publish("vedette/v1/gate/reply/a-1", "ok").unwrap();
+    let refused = session.handle.publish("vedette/v1/gate/reply/a-2", vec![b'x'; 1 << 20]).unwrap_err();
+    assert!(matches!(refused, NotPublished::Refused(Refusal::TooLarge { .. })), "{refused}");
     eventually("the answer", async || text(listener.latest("vedette/v1/gate/reply/a-1")) == "ok").await;
     session.handle.reconnect();
     session.until("connected again", |s| s.connections == 2 && s.connected_since.is_some()).await;

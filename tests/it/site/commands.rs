@@ -178,6 +178,26 @@ async fn commands_that_must_not_be_carried_out_are_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_larger_than_the_broker_may_be_sent_is_a_short_one_that_says_so() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let ear = Ear::at(&broker).await;
+    let mqtt = format!("mqtt: {{ url: \"{}\", max_packet_kib: 16 }}\nevidence: {{ snapshot_kib: 8 }}\n", broker.url());
+    let camera = |n: usize| format!("  - {{ id: camera-{n}, url: \"rtsp://127.0.0.1:9/live\", enabled: false }}\n");
+    let cameras: String = (0..120).map(camera).collect();
+    let mut agent = Agent::new(&broker.url(), &format!("{mqtt}cameras:\n{cameras}"));
+    let began = now();
+    agent.start();
+    ear.online(began).await;
+    let reply = ear.command("status", "large-1", json!({})).await;
+    println!("{reply}");
+    assert_eq!(reply["code"], "too-large", "{reply:#}");
+    assert!(reply["reason"].as_str().unwrap().contains("exceeds the limit of 16384"), "{reply:#}");
+    let reply = ear.command("restart-camera", "small-1", json!({"camera": "camera-7"})).await;
+    assert_eq!(reply["code"], "ok", "{reply:#}");
+    ear.check_schemas();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_configuration_concerns_only_what_it_changes() {
     let Some(bench) = Bench::start().await else { return };
     let (ear, url) = (&bench.ear, bench.broker.url());
