@@ -26,6 +26,9 @@ use eye::Eye;
 /// A camera that streams has delivered something within this time, even while only keyframes are decoded.
 const HANGS: Duration = Duration::from_secs(180);
 
+/// Why a camera is disabled once its agent has stopped.
+const STOPPED: &str = "the agent has stopped";
+
 /// Time is told to pass by the clock once no frame came for this long.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -220,13 +223,27 @@ impl Post {
         lock(&self.line).next_track()
     }
 
-    /// Disconnects and ends every open happening. Returns whether the camera's thread ended within `limit`.
-    pub fn stop(&self, limit: Duration) -> bool {
-        // First of all, so that the ends are recorded however long the camera's thread takes.
+    /// Ends every open happening; nothing is told of this camera afterwards.
+    pub fn close(&self) {
         self.tell(|line| {
             self.is_closed.store(true, Ordering::Relaxed);
             line.close()
         });
+    }
+
+    /// Closes it because the agent stops, and says so in the camera's state: what is retained outlives the agent.
+    pub fn close_for_good(&self) {
+        self.close();
+        let since = WallTime::from_unix_nanos(self.means.clock.unix_nanos());
+        // Whoever told of a state meanwhile had the lock, and did so before; whoever comes later finds the post closed.
+        let mut sight = lock(&self.sight);
+        self.publish(&mut sight, Told { state: CameraState::Disabled, since, cause: STOPPED.to_owned() });
+    }
+
+    /// Disconnects and ends every open happening. Returns whether the camera's thread ended within `limit`.
+    pub fn stop(&self, limit: Duration) -> bool {
+        // First of all, so that the ends are recorded however long the camera's thread takes.
+        self.close();
         let camera = lock(&self.camera).take();
         let stopped = camera.is_none_or(|camera| camera.stop(limit));
         if let Some(worker) = &self.worker {

@@ -205,6 +205,8 @@ impl Site {
 
     /// Stops cameras and models, ends every open happening, and waits until all is on the disk.
     pub fn stop(mut self) {
+        // Said before anything is waited for, so that it is delivered however long a camera takes to end.
+        self.posts.values().for_each(|post| post.close_for_good());
         let all: Vec<Id> = self.posts.keys().cloned().collect();
         self.withdraw(&all);
         // Before the models end: an inference that hangs must not keep what is recorded from the disk.

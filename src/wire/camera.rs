@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::vocab::{CameraState, Id, WallTime};
 
-/// The state of one camera, published whenever it changes.
+/// The state of one camera, published whenever it changes. It is retained, and holds only while the agent's `status` is
+/// `online`: an agent that stops says `disabled` here, one that is killed or cut off cannot, and then its Last Will, which
+/// is `status`, decides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CameraStateMessage {
     /// Which camera.

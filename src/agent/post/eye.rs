@@ -36,12 +36,12 @@ impl Viewer for Eye {
 
     fn state(&mut self, change: StateChange) {
         let post = &self.post;
-        // What is retained of a camera that was removed has been cleared.
-        if post.is_closed() {
-            return;
-        }
         let from = {
             let mut sight = lock(&post.sight);
+            // What is retained of a camera that was removed has been cleared, and of one whose agent stops it is said.
+            if post.is_closed() {
+                return;
+            }
             let told = Told { state: change.state, since: change.since, cause: change.cause.clone() };
             post.publish(&mut sight, told);
             if change.state == CameraState::Connecting {

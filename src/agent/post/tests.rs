@@ -124,3 +124,28 @@ fn events_name_the_configuration_in_force_also_where_it_changed_elsewhere() {
     bench.changed(CameraState::Connecting, 0);
     assert_eq!(bench.events()[0]["data"]["config_revision"], "two");
 }
+
+fn told(bench: &Bench) -> (CameraState, String) {
+    let told = lock(&bench.post.sight).told.clone().unwrap();
+    (told.state, told.cause)
+}
+
+#[test]
+fn a_camera_of_an_agent_that_stops_is_said_to_be_disabled_whatever_its_thread_says_later() {
+    let bench = bench();
+    bench.changed(CameraState::Streaming, 0);
+    bench.post.close_for_good();
+    bench.changed(CameraState::Backoff, 0);
+    assert_eq!(told(&bench), (CameraState::Disabled, "the agent has stopped".to_owned()));
+}
+
+#[test]
+fn a_camera_that_nobody_looks_at_goes_on_in_its_state_and_says_why() {
+    let bench = bench();
+    bench.changed(CameraState::Streaming, 0);
+    bench.post.told_unseen(Some("model people hangs".to_owned()));
+    assert_eq!(bench.post.unseen().as_deref(), Some("model people hangs"));
+    assert_eq!(told(&bench), (CameraState::Streaming, String::new()), "what its thread said is kept for later");
+    bench.post.told_unseen(None);
+    assert_eq!(bench.post.unseen(), None);
+}

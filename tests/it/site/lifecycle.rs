@@ -4,6 +4,7 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use super::agent::{Agent, bare_camera};
 use super::ear::{Ear, now, topic, until};
@@ -73,6 +74,9 @@ async fn a_stop_is_told_and_ends_with_success() {
         assert!(took <= STOP_LIMIT, "{signal:?}: {took:?}");
         let (_, said) = ear.hears("offline", asked, "status", |s| s["status"] == "offline").await;
         assert_eq!(said["boot"], boot.as_str());
+        // Whoever comes now must not read that it streams.
+        let state = ear.latest("camera/door/state").unwrap();
+        assert_eq!((&state["state"], &state["cause"]), (&json!("disabled"), &json!("the agent has stopped")));
     }
     ear.check_schemas();
     ear.assert_nothing_missing();
