@@ -255,6 +255,6 @@ mod tests {
         assert_eq!((*topic, gap.kind.as_str()), ("vedette/v1/gate/event/gap", "vedette.event.gap.v1"));
         let said = &gap.data.explanation;
         assert!(said.starts_with("record 2 of class event was given up: it told of config-change in 3"), "{said}");
-        assert_eq!(gap.data.episode, "gate-1-2", "it names the happening that it is a part of");
+        assert_eq!(gap.data.episode, "gate--1-2", "it names the happening that it is a part of");
     }
 }

@@ -8,9 +8,10 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::machine::{Action, Input, Machine, Vitals};
+use super::machine::Machine;
 use super::media_clock::{Discontinuity, MediaClock};
 use super::stats::{CameraStats, Meter};
+use super::steps::{Action, Input, Vitals};
 use super::{Settings, StateChange, Viewer};
 use crate::base::clock::SharedClock;
 use crate::base::threads;
@@ -188,6 +189,7 @@ impl Driver {
             for action in self.machine.step(self.clock.mono(), input) {
                 match action {
                     Action::Open => next = self.open().err().map(Input::Failed),
+                    Action::Probe => self.probe(),
                     Action::Close => self.close(),
                     Action::RejectDecoder => self.reject_decoder(),
                     Action::Report(state, cause) => self.report(state, &cause),
@@ -245,6 +247,15 @@ impl Driver {
         stream.set_idle(self.idle);
         self.stream = Some(stream);
         Ok(())
+    }
+
+    /// On a thread of its own, as neither looking a name up nor connecting can be interrupted.
+    fn probe(&self) {
+        let (source, inbox, limit) = (self.source.clone(), self.inbox.clone(), self.settings.probe_limit);
+        let answer = move || inbox.send(Command::Give(Input::Probed(source.is_there(limit))));
+        if let Err(error) = threads::spawn(&format!("ask-{}", self.id), answer) {
+            tracing::warn!(camera = %self.id, %error, "no thread to ask whether the camera is there");
+        }
     }
 
     fn close(&mut self) {

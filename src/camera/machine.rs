@@ -25,7 +25,10 @@
 //! * Stalled keeps the connection: a server that was only slow goes on by itself, and nothing is lost. After `give_up` more
 //!   it is closed.
 //! * Backoff: the first wait is `retry_min`, doubling to `retry_max`, with jitter. `retry_max` is short (4 s), so that
-//!   pictures are back within 10 s of the camera. A camera away for longer than `long_outage` is asked more rarely.
+//!   pictures are back within 10 s of the camera.
+//! * A camera away for longer than `long_outage` is only asked whether it is there (Probing, shown as Backoff) before a
+//!   stream is opened, which costs next to nothing and finds it as soon. Such an outage is told once: attempts that fail
+//!   for the same reason as before are no news.
 //! * AuthFailed waits minutes, as cameras lock accounts after a few wrong passwords.
 //! * A live stream that ends is lost; only a file ends.
 //! * A panic on the camera's thread, which may have been half-way through anything, closes whatever was open. Its waits
@@ -34,67 +37,13 @@
 use std::time::Duration;
 
 use super::Settings;
+use super::steps::{Action, Input, Picture, Vitals};
 use crate::base::backoff::Backoff;
 use crate::decode::DecodeError;
 use crate::vocab::CameraState;
 
-/// What happened.
-#[derive(Debug, Clone)]
-pub(super) enum Input {
-    /// Configuration or a command switched it on or off.
-    Enable(bool),
-    /// A command wants a new connection now.
-    Restart,
-    /// Whether only keyframes are decoded.
-    Idle(bool),
-    /// What `scene` says of the picture as a whole.
-    Picture(Picture),
-    /// A picture came.
-    Frame,
-    /// The stream ended by itself.
-    Failed(DecodeError),
-    /// A file has ended.
-    Ended,
-    /// The camera's thread panicked with this message, perhaps while it did what an earlier step had decided.
-    Panicked(String),
-    /// Time has passed; this is what has gone through the current stream so far.
-    Tick(Vitals),
-}
-
-/// Signs of life of the current stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Vitals {
-    /// Bytes that arrived.
-    pub bytes: u64,
-    /// Keyframes given to the decoder.
-    pub keyframes: u64,
-    /// Pictures that came out of it.
-    pub decoded: u64,
-}
-
-/// What `scene` says of the picture as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Picture {
-    /// It changes as pictures do.
-    Normal,
-    /// It never changes, not even by sensor noise.
-    Frozen,
-    /// It is black, or the lens is covered.
-    Covered,
-}
-
-/// What to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Open a new stream.
-    Open,
-    /// Close the stream.
-    Close,
-    /// Do not use the current decoder again for this camera.
-    RejectDecoder,
-    /// Tell the viewer.
-    Report(CameraState, String),
-}
+/// How long the answer to a probe is waited for: looking a name up may take long.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// After so long without a panic the next one is taken for the first.
 const PANICS_FORGOTTEN: Duration = Duration::from_secs(600);
@@ -106,6 +55,7 @@ enum State {
     Streaming { picture: Picture },
     Stalled { since: Duration },
     Backoff { until: Duration },
+    Probing { until: Duration },
     AuthFailed { until: Duration },
     Ended,
 }
@@ -119,6 +69,10 @@ pub(super) struct Machine {
     panicked: Option<Duration>,
     /// Since when there has been no picture.
     away_since: Option<Duration>,
+    /// Whether that is a long outage.
+    is_long_gone: bool,
+    /// What was reported last.
+    told: Option<(CameraState, String)>,
     vitals: Vitals,
     last_byte: Duration,
     last_picture: Duration,
@@ -136,6 +90,8 @@ impl Machine {
             settings,
             state: State::Disabled,
             away_since: None,
+            is_long_gone: false,
+            told: None,
             vitals: Vitals::default(),
             last_byte: Duration::ZERO,
             last_picture: Duration::ZERO,
@@ -149,7 +105,7 @@ impl Machine {
         // Something is left only by a step that ended in a panic.
         self.actions.clear();
         match input {
-            Input::Enable(true) if matches!(self.state, State::Disabled) => self.connect(now, "switched on"),
+            Input::Enable(true) if matches!(self.state, State::Disabled) => self.begin(now, "switched on"),
             Input::Enable(true) => {}
             Input::Enable(false) => self.disable(),
             Input::Restart if matches!(self.state, State::Disabled) => {}
@@ -159,6 +115,7 @@ impl Machine {
             Input::Frame => self.picture_came(now),
             Input::Failed(error) => self.failed(now, &error),
             Input::Ended => self.ended(),
+            Input::Probed(is_there) => self.probed(now, is_there),
             Input::Panicked(message) => self.panicked(now, &message),
             Input::Tick(vitals) => self.tick(now, vitals),
         }
@@ -170,7 +127,7 @@ impl Machine {
         let s = &self.settings;
         match self.state {
             State::Disabled | State::Ended => None,
-            State::Backoff { until } | State::AuthFailed { until } => Some(until),
+            State::Backoff { until } | State::Probing { until } | State::AuthFailed { until } => Some(until),
             State::Connecting { .. } => Some(self.last_byte + s.connect_timeout.min(s.stall)),
             State::Streaming { .. } => Some(self.last_byte.min(self.last_picture) + s.stall),
             State::Stalled { since } => Some(since + s.give_up),
@@ -190,8 +147,23 @@ impl Machine {
         if self.has_stream() {
             self.actions.push(Action::Close);
         }
-        self.backoff.reset();
-        self.connect(now, "restarted by command");
+        self.begin(now, "restarted by command");
+    }
+
+    /// Connects as if it had never been away.
+    fn begin(&mut self, now: Duration, why: &str) {
+        self.backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
+        (self.away_since, self.is_long_gone) = (None, false);
+        self.connect(now, why);
+    }
+
+    fn probed(&mut self, now: Duration, is_there: bool) {
+        match self.state {
+            State::Probing { .. } if is_there => self.connect(now, "it is there again"),
+            State::Probing { .. } => self.state = State::Backoff { until: now + self.backoff.next_wait() },
+            // Nobody waits for the answer any more.
+            _ => {}
+        }
     }
 
     fn connect(&mut self, now: Duration, why: &str) {
@@ -229,6 +201,7 @@ impl Machine {
         self.last_byte = now;
         match self.state {
             State::Connecting { .. } => {
+                self.is_long_gone = false;
                 self.enter(State::Streaming { picture: Picture::Normal }, CameraState::Streaming, "pictures arrive");
             }
             State::Stalled { .. } => {
@@ -249,6 +222,7 @@ impl Machine {
         match error {
             DecodeError::AuthFailed { .. } => {
                 self.actions.push(Action::Close);
+                self.note_absence(now);
                 let wait = self.settings.auth_retry;
                 // Up to a fifth more, so that a site's cameras do not ask in step.
                 let until = now + wait + wait.mul_f64(fastrand::f64() / 5.0);
@@ -265,7 +239,7 @@ impl Machine {
     fn ended(&mut self) {
         if self.has_stream() {
             self.actions.push(Action::Close);
-            self.away_since = None;
+            (self.away_since, self.is_long_gone) = (None, false);
             self.enter(State::Ended, CameraState::Ended, "the file has ended");
         }
     }
@@ -280,7 +254,7 @@ impl Machine {
         if self.panicked.replace(now).is_some_and(|last| now.saturating_sub(last) >= PANICS_FORGOTTEN) {
             self.panics.reset();
         }
-        self.away_since.get_or_insert(now);
+        self.note_absence(now);
         let until = now + self.panics.next_wait();
         let cause = format!("a panic on the camera's thread: {message}");
         self.enter(State::Backoff { until }, CameraState::Backoff, &cause);
@@ -296,9 +270,14 @@ impl Machine {
         self.vitals = vitals;
         match self.state {
             State::Disabled | State::Ended => {}
+            State::Backoff { until } if now >= until && self.is_long_gone => {
+                self.state = State::Probing { until: now + PROBE_PATIENCE };
+                self.actions.push(Action::Probe);
+            }
             State::Backoff { until } if now >= until => self.connect(now, "trying again"),
             State::AuthFailed { until } if now >= until => self.connect(now, "trying again"),
-            State::Backoff { .. } | State::AuthFailed { .. } => {}
+            State::Probing { until } if now >= until => self.probed(now, false),
+            State::Backoff { .. } | State::Probing { .. } | State::AuthFailed { .. } => {}
             State::Connecting { since } => self.tick_connecting(now, since),
             State::Streaming { .. } => self.tick_streaming(now),
             State::Stalled { since } if now >= since + self.settings.give_up => {
@@ -348,13 +327,17 @@ impl Machine {
         if lasted {
             self.backoff = Backoff::new(self.settings.retry_min, self.settings.retry_max);
         }
-        let away = now.saturating_sub(*self.away_since.get_or_insert(now));
-        if away >= self.settings.long_outage {
-            let (min, max) = (self.settings.retry_max, self.settings.long_retry_max);
-            self.backoff = Backoff::new(max.max(min), max.max(min));
+        self.note_absence(now);
+        if self.is_long_gone {
+            self.backoff = Backoff::new(self.settings.long_retry_max, self.settings.long_retry_max);
         }
         let until = now + self.backoff.next_wait();
         self.enter(State::Backoff { until }, CameraState::Backoff, cause);
+    }
+
+    fn note_absence(&mut self, now: Duration) {
+        let away = now.saturating_sub(*self.away_since.get_or_insert(now));
+        self.is_long_gone = away >= self.settings.long_outage;
     }
 
     fn has_stream(&self) -> bool {
@@ -363,6 +346,11 @@ impl Machine {
 
     fn enter(&mut self, state: State, shown: CameraState, cause: &str) {
         self.state = state;
+        let now_told = Some((shown, cause.to_owned()));
+        if self.is_long_gone && (shown == CameraState::Connecting || self.told == now_told) {
+            return;
+        }
+        self.told = now_told;
         self.actions.push(Action::Report(shown, cause.to_owned()));
     }
 }

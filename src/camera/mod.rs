@@ -8,22 +8,23 @@ mod machine;
 mod media_clock;
 mod settings;
 mod stats;
+mod steps;
 
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-pub use machine::Picture;
 pub use media_clock::Discontinuity;
 pub use settings::Settings;
 pub use stats::CameraStats;
+pub use steps::Picture;
 
 use crate::base::clock::SharedClock;
 use crate::base::threads;
 use crate::decode::{self, DecodeError, Source};
 use crate::vocab::{CameraState, Frame, Id, MediaTime, WallTime};
 use driver::{Command, Driver, Inbox, lock};
-use machine::Input;
+use steps::Input;
 
 /// A camera's new state.
 #[derive(Debug, Clone, PartialEq, Eq)]

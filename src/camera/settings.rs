@@ -23,10 +23,13 @@ pub struct Settings {
     pub retry_min: Duration,
     /// The longest wait during an outage's beginning, 0.1 to 60 s. Default 4 s.
     pub retry_max: Duration,
-    /// An outage of this length is a long one. Default 10 min.
+    /// An outage of this length is a long one: from then on it is only asked whether anybody is there, and a new stream
+    /// is opened once somebody is. Default 10 min.
     pub long_outage: Duration,
-    /// The longest wait during a long outage. Default 30 s.
+    /// The longest wait between such questions. With the next pictures are back within 10 s. Default 6 s.
     pub long_retry_max: Duration,
+    /// How long the answer to one may take. Default 2 s.
+    pub probe_limit: Duration,
     /// The longest wait after panics that come one after the other. Default 60 s.
     pub panic_retry_max: Duration,
     /// The wait after a refused password, 1 min or more. Default 5 min.
@@ -45,7 +48,8 @@ impl Default for Settings {
             retry_min: Duration::from_secs(1),
             retry_max: Duration::from_secs(4),
             long_outage: Duration::from_secs(600),
-            long_retry_max: Duration::from_secs(30),
+            long_retry_max: Duration::from_secs(6),
+            probe_limit: Duration::from_secs(2),
             panic_retry_max: Duration::from_secs(60),
             auth_retry: Duration::from_secs(300),
         }

@@ -18,6 +18,7 @@ mod live;
 mod picture;
 mod pipeline;
 mod rate;
+mod reach;
 pub mod serve;
 mod settings;
 mod source;

@@ -183,6 +183,27 @@ fn a_killed_server_is_noticed_and_found_again_while_another_camera_goes_on() {
 }
 
 #[test]
+fn a_camera_is_found_again_as_soon_after_a_long_outage_and_attempts_are_not_told() {
+    let mut server = Server::start(Offer::h264(320, 240, 15));
+    let settings = Settings { long_outage: Duration::from_secs(3), ..Settings::default() };
+    let watch = Watch::with(Source::parse(&server.url()).unwrap(), settings);
+    watch.await_frames(20);
+    let killed = now();
+    server.kill();
+    let noticed = watch.await_state(CameraState::Backoff, killed);
+    std::thread::park_timeout(Duration::from_secs(20));
+    let states = |since: Duration| {
+        let seen = watch.seen.lock().unwrap();
+        seen.states.iter().filter(|(at, _)| *at >= since).map(|(_, change)| change.state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(killed + Duration::from_secs(12)), [], "a long outage is told once");
+    let back = now();
+    server.revive(None);
+    assert_noticed_and_recovered("away for long", &watch, killed, noticed, back);
+    assert_eq!(states(back), [CameraState::Streaming]);
+}
+
+#[test]
 fn a_paused_server_is_noticed_and_goes_on() {
     let server = Server::start(Offer::h264(320, 240, 15));
     let watch = Watch::start(&server.url());

@@ -44,8 +44,8 @@ impl Viewer for Eye {
             }
             let told = Told { state: change.state, since: change.since, cause: change.cause.clone() };
             post.publish(&mut sight, told);
-            if change.state == CameraState::Connecting {
-                // The new connection is taken to be live until the picture says otherwise.
+            if !change.state.has_pictures() && change.state != CameraState::Stalled {
+                // The next connection is taken to be live until the picture says otherwise.
                 sight.picture = Picture::Live;
             }
             std::mem::replace(&mut sight.state, change.state)
