@@ -9,5 +9,6 @@ mod commands;
 mod delivery;
 mod disk;
 mod ear;
+mod hang;
 mod lifecycle;
 mod outage;

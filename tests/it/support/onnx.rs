@@ -13,12 +13,14 @@ pub struct Model {
     pub outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>,
     /// Metadata.
     pub metadata: Vec<(&'static str, &'static str)>,
+    /// Whether it counts to a number that it never reaches when the whole picture is white.
+    pub hangs_on_white: bool,
 }
 
 impl Model {
     /// A model that takes floats, without metadata.
     pub fn new(input: &[u64], outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>) -> Self {
-        Self { input: input.to_vec(), takes_bytes: false, outputs, metadata: Vec::new() }
+        Self { input: input.to_vec(), takes_bytes: false, outputs, metadata: Vec::new(), hangs_on_white: false }
     }
 
     /// The bytes of the file.
@@ -38,11 +40,14 @@ impl Model {
         let mut fields = vec![
             node("Cast", &["images"], "floats", &[to_float]),
             node("ReduceMax", &["floats"], "highest", &[keep_dims]),
-            node("Mul", &["highest", "zero"], "nothing", &[]),
+            node("Mul", &["highest", "zero"], if self.hangs_on_white { "something" } else { "nothing" }, &[]),
             text(2, "graph"),
             tensor("zero", &[], &[0.0]),
             port(11, "images", if self.takes_bytes { 2 } else { 1 }, &self.input),
         ];
+        if self.hangs_on_white {
+            fields.extend(endless());
+        }
         for (name, shape, values) in &self.outputs {
             let table = format!("{name}_table");
             fields.push(node("Add", &["nothing", &table], name, &[]));
@@ -51,6 +56,34 @@ impl Model {
         }
         fields
     }
+}
+
+/// Nodes that add `something`, which is zero, to itself: not at all while any part of the picture is less than white, and
+/// for hours when none is.
+fn endless() -> Vec<Vec<u8>> {
+    let keep_dims = message(5, &[text(1, "keepdims"), number(3, 0), number(20, 2)]);
+    let to_integer = message(5, &[text(1, "to"), number(3, 7), number(20, 2)]);
+    let body = [
+        node("Identity", &["condition"], "goes_on", &[]),
+        node("Add", &["before", "before"], "after", &[]),
+        text(2, "body"),
+        port(11, "turn", 7, &[]),
+        port(11, "condition", 9, &[]),
+        port(11, "before", 1, &[]),
+        port(12, "goes_on", 9, &[]),
+        port(12, "after", 1, &[]),
+    ];
+    let body = message(5, &[text(1, "body"), message(6, &body), number(20, 5)]);
+    vec![
+        node("ReduceMin", &["floats"], "lowest", &[keep_dims]),
+        node("Sub", &["lowest", "nearly_white"], "excess", &[]),
+        node("Relu", &["excess"], "whiteness", &[]),
+        node("Mul", &["whiteness", "very_often"], "times", &[]),
+        node("Cast", &["times"], "turns", &[to_integer]),
+        node("Loop", &["turns", "", "something"], "nothing", &[body]),
+        tensor("nearly_white", &[], &[0.9]),
+        tensor("very_often", &[], &[1e12]),
+    ]
 }
 
 fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
