@@ -34,9 +34,7 @@ use sha2::{Digest, Sha256};
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
-pub use ready::{
-    Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
-};
+pub use ready::{Camera, Config, Detect, Evidence, LabelSource, Model, Motion, Mqtt, Spool};
 pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;

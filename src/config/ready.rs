@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::behaviour::Schedule;
-
 use super::access::{Login, Source, Tls};
-use super::document::{Anchor, Compat, Delivery, Direction, Family, Provider, ScoreOf, Transport};
-use crate::vocab::{Id, Polygon, Segment, Severity};
+use super::document::{Compat, Delivery, Family, Provider, Transport};
+use crate::behaviour::{Line, Rule, Zone};
+use crate::vocab::{Id, Polygon};
 
 /// Everything that a configuration says. Cameras and models can be compared, to apply a change to those it concerns.
 #[derive(Debug, Clone, PartialEq)]
@@ -187,88 +186,4 @@ pub struct Motion {
     pub hold: Duration,
     /// Where motion is ignored.
     pub mask: Vec<Polygon>,
-}
-
-/// An area of the picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Zone {
-    /// Its name.
-    pub id: Id,
-    /// Where it is.
-    pub polygon: Polygon,
-    /// The point of an object that must be inside.
-    pub anchor: Anchor,
-}
-
-/// A line in the picture.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Line {
-    /// Its name.
-    pub id: Id,
-    /// Where it is.
-    pub segment: Segment,
-    /// The point of an object that must cross.
-    pub anchor: Anchor,
-    /// How far beyond the line it must come, as a share of the picture.
-    pub margin: f32,
-}
-
-/// When to say something.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rule {
-    /// Its name.
-    pub id: Id,
-    /// What it watches for.
-    pub kind: RuleKind,
-    /// The labels it is about; empty for all.
-    pub labels: Vec<String>,
-    /// Whether somebody should look now.
-    pub severity: Severity,
-    /// When it is in force, none for always.
-    pub schedule: Option<Schedule>,
-    /// The lowest score, 0..1.
-    pub min_score: f32,
-    /// Which score that is.
-    pub score_of: ScoreOf,
-    /// The lowest height, as a share of the picture's.
-    pub min_height: f32,
-    /// The lowest width, as a share of the picture's.
-    pub min_width: f32,
-    /// The lowest area, as a share of the picture's.
-    pub min_area: f32,
-    /// The least time between two happenings; none for the kind's own default.
-    pub cooldown: Option<Duration>,
-}
-
-/// What a rule watches for, with what only that kind needs.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RuleKind {
-    /// Somebody or something is in a zone.
-    Intrusion {
-        /// The zone.
-        zone: Id,
-    },
-    /// Somebody or something stays in a zone.
-    Loitering {
-        /// The zone.
-        zone: Id,
-        /// How long is too long.
-        seconds: Duration,
-    },
-    /// A line is crossed.
-    LineCrossing {
-        /// The line.
-        line: Id,
-        /// Which way.
-        direction: Direction,
-    },
-    /// A zone holds at least so many objects.
-    Occupancy {
-        /// The zone.
-        zone: Id,
-        /// How many.
-        at_least: u32,
-        /// For how long before it is said.
-        seconds: Duration,
-    },
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
-use super::document::{self, Direction, Family, Provider, ScoreOf, Transport};
-use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Rule, RuleKind, Spool};
+use super::document::{self, Family, Provider, Transport};
+use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Spool};
 use crate::vocab::{Labels, Secret};
 use crate::{behaviour, camera, decode, detect, evidence, mqtt, scene, spool, track};
 
@@ -72,68 +72,40 @@ impl Camera {
 
     /// Its zones, lines and rules.
     pub fn behaviour_settings(&self) -> behaviour::Settings {
-        let zone = |z: &super::Zone| behaviour::Zone {
-            id: z.id.clone(),
-            polygon: z.polygon.clone(),
-            anchor: anchor(z.anchor),
-        };
-        let line = |l: &super::Line| behaviour::Line {
-            id: l.id.clone(),
-            segment: l.segment,
-            anchor: anchor(l.anchor),
-            margin: l.margin,
-        };
         behaviour::Settings {
-            zones: self.zones.iter().map(zone).collect(),
-            lines: self.lines.iter().map(line).collect(),
-            rules: self.rules.iter().map(rule).collect(),
+            zones: self.zones.clone(),
+            lines: self.lines.clone(),
+            rules: self.rules.clone(),
             ..behaviour::Settings::default()
         }
     }
 }
 
-fn anchor(anchor: document::Anchor) -> behaviour::Anchor {
-    match anchor {
-        document::Anchor::Foot => behaviour::Anchor::Foot,
-        document::Anchor::Centre => behaviour::Anchor::Centre,
+impl From<document::Anchor> for behaviour::Anchor {
+    fn from(anchor: document::Anchor) -> Self {
+        match anchor {
+            document::Anchor::Foot => Self::Foot,
+            document::Anchor::Centre => Self::Centre,
+        }
     }
 }
 
-fn rule(rule: &Rule) -> behaviour::Rule {
-    let kind = match &rule.kind {
-        RuleKind::Intrusion { zone } => behaviour::RuleKind::Intrusion { zone: zone.clone() },
-        RuleKind::Loitering { zone, seconds } => {
-            behaviour::RuleKind::Loitering { zone: zone.clone(), seconds: *seconds }
+impl From<document::ScoreOf> for behaviour::ScoreOf {
+    fn from(score: document::ScoreOf) -> Self {
+        match score {
+            document::ScoreOf::Best => Self::Best,
+            document::ScoreOf::Mean => Self::Mean,
         }
-        RuleKind::LineCrossing { line, direction } => {
-            behaviour::RuleKind::LineCrossing { line: line.clone(), direction: way(*direction) }
-        }
-        RuleKind::Occupancy { zone, at_least, seconds } => {
-            behaviour::RuleKind::Occupancy { zone: zone.clone(), at_least: *at_least, seconds: *seconds }
-        }
-    };
-    behaviour::Rule {
-        labels: rule.labels.clone(),
-        severity: rule.severity,
-        schedule: rule.schedule.clone(),
-        min_score: rule.min_score,
-        score_of: match rule.score_of {
-            ScoreOf::Best => behaviour::ScoreOf::Best,
-            ScoreOf::Mean => behaviour::ScoreOf::Mean,
-        },
-        min_height: rule.min_height,
-        min_width: rule.min_width,
-        min_area: rule.min_area,
-        cooldown: rule.cooldown,
-        ..behaviour::Rule::new(rule.id.clone(), kind)
     }
 }
 
-fn way(direction: Direction) -> behaviour::Direction {
-    match direction {
-        Direction::Any => behaviour::Direction::Any,
-        Direction::LeftToRight => behaviour::Direction::LeftToRight,
-        Direction::RightToLeft => behaviour::Direction::RightToLeft,
+impl From<document::Direction> for behaviour::Direction {
+    fn from(direction: document::Direction) -> Self {
+        match direction {
+            document::Direction::Any => Self::Any,
+            document::Direction::LeftToRight => Self::LeftToRight,
+            document::Direction::RightToLeft => Self::RightToLeft,
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use serde_json::Value;
-use vedette::config::{self, Folders, Loaded, Password, RuleKind, Weight};
+use vedette::behaviour::RuleKind;
+use vedette::config::{self, Folders, Loaded, Password, Weight};
 
 /// What every faulty file that holds a password calls it.
 const CANARY: &str = "hunter2-canary";

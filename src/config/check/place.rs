@@ -1,10 +1,10 @@
 //! Zones and lines: geometry that encloses or divides something, under names that differ.
 
 use super::{Check, pushed};
+use crate::behaviour::{Line, Zone};
 use crate::config::document::{self, Corner};
 use crate::config::fault::Path;
 use crate::config::phrase;
-use crate::config::ready::{Line, Zone};
 use crate::vocab::{Point, Polygon, PolygonError, Segment};
 
 /// Reads `zones` and `lines` of a camera. They share their names, because their counts share a topic.
@@ -20,7 +20,7 @@ pub(super) fn read(
     let mut zones = Some(Vec::new());
     for (i, zone) in camera.zones.iter().enumerate() {
         let polygon = polygon(check, &zone.polygon, &zones_at.index(i).key("polygon"));
-        let zone = polygon.map(|polygon| Zone { id: zone.id.clone(), polygon, anchor: zone.anchor });
+        let zone = polygon.map(|polygon| Zone { id: zone.id.clone(), polygon, anchor: zone.anchor.into() });
         zones = zones.zip(zone).map(|(zones, zone)| pushed(zones, zone));
     }
     let mut lines = Some(Vec::new());
@@ -67,7 +67,7 @@ fn read_line(check: &mut Check, line: &document::Line, path: &Path) -> Option<Li
         }
         return None;
     }
-    Some(Line { id: line.id.clone(), segment, anchor: line.anchor, margin: line.margin as f32 })
+    Some(Line { id: line.id.clone(), segment, anchor: line.anchor.into(), margin: line.margin as f32 })
 }
 
 fn point([x, y]: &Corner) -> Point {

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use super::{Check, pushed};
-use crate::behaviour::Schedule;
+use crate::behaviour::{Rule, RuleKind, Schedule};
 use crate::config::document::{self, RuleKind as Kind};
 use crate::config::fault::Path;
 use crate::config::phrase;
-use crate::config::ready::{Rule, RuleKind};
 use crate::vocab::Id;
 
 /// Labels that stand for several of a model's.
@@ -52,7 +51,7 @@ fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) 
         severity: rule.severity,
         schedule,
         min_score: rule.min_score as f32,
-        score_of: rule.score_of,
+        score_of: rule.score_of.into(),
         min_height: rule.min_height as f32,
         min_width: rule.min_width as f32,
         min_area: rule.min_area as f32,
@@ -77,7 +76,7 @@ fn kind(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) 
     let seconds = |default: f64| Duration::from_secs_f64(rule.seconds.unwrap_or(default));
     if rule.kind == Kind::LineCrossing {
         let line = place(check, places, rule.line.as_ref(), "line", path)?;
-        return Some(RuleKind::LineCrossing { line, direction: rule.direction.unwrap_or_default() });
+        return Some(RuleKind::LineCrossing { line, direction: rule.direction.unwrap_or_default().into() });
     }
     let zone = place(check, places, rule.zone.as_ref(), "zone", path)?;
     Some(match rule.kind {
