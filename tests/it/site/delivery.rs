@@ -1,25 +1,21 @@
 //! What is committed arrives: when the agent is killed, and when the broker is.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, QoS};
-use serde_json::{Value, json};
-use vedette::agent::forward::Forwarder;
-use vedette::base::clock::SystemClock;
-use vedette::base::shutdown::Shutdown;
-use vedette::mqtt::{self, Delivery, Outbox, Session};
-use vedette::spool::{Class, DurableSpool, Settings, Spool};
-use vedette::wire::{self, AckMessage};
+use serde_json::json;
+use vedette::mqtt::Delivery;
+use vedette::spool::Class;
 
 use super::agent::{Agent, bare_camera};
 use super::ear::{Ear, now, until};
 use crate::support::mosquitto::{self, Mosquitto};
 use crate::support::rtsp::{Offer, Server};
-use crate::support::session::{eventually, identity, settings};
-use crate::support::subscriber::{Message, Subscriber};
+use crate::support::session::eventually;
+use crate::support::subscriber::Subscriber;
+use crate::support::way::{self, Way};
 
 const EVENTS: u64 = 500;
 
@@ -78,29 +74,6 @@ async fn await_empty_spool(ear: &Ear) {
     panic!("the spool does not run empty");
 }
 
-/// A hub in miniature, which acknowledges what it has stored of the agent's events.
-async fn hub(broker: &Mosquitto) -> Subscriber {
-    let stored = Mutex::new(BTreeSet::<u64>::new());
-    let on_message = move |client: &AsyncClient, message: &Message| {
-        let Some((epoch, seq)) = number(message) else { return };
-        let mut stored = stored.lock().unwrap();
-        stored.insert(seq);
-        let upto = stored.iter().zip(1..).take_while(|(seq, n)| *seq == n).count() as u64;
-        let also = stored.range(upto + 1..).take(1000).copied().collect();
-        let ack = AckMessage { class: wire::Class::Event, epoch, upto, also };
-        // Where the queue is full, a later acknowledgement covers this one.
-        let _ = client.try_publish("vedette/v1/gate/ack", QoS::AtLeastOnce, false, wire::to_json(&ack));
-    };
-    Subscriber::with(broker.port(), "hub", "vedette/v1/gate/event/#", on_message).await
-}
-
-fn number(message: &Message) -> Option<(u64, u64)> {
-    let value: Value = serde_json::from_slice(&message.payload).ok()?;
-    let mut parts = value["id"].as_str()?.rsplit('/');
-    let seq = parts.next()?.parse().ok()?;
-    Some((u64::from_str_radix(parts.next()?, 16).ok()?, seq))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_leaves_the_spool_only_when_the_hub_has_stored_it() {
     let Some(broker) = mosquitto::start(&["max_queued_messages 0"]) else { return };
@@ -120,60 +93,16 @@ async fn an_event_leaves_the_spool_only_when_the_hub_has_stored_it() {
     assert!(waiting >= 12, "{waiting} wait for the hub");
     agent.kill();
     // It was not there to hear any of it the first time.
-    let hub = hub(&broker).await;
+    let hub = way::hub(&broker).await;
     let began = now();
     agent.start();
     ear.online(began).await;
     await_empty_spool(&ear).await;
-    let stored: BTreeSet<u64> = hub.messages().iter().filter_map(number).map(|(_, seq)| seq).collect();
+    let stored: BTreeSet<u64> = hub.messages().iter().filter_map(way::number).map(|(_, seq)| seq).collect();
     println!("{waiting} waited, {} stored", stored.len());
     assert!(stored.iter().copied().eq(1..=*stored.last().unwrap()), "{stored:?}");
     assert!(stored.len() as u64 >= waiting);
     ear.assert_nothing_missing();
-}
-
-/// The agent's own way from spool to broker, without cameras: they make too few events.
-struct Way {
-    spool: Arc<dyn Spool>,
-    /// Dropping it ends the way.
-    _shutdown: Shutdown,
-}
-
-impl Way {
-    fn start(folder: &std::path::Path, broker: &Mosquitto, delivery: Delivery) -> Self {
-        let clock = SystemClock::shared();
-        let path = folder.join("spool.redb");
-        let spool: Arc<dyn Spool> = Arc::new(DurableSpool::open(&path, Settings::default(), clock.clone()));
-        let forwarder = Forwarder::new(spool.clone(), delivery, clock.clone());
-        let settings = mqtt::Settings { delivery, settle: Duration::from_secs(2), ..settings(&broker.url()) };
-        let (session, _handle, mut incoming) = Session::new(settings, identity("gate"), clock);
-        let (shutdown, stopping) = Shutdown::new();
-        let outbox: Arc<dyn Outbox> = forwarder.clone();
-        tokio::spawn(session.run(outbox, stopping.clone()));
-        tokio::spawn(forwarder.clone().run(stopping));
-        tokio::spawn(async move {
-            while let Some(message) = incoming.recv().await {
-                let ack: AckMessage = serde_json::from_slice(&message.payload).unwrap();
-                forwarder.stored(&ack);
-            }
-        });
-        Self { spool, _shutdown: shutdown }
-    }
-
-    async fn append(&self, class: Class) {
-        let spool = self.spool.clone();
-        let kind = if class == Class::Event { "event/track" } else { "snapshot/door/x" };
-        let record = move |id: vedette::spool::RecordId| {
-            let topic = format!("vedette/v1/gate/{kind}");
-            let body = json!({ "id": format!("gate/event/{:016x}/{}", id.epoch, id.seq) }).to_string();
-            [&(topic.len() as u16).to_le_bytes()[..], topic.as_bytes(), body.as_bytes()].concat()
-        };
-        tokio::task::spawn_blocking(move || spool.append(class, record).unwrap()).await.unwrap();
-    }
-
-    fn left(&self) -> u64 {
-        self.spool.health().backlog[1].records
-    }
 }
 
 /// Makes the events, and kills the broker five times meanwhile.
@@ -190,7 +119,7 @@ async fn five_kills(way: &Way, broker: &mut Mosquitto) {
 }
 
 fn arrived(listener: &Subscriber) -> (BTreeSet<u64>, usize) {
-    let numbers: Vec<u64> = listener.messages().iter().filter_map(number).map(|(_, seq)| seq).collect();
+    let numbers: Vec<u64> = listener.messages().iter().filter_map(way::number).map(|(_, seq)| seq).collect();
     (numbers.iter().copied().collect(), numbers.len())
 }
 
@@ -199,8 +128,8 @@ async fn five_kills_of_the_broker_during_500_events_lose_none_when_the_hub_ackno
     // The most forgetful broker: nothing of it survives.
     let Some(mut broker) = mosquitto::start(&["persistence false", "max_queued_messages 0"]) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let hub = hub(&broker).await;
-    let way = Arc::new(Way::start(folder.path(), &broker, Delivery::Hub));
+    let hub = way::hub(&broker).await;
+    let way = Arc::new(Way::start(&folder.path().join("spool.redb"), &broker.url(), Delivery::Hub));
     // What never ends must not keep the way from sending again.
     let busy = Arc::new(AtomicBool::new(true));
     let trickle = {
@@ -213,7 +142,7 @@ async fn five_kills_of_the_broker_during_500_events_lose_none_when_the_hub_ackno
         })
     };
     five_kills(&way, &mut broker).await;
-    eventually("nothing left in the spool", async || way.left() == 0).await;
+    eventually("nothing left in the spool", async || way.left(Class::Event) == 0).await;
     busy.store(false, Ordering::Relaxed);
     trickle.await.unwrap();
     let (numbers, messages) = arrived(&hub);
@@ -227,9 +156,9 @@ async fn five_kills_of_a_broker_that_saves_on_each_change_lose_none_of_500_event
     let Some(mut broker) = mosquitto::start(&saving) else { return };
     let folder = tempfile::tempdir().unwrap();
     let listener = Subscriber::start(broker.port(), "hub", "vedette/v1/gate/event/#").await;
-    let way = Way::start(folder.path(), &broker, Delivery::Broker);
+    let way = Way::start(&folder.path().join("spool.redb"), &broker.url(), Delivery::Broker);
     five_kills(&way, &mut broker).await;
-    eventually("nothing left in the spool", async || way.left() == 0).await;
+    eventually("nothing left in the spool", async || way.left(Class::Event) == 0).await;
     until("what the broker still holds", || (arrived(&listener).0.len() as u64 == EVENTS).then_some(())).await;
     let (numbers, messages) = arrived(&listener);
     println!("broker acknowledges: {} of {EVENTS} arrived, {} repetitions", numbers.len(), messages - numbers.len());

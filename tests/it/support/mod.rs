@@ -11,3 +11,4 @@ pub mod rtsp;
 pub mod serve_process;
 pub mod session;
 pub mod subscriber;
+pub mod way;
