@@ -1,31 +1,37 @@
-//! When a camera's frame is worth a look. Pure.
+//! When a camera's frame is worth a look, and which pictures are wanted at all. Pure.
 //!
 //! A detector costs a hundred times what the motion gate costs, so the gate is asked first, and both only when a look is
 //! due at the camera's rate. The full rate is for what is not yet known: motion where nobody is followed, and objects
 //! that were only just noticed. Once everything that moves is where the tracker expects it, half the rate follows it as
-//! well, since the tracker predicts by time and not by frames; anything else that moves brings the full rate back with
-//! the next due frame. Who has stood still for a while, like a parked car, is looked at just often enough to notice that
-//! he is still there.
+//! well, since the tracker predicts by time and not by frames, and a quarter does for whoever hardly moves; anything else
+//! that moves brings the full rate back with the next picture. Who has stood still for a while, like a parked car, is
+//! looked at just often enough to notice that he is still there.
 //!
 //! ```text
 //!                              motion elsewhere    motion only where         nothing moves
 //!                                                  somebody is expected
 //! a new or fast track          every 1/fps         every 1/fps               every 1/fps
 //! tracks that move             every 1/fps         every CALM_INTERVAL       every CALM_INTERVAL
-//! tracks that stand still      every 1/fps         every STILL_INTERVAL      every STILL_INTERVAL
-//! nobody is followed           every 1/fps         every CALM_INTERVAL *     never, keyframes only if allowed
+//! tracks that hardly move      every 1/fps         every STILL_INTERVAL      every STILL_INTERVAL
+//! nobody is followed           every 1/fps         EMPTY_LOOKS of them, *    never, keyframes only if allowed
+//!                                                  then never, likewise
 //!
-//! * where something moved until just now
+//! * where something moved until just now, or where somebody was who has left
 //! ```
+//!
+//! Pictures that are not wanted need not be decoded ([`Want`]): while all is calm, one in CALM_INTERVAL is wanted, or up
+//! to STILL_INTERVAL after the last where that spares the decoder much and nobody is brisk; while there is nothing to look
+//! at, only keyframes are.
 
 use std::time::Duration;
 
+use crate::decode::Want;
 use crate::vocab::{DropReason, MediaTime, Rect, Track, TrackId, TrackState};
 
 /// How often somebody is looked at who moves as expected: every second due frame, and no rarer than this.
 const CALM_INTERVAL: Duration = Duration::from_millis(400);
 
-/// How often somebody who stands still is looked at. Below the second for which the tracker keeps an unseen track with
+/// How often somebody who hardly moves is looked at. Below the second for which the tracker keeps an unseen track with
 /// certainty, so that standing still never ends a track.
 const STILL_INTERVAL: Duration = Duration::from_millis(800);
 
@@ -35,11 +41,21 @@ const STILL_AFTER: Duration = Duration::from_secs(3);
 /// Overlap with the place where it was first seen still, below which a track moves.
 const SAME_PLACE_IOU: f32 = 0.8;
 
-/// A track that moves farther than this share of its own width or height in [`CALM_INTERVAL`] is fast.
+/// A track that moves farther than this share of its own width or height in [`CALM_INTERVAL`] is fast, in
+/// [`STILL_INTERVAL`] brisk.
 const FAST: f32 = 0.75;
+
+/// A track that moves less than this share of its own width and height in [`STILL_INTERVAL`] hardly moves.
+const SLOW: f32 = 0.3;
+
+/// After so many looks that found nobody, since something last moved where nobody is expected, there is nobody.
+const EMPTY_LOOKS: u32 = 2;
 
 /// The motion gate compares with a picture up to this old, so a track still explains motion where it was then.
 const MEMORY: Duration = Duration::from_secs(1);
+
+/// Where somebody was who has left explains motion in at least so many pictures, however far apart they are.
+const MEMORY_PICTURES: u32 = 2;
 
 /// How far around its box a track explains motion, as a share of the box's width and height: shadows, reflections, arms.
 const AROUND: f32 = 0.25;
@@ -80,12 +96,18 @@ pub enum Verdict {
 pub struct Cadence {
     settings: Settings,
     interval: Duration,
-    next_due: MediaTime,
+    /// When the last due frame was due.
+    last_due: Option<MediaTime>,
     last_look: Option<MediaTime>,
     places: Vec<Place>,
+    /// Where motion is no news: for the first `believed` of them by whom is followed, then by who has left.
     expected: Vec<Rect>,
+    believed: usize,
+    left: Vec<Left>,
     followed: Followed,
     movement: Movement,
+    /// Looks in a row that found nobody, since something last moved elsewhere.
+    empty_looks: u32,
 }
 
 /// Where a track was when it was last found in a new place.
@@ -96,12 +118,22 @@ struct Place {
     since: MediaTime,
 }
 
+/// Where somebody was who is not followed any more.
+#[derive(Debug)]
+struct Left {
+    around: Rect,
+    until: MediaTime,
+    pictures: u32,
+}
+
 /// Whoever of all who are followed needs the most attention, in rising order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Followed {
     Nobody,
     StandingStill,
+    Slow,
     Moving,
+    Brisk,
     NewOrFast,
 }
 
@@ -111,28 +143,55 @@ impl Cadence {
         Self {
             settings,
             interval: Duration::from_secs_f64(1.0 / settings.fps.clamp(0.01, 1000.0)),
-            next_due: MediaTime::ZERO,
+            last_due: None,
             last_look: None,
             places: Vec::new(),
             expected: Vec::new(),
+            believed: 0,
+            left: Vec::new(),
             followed: Followed::Nobody,
             movement: Movement::Elsewhere,
+            empty_looks: 0,
         }
     }
 
     /// Whether a frame at `now` is due for the gate. Cheap; every other frame is left with [`DropReason::Rate`].
     pub fn is_due(&mut self, now: MediaTime) -> bool {
-        // Frames arrive on their own grid: one that comes a little early for ours is the one that is meant.
-        let slack = self.interval / 8;
-        if now + slack < self.next_due {
-            return false;
+        let interval = match self.want() {
+            Want::OneIn(interval) | Want::About(interval) => interval,
+            Want::Every | Want::Keyframes => self.interval,
+        };
+        // Frames come on a grid of their own: one that comes too early for ours, by less than half, is the one that is
+        // meant. A camera that was told what is wanted delivers nothing else.
+        if let Some(last) = self.last_due {
+            let due = last + interval;
+            if now + interval / 2 <= due {
+                return false;
+            }
+            let after_a_gap = now.since(due) > interval;
+            self.last_due = Some(if after_a_gap { now } else { due });
+        } else {
+            self.last_due = Some(now);
         }
-        let after_a_gap = now.since(self.next_due) > self.interval;
-        self.next_due = if after_a_gap { now + self.interval } else { self.next_due + self.interval };
+        self.forget_who_left(now);
         true
     }
 
-    /// Where motion is no news: around each believed track, from where it was to where it will be at the next look.
+    /// Which pictures are wanted from now on.
+    pub fn want(&self) -> Want {
+        let is_calm =
+            self.settings.gate && self.movement != Movement::Elsewhere && self.followed != Followed::NewOrFast;
+        let calm_interval = self.calm_interval().max(self.interval);
+        match is_calm {
+            true if self.may_idle() => Want::Keyframes,
+            true if self.followed < Followed::Brisk => Want::About(calm_interval),
+            true => Want::OneIn(calm_interval),
+            false => Want::OneIn(self.interval),
+        }
+    }
+
+    /// Where motion is no news: around each believed track, from where it was to where it will be at the next look, and
+    /// where somebody has just left.
     pub fn expected(&self) -> &[Rect] {
         &self.expected
     }
@@ -140,11 +199,15 @@ impl Cadence {
     /// Decides about a due frame, given what the gate sees.
     pub fn decide(&mut self, now: MediaTime, movement: Movement) -> Verdict {
         self.movement = if self.settings.gate { movement } else { Movement::Elsewhere };
+        if self.movement == Movement::Elsewhere {
+            self.empty_looks = 0;
+        }
         let wait = match (self.movement, self.followed) {
             (Movement::Elsewhere, _) | (_, Followed::NewOrFast) => Some(Duration::ZERO),
-            (_, Followed::Moving) | (Movement::Expected, Followed::Nobody) => Some(self.calm_interval()),
-            (_, Followed::StandingStill) => Some(STILL_INTERVAL),
-            (Movement::None, Followed::Nobody) => None,
+            (_, Followed::Moving | Followed::Brisk) => Some(self.calm_interval()),
+            (_, Followed::Slow | Followed::StandingStill) => Some(STILL_INTERVAL),
+            (_, Followed::Nobody) if self.is_empty() => None,
+            (_, Followed::Nobody) => Some(self.calm_interval()),
         };
         // The frame that is meant may come a little early.
         let is_over = |wait| self.last_look.is_none_or(|last| now.since(last) + self.interval / 2 >= wait);
@@ -159,6 +222,15 @@ impl Cadence {
     /// Takes in whom the tracker follows after a look.
     pub fn follow(&mut self, now: MediaTime, tracks: &[Track]) {
         let live = |t: &&Track| t.state != TrackState::Ended;
+        let is_found = tracks.iter().any(|t| matches!(t.state, TrackState::Confirmed | TrackState::Tentative));
+        self.empty_looks = match is_found {
+            true => 0,
+            false if self.movement == Movement::Elsewhere => 0,
+            false => self.empty_looks.saturating_add(1),
+        };
+        for gone in tracks.iter().filter(|t| t.state == TrackState::Ended) {
+            self.left.push(Left { around: around(gone), until: now + MEMORY, pictures: MEMORY_PICTURES });
+        }
         self.places.retain(|p| tracks.iter().filter(live).any(|t| t.id == p.track));
         self.expected.clear();
         self.followed = Followed::Nobody;
@@ -167,18 +239,40 @@ impl Cadence {
                 TrackState::Tentative => Followed::NewOrFast,
                 _ if is_fast(track) => Followed::NewOrFast,
                 _ if self.stands_still(now, track) => Followed::StandingStill,
-                _ => Followed::Moving,
+                TrackState::Confirmed if is_slow(track) => Followed::Slow,
+                TrackState::Confirmed if !is_brisk(track) => Followed::Moving,
+                _ => Followed::Brisk,
             };
             self.followed = self.followed.max(state);
             if track.state != TrackState::Tentative {
                 self.expected.push(around(track));
             }
         }
+        self.believed = self.expected.len();
+        self.expected.extend(self.left.iter().map(|left| left.around));
     }
 
     /// Whether only keyframes need decoding now.
-    pub fn may_idle(&self) -> bool {
-        self.settings.idle_keyframes && self.movement == Movement::None && self.followed == Followed::Nobody
+    fn may_idle(&self) -> bool {
+        self.settings.idle_keyframes && self.followed == Followed::Nobody && self.is_empty()
+    }
+
+    /// Whether, nobody being followed, there is nothing to look for either.
+    fn is_empty(&self) -> bool {
+        match self.movement {
+            Movement::None => true,
+            Movement::Expected => self.empty_looks >= EMPTY_LOOKS,
+            Movement::Elsewhere => false,
+        }
+    }
+
+    fn forget_who_left(&mut self, now: MediaTime) {
+        self.left.retain_mut(|left| {
+            left.pictures = left.pictures.saturating_sub(1);
+            now < left.until || left.pictures > 0
+        });
+        self.expected.truncate(self.believed);
+        self.expected.extend(self.left.iter().map(|left| left.around));
     }
 
     fn calm_interval(&self) -> Duration {
@@ -199,9 +293,23 @@ impl Cadence {
 
 /// Whether it moves so fast that half the rate would follow it badly.
 fn is_fast(track: &Track) -> bool {
-    let reach = CALM_INTERVAL.as_secs_f32();
-    let (dx, dy) = (track.velocity.0.abs() * reach, track.velocity.1.abs() * reach);
-    dx > FAST * track.bbox.width() || dy > FAST * track.bbox.height()
+    shift(track, CALM_INTERVAL) > FAST
+}
+
+/// Whether it moves so fast that a quarter of the rate would follow it badly.
+fn is_brisk(track: &Track) -> bool {
+    shift(track, STILL_INTERVAL) > FAST
+}
+
+/// Whether it moves so little that a quarter of the rate follows it well.
+fn is_slow(track: &Track) -> bool {
+    shift(track, STILL_INTERVAL) < SLOW
+}
+
+/// How far it moves in a time, as a share of its own width or height, whichever is more.
+fn shift(track: &Track, time: Duration) -> f32 {
+    let share = |velocity: f32, side: f32| velocity.abs() * time.as_secs_f32() / side.max(f32::EPSILON);
+    share(track.velocity.0, track.bbox.width()).max(share(track.velocity.1, track.bbox.height()))
 }
 
 /// Where a track explains motion.
@@ -278,7 +386,7 @@ mod tests {
     fn an_empty_still_scene_is_never_looked_at_and_only_keyframes_are_decoded() {
         let mut cadence = Cadence::new(GATED);
         assert_eq!(looks(&mut cadence, 0.0, 60.0, 10.0, |_| (Movement::None, vec![])), 0);
-        assert!(cadence.may_idle());
+        assert_eq!(cadence.want(), Want::Keyframes);
     }
 
     #[test]
@@ -290,7 +398,7 @@ mod tests {
         });
         let count = looks(&mut cadence, 10.0, 60.0, 10.0, |_| (Movement::None, person()));
         assert!((60..=76).contains(&count), "{count}");
-        assert!(!cadence.may_idle());
+        assert_ne!(cadence.want(), Want::Keyframes);
     }
 
     /// A walker of 0.1 of the picture's width a second, seen at `s`.
@@ -306,19 +414,20 @@ mod tests {
                 looks(&mut cadence, 0.0, 1.0, 10.0, |s| (Movement::Elsewhere, walker(s)));
                 let count = looks(&mut cadence, 1.0, 4.0, 10.0, |s| (movement, walker(s)));
                 assert!((least - 1..=least + 1).contains(&count), "{movement:?} at {fps}: {count}");
-                assert!(!cadence.may_idle());
+                assert_ne!(cadence.want(), Want::Keyframes);
             }
         }
     }
 
     #[test]
-    fn motion_elsewhere_brings_the_full_rate_with_the_next_due_frame_whoever_is_followed() {
+    fn motion_elsewhere_brings_the_full_rate_with_the_next_picture_whoever_is_followed() {
         let still = |_| vec![track(1, 0.4, TrackState::Confirmed)];
         for tracks in [walker, still, |_| vec![]] {
             let mut cadence = Cadence::new(GATED);
             looks(&mut cadence, 0.0, 8.0, 10.0, |s| (Movement::Expected, tracks(s)));
             let count = looks(&mut cadence, 8.0, 2.0, 10.0, |s| (Movement::Elsewhere, tracks(s)));
-            assert_eq!(count, 10);
+            assert!((8..=10).contains(&count), "{count}");
+            assert_eq!(cadence.want(), Want::OneIn(Duration::from_millis(200)));
         }
     }
 
@@ -376,7 +485,45 @@ mod tests {
         cadence.decide(MediaTime::ZERO, Movement::Elsewhere);
         cadence.follow(MediaTime::ZERO, &[track(1, 0.4, TrackState::Ended)]);
         cadence.decide(MediaTime::from_millis(200), Movement::None);
-        assert!(cadence.may_idle() && cadence.expected().is_empty());
+        assert_eq!(cadence.want(), Want::Keyframes);
+    }
+
+    #[test]
+    fn whoever_has_left_explains_motion_where_he_was_for_a_second_and_two_pictures() {
+        let mut cadence = Cadence::new(GATED);
+        cadence.follow(MediaTime::ZERO, &[track(1, 0.4, TrackState::Ended)]);
+        for (ms, explains) in [(200, true), (900, true), (1100, false)] {
+            assert!(cadence.is_due(MediaTime::from_millis(ms)));
+            assert_eq!(!cadence.expected().is_empty(), explains, "{ms} ms");
+        }
+        let mut cadence = Cadence::new(GATED);
+        cadence.follow(MediaTime::ZERO, &[track(1, 0.4, TrackState::Ended)]);
+        for (ms, explains) in [(4_000, true), (8_000, false)] {
+            assert!(cadence.is_due(MediaTime::from_millis(ms)));
+            assert_eq!(!cadence.expected().is_empty(), explains, "on keyframes, {ms} ms");
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_found_after_something_moved_two_looks_are_enough() {
+        let mut cadence = Cadence::new(GATED);
+        looks(&mut cadence, 0.0, 2.0, 10.0, |_| (Movement::Elsewhere, vec![]));
+        assert_eq!(looks(&mut cadence, 2.0, 4.0, 10.0, |_| (Movement::Expected, vec![])), 2);
+        assert_eq!(cadence.want(), Want::Keyframes);
+        cadence.decide(MediaTime::from_millis(6_000), Movement::Elsewhere);
+        assert_eq!(cadence.want(), Want::OneIn(Duration::from_millis(200)));
+    }
+
+    #[test]
+    fn somebody_who_hardly_moves_is_looked_at_less_often_than_one_who_walks() {
+        let mut cadence = Cadence::new(GATED);
+        let creeper = |_| vec![Track { velocity: (0.02, 0.0), ..track(1, 0.4, TrackState::Confirmed) }];
+        looks(&mut cadence, 0.0, 1.0, 10.0, |s| (Movement::Elsewhere, creeper(s)));
+        let moved =
+            |s: f64| vec![Track { velocity: (0.02, 0.0), ..track(1, 0.4 + 0.02 * s as f32, TrackState::Confirmed) }];
+        let count = looks(&mut cadence, 1.0, 8.0, 10.0, |s| (Movement::Expected, moved(s)));
+        assert!((9..=11).contains(&count), "{count}");
+        assert_eq!(cadence.want(), Want::About(Duration::from_millis(400)), "motion elsewhere is looked for meanwhile");
     }
 
     #[test]

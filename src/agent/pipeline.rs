@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
 use crate::behaviour::{self, Rules};
+use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
 use crate::evidence::{self, Mark, Shot, Snapshots};
 use crate::scene::{self, Motion, Picture, Scene};
@@ -212,9 +213,9 @@ impl Line {
         self.illustrate(events, None)
     }
 
-    /// Whether only keyframes need decoding now.
-    pub fn may_idle(&self) -> bool {
-        self.cadence.may_idle()
+    /// Which pictures are wanted from now on.
+    pub fn want(&self) -> Want {
+        self.cadence.want()
     }
 
     /// How many frames the detector has looked at.

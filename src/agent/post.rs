@@ -14,7 +14,7 @@ use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
 use crate::camera::{self, Camera, CameraStats};
 use crate::config;
-use crate::decode::{DecodeError, Source};
+use crate::decode::{DecodeError, Source, Want};
 use crate::detect::{CameraKey, Worker};
 use crate::evidence::{self, Shot};
 use crate::mqtt;
@@ -44,7 +44,8 @@ pub struct Post {
     line: Mutex<Line>,
     sight: Mutex<Sight>,
     worker: Option<Arc<Worker>>,
-    is_idle: AtomicBool,
+    /// Which pictures the camera was last told are wanted.
+    want: Mutex<Option<Want>>,
     /// Whether the line is closed: whatever comes later, from a thread that was slow to end, is not told.
     is_closed: AtomicBool,
     means: Means,
@@ -85,7 +86,7 @@ impl Post {
             line: Mutex::new(line),
             sight: Mutex::new(sight),
             worker,
-            is_idle: AtomicBool::new(false),
+            want: Mutex::new(None),
             is_closed: AtomicBool::new(false),
             means,
         })
@@ -102,6 +103,8 @@ impl Post {
         let viewer = Box::new(Eye { post: self.clone() });
         let camera = Camera::start(self.id().clone(), source, settings, self.means.clock.clone(), viewer)?;
         *lock(&self.camera) = Some(camera);
+        // A new camera has not been told anything.
+        *lock(&self.want) = None;
         Ok(())
     }
 
@@ -258,6 +261,7 @@ impl Post {
         let mut line = lock(&self.line);
         if !self.is_closed() {
             self.means.recorder.record(happens(&mut line));
+            self.set_want(line.want());
         }
     }
 
@@ -321,9 +325,13 @@ impl Post {
         });
     }
 
-    fn set_idle(&self, idle: bool) {
-        if self.is_idle.swap(idle, Ordering::Relaxed) != idle {
-            self.with_camera(|camera| camera.set_idle(idle));
+    /// Tells the camera which pictures are wanted, where that has changed. Called while the line is held, so that the
+    /// last word is the newest.
+    fn set_want(&self, want: Want) {
+        let mut told = lock(&self.want);
+        if *told != Some(want) && self.with_camera(|camera| camera.set_want(want)) {
+            *told = Some(want);
+            tracing::debug!(camera = %self.id(), ?want, "which pictures are wanted");
         }
     }
 }

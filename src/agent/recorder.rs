@@ -170,12 +170,13 @@ impl Desk {
 
     /// Keeps and publishes a picture; what the event says of it.
     fn save(&mut self, camera: &Id, name: &str, shot: &Shot) -> Evidence {
-        if let Some(jpeg) = shot.to_small_jpeg(&self.evidence) {
+        let (full, small) = shot.to_jpegs(&self.evidence);
+        if let Some(jpeg) = small {
             let topic = self.topics.snapshot(camera, name);
             self.writer.append(Class::Telemetry, move |_| envelope::seal(&topic, &jpeg));
         }
         let missing = |reason: &str| Evidence { missing: Some(reason.to_owned()), ..Evidence::default() };
-        let Some(jpeg) = shot.to_jpeg(&self.evidence) else { return missing("too-large") };
+        let Some(jpeg) = full else { return missing("too-large") };
         match self.folder.as_mut().map(|folder| folder.save(name, &jpeg)) {
             Ok(Ok(snapshot)) => Evidence { snapshot: Some(snapshot), ..Evidence::default() },
             Ok(Err(error)) => {

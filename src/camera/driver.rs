@@ -15,7 +15,7 @@ use super::steps::{Action, Input, Vitals};
 use super::{Settings, StateChange, Viewer};
 use crate::base::clock::SharedClock;
 use crate::base::threads;
-use crate::decode::{Codec, Counts, DecodeError, Source, Stream, StreamEvent};
+use crate::decode::{Codec, Counts, DecodeError, Source, Stream, StreamEvent, Want};
 use crate::vocab::{CameraState, Frame, Id, WallTime};
 
 /// How often the signs of life are looked at while a stream is open.
@@ -40,7 +40,6 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) enum Command {
     Give(Input),
-    MaxFps(Option<f64>),
     Stop,
 }
 
@@ -81,7 +80,7 @@ pub(super) struct Driver {
     stream: Option<Stream>,
     media: MediaClock,
     meter: Meter,
-    idle: bool,
+    want: Want,
     rejected: Vec<String>,
     /// Counts of the streams before the current one.
     before: Counts,
@@ -105,6 +104,7 @@ impl Driver {
     ) -> Self {
         Self {
             machine: Machine::new(settings.clone()),
+            want: Want::of_rate(settings.decode.max_fps),
             id,
             source,
             settings,
@@ -115,7 +115,6 @@ impl Driver {
             stream: None,
             media: MediaClock::default(),
             meter: Meter::default(),
-            idle: false,
             rejected: Vec::new(),
             before: Counts::default(),
             opened: 0,
@@ -168,7 +167,6 @@ impl Driver {
             while let Some(command) = self.inbox.next() {
                 match command {
                     Command::Give(input) => self.give(input),
-                    Command::MaxFps(fps) => self.set_max_fps(fps),
                     Command::Stop => return self.close(),
                 }
             }
@@ -180,9 +178,9 @@ impl Driver {
 
     /// Feeds the machine and does what it says. What that leads to is fed in turn, never from within.
     fn give(&mut self, input: Input) {
-        if let Input::Idle(idle) = input {
-            self.idle = idle;
-            self.stream.iter().for_each(|stream| stream.set_idle(idle));
+        if let Input::Want(want) = input {
+            self.want = want;
+            self.stream.iter().for_each(|stream| stream.set_want(want));
         }
         let mut next = Some(input);
         while let Some(input) = next.take() {
@@ -244,7 +242,7 @@ impl Driver {
         let inbox = self.inbox.clone();
         let wake = Box::new(move || inbox.wake());
         let stream = Stream::open(&self.source, &self.settings.decode, &self.rejected, self.clock.clone(), wake)?;
-        stream.set_idle(self.idle);
+        stream.set_want(self.want);
         self.stream = Some(stream);
         Ok(())
     }
@@ -272,11 +270,6 @@ impl Driver {
         let Some(used) = used.filter(|name| !self.rejected.contains(name)) else { return };
         tracing::warn!(camera = %self.id, decoder = %used, "the decoder does not work for this camera");
         self.rejected.push(used);
-    }
-
-    fn set_max_fps(&mut self, fps: Option<f64>) {
-        self.settings.decode.max_fps = fps;
-        self.stream.iter().for_each(|stream| stream.set_max_fps(fps));
     }
 
     fn deliver(&mut self, mut frame: Frame) {

@@ -20,8 +20,8 @@
 //! ```
 //!
 //! * Connecting: no byte for `connect_timeout`, or bytes but no picture for `keyframe_timeout`, is a failure.
-//! * Streaming: no byte, or no picture, for `stall` is a stall. While idle only keyframes are decoded, so then no picture
-//!   counts only after `keyframe_timeout`.
+//! * Streaming: no byte, or no picture, for `stall` is a stall. Where fewer pictures are wanted, none is due before the next
+//!   wanted one; where only keyframes are, none before `keyframe_timeout`.
 //! * Stalled keeps the connection: a server that was only slow goes on by itself, and nothing is lost. After `give_up` more
 //!   it is closed.
 //! * Backoff: the first wait is `retry_min`, doubling to `retry_max`, with jitter. `retry_max` is short (4 s), so that
@@ -39,7 +39,7 @@ use std::time::Duration;
 use super::Settings;
 use super::steps::{Action, Input, Picture, Vitals};
 use crate::base::backoff::Backoff;
-use crate::decode::DecodeError;
+use crate::decode::{DecodeError, Want};
 use crate::vocab::CameraState;
 
 /// How long the answer to a probe is waited for: looking a name up may take long.
@@ -76,7 +76,7 @@ pub(super) struct Machine {
     vitals: Vitals,
     last_byte: Duration,
     last_picture: Duration,
-    idle: bool,
+    want: Want,
     actions: Vec<Action>,
 }
 
@@ -87,6 +87,7 @@ impl Machine {
             backoff: Backoff::new(settings.retry_min, settings.retry_max),
             panics: Backoff::new(settings.retry_min, settings.panic_retry_max),
             panicked: None,
+            want: Want::of_rate(settings.decode.max_fps),
             settings,
             state: State::Disabled,
             away_since: None,
@@ -95,7 +96,6 @@ impl Machine {
             vitals: Vitals::default(),
             last_byte: Duration::ZERO,
             last_picture: Duration::ZERO,
-            idle: false,
             actions: Vec::new(),
         }
     }
@@ -110,7 +110,7 @@ impl Machine {
             Input::Enable(false) => self.disable(),
             Input::Restart if matches!(self.state, State::Disabled) => {}
             Input::Restart => self.restart(now),
-            Input::Idle(idle) => self.set_idle(now, idle),
+            Input::Want(want) => self.set_want(now, want),
             Input::Picture(picture) => self.judge(picture),
             Input::Frame => self.picture_came(now),
             Input::Failed(error) => self.failed(now, &error),
@@ -175,12 +175,22 @@ impl Machine {
         self.actions.push(Action::Open);
     }
 
-    fn set_idle(&mut self, now: Duration, idle: bool) {
-        if self.idle && !idle {
+    fn set_want(&mut self, now: Duration, want: Want) {
+        let before = self.picture_limit();
+        self.want = want;
+        if self.picture_limit() < before {
             // Until now no picture was due.
             self.last_picture = now;
         }
-        self.idle = idle;
+    }
+
+    /// How long there may be no picture.
+    fn picture_limit(&self) -> Duration {
+        match self.want {
+            Want::Every => self.settings.stall,
+            Want::OneIn(interval) | Want::About(interval) => self.settings.stall.max(interval.saturating_mul(2)),
+            Want::Keyframes => self.settings.keyframe_timeout.max(self.settings.stall),
+        }
     }
 
     fn judge(&mut self, picture: Picture) {
@@ -304,7 +314,7 @@ impl Machine {
     fn tick_streaming(&mut self, now: Duration) {
         let s = &self.settings;
         let no_data = now.saturating_sub(self.last_byte) >= s.stall;
-        let limit = if self.idle { s.keyframe_timeout.max(s.stall) } else { s.stall };
+        let limit = self.picture_limit();
         let no_picture = now.saturating_sub(self.last_picture) >= limit;
         let cause = match (no_data, no_picture) {
             (true, _) => format!("no data for {} s", s.stall.as_secs()),

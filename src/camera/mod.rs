@@ -21,7 +21,7 @@ pub use steps::Picture;
 
 use crate::base::clock::SharedClock;
 use crate::base::threads;
-use crate::decode::{self, DecodeError, Source};
+use crate::decode::{self, DecodeError, Source, Want};
 use crate::vocab::{CameraState, Frame, Id, MediaTime, WallTime};
 use driver::{Command, Driver, Inbox, lock};
 use steps::Input;
@@ -89,10 +89,9 @@ impl Camera {
         &self.id
     }
 
-    /// While idle only keyframes are decoded, at most one a second. What happens and ends between two keyframes is then
-    /// not seen.
-    pub fn set_idle(&self, idle: bool) {
-        self.inbox.send(Command::Give(Input::Idle(idle)));
+    /// Changes which pictures are wanted, until now as many as [`decode::Settings::max_fps`] says.
+    pub fn set_want(&self, want: Want) {
+        self.inbox.send(Command::Give(Input::Want(want)));
     }
 
     /// Switches it on or off.
@@ -103,11 +102,6 @@ impl Camera {
     /// Connects anew, at once, whatever it is waiting for. Does nothing while it is switched off.
     pub fn restart(&self) {
         self.inbox.send(Command::Give(Input::Restart));
-    }
-
-    /// Changes how many pictures a second are delivered at most; `None` for all.
-    pub fn set_max_fps(&self, fps: Option<f64>) {
-        self.inbox.send(Command::MaxFps(fps));
     }
 
     /// Says what `scene` thinks of the picture as a whole.

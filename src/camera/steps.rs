@@ -1,6 +1,6 @@
 //! What the camera's machine is told and what it says to do.
 
-use crate::decode::DecodeError;
+use crate::decode::{DecodeError, Want};
 use crate::vocab::CameraState;
 
 /// What happened.
@@ -10,8 +10,8 @@ pub(super) enum Input {
     Enable(bool),
     /// A command wants a new connection now.
     Restart,
-    /// Whether only keyframes are decoded.
-    Idle(bool),
+    /// Which pictures are wanted from now on.
+    Want(Want),
     /// What `scene` says of the picture as a whole.
     Picture(Picture),
     /// A picture came.

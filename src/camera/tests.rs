@@ -120,7 +120,7 @@ fn a_stalled_stream_that_goes_on_is_streaming_again_without_a_new_connection() {
 }
 
 #[test]
-fn data_without_pictures_are_a_stall_but_not_while_idle() {
+fn data_without_pictures_are_a_stall_but_not_where_none_is_wanted() {
     let mut line = Line::start();
     line.pass(1000, true, true);
     line.pass(5000, true, false);
@@ -128,12 +128,20 @@ fn data_without_pictures_are_a_stall_but_not_while_idle() {
 
     let mut line = Line::start();
     line.pass(1000, true, true);
-    line.give(Input::Idle(true));
+    line.give(Input::Want(Want::Keyframes));
     line.pass(20_000, true, false);
     assert_eq!(line.state, CameraState::Streaming);
-    line.give(Input::Idle(false));
+    line.give(Input::Want(Want::Every));
     line.pass(3000, true, false);
     assert_eq!(line.state, CameraState::Streaming, "a picture is due only since idling ended");
+
+    let mut line = Line::start();
+    line.pass(1000, true, true);
+    line.give(Input::Want(Want::OneIn(Duration::from_secs(10))));
+    line.pass(15_000, true, false);
+    assert_eq!(line.state, CameraState::Streaming, "one picture in ten seconds is wanted");
+    line.pass(6_000, true, false);
+    assert_eq!(line.state, CameraState::Stalled);
 }
 
 #[test]
@@ -341,7 +349,8 @@ fn inputs() -> impl Strategy<Value = (u64, Input)> {
     let input = prop_oneof![
         1 => any::<bool>().prop_map(Input::Enable),
         1 => Just(Input::Restart),
-        1 => any::<bool>().prop_map(Input::Idle),
+        1 => (0u64..9_000).prop_map(|ms| Input::Want(Want::OneIn(Duration::from_millis(ms.max(1))))),
+        1 => Just(Input::Want(Want::Keyframes)),
         1 => prop_oneof![Just(Picture::Normal), Just(Picture::Frozen), Just(Picture::Covered)].prop_map(Input::Picture),
         4 => Just(Input::Frame),
         1 => Just(Input::Failed(DecodeError::Lost { source_name: "x".into() })),

@@ -13,7 +13,8 @@ use super::branch::{Delivery, Plan, SampleReader};
 use super::feed::{Counts, Feed, Info, Outcome, count};
 use super::gate::Gate;
 use super::pipeline::Pipeline;
-use super::{DecodeError, DecoderChoice, Settings, Source, init, picture, rate};
+use super::want::Want;
+use super::{DecodeError, DecoderChoice, Settings, Source, init, picture};
 use crate::base::clock::SystemClock;
 use crate::vocab::Frame;
 
@@ -96,8 +97,8 @@ impl Clip {
 
     fn start(source: &Source, settings: &Settings, pace: Pace, rejected: &[String]) -> Result<Self, DecodeError> {
         let clock = SystemClock::shared();
-        let interval = rate::interval(settings.max_fps);
-        let feed = Arc::new(Feed::new(source.clone(), clock, Gate::open(), interval, Box::new(|| ())));
+        let want = Want::of_rate(settings.max_fps);
+        let feed = Arc::new(Feed::new(source.clone(), clock, Gate::open(), want, Box::new(|| ())));
         let plan = Plan {
             decoder: settings.decoder.clone(),
             threads: settings.threads,
@@ -152,7 +153,7 @@ impl Clip {
         }
         let missing = self.duration?.checked_sub(self.reached).filter(|&missing| missing > TAIL)?;
         // A low rate leaves that much out on purpose.
-        if missing <= self.feed.interval() + TAIL {
+        if missing <= self.feed.want.get().interval() + TAIL {
             return None;
         }
         let detail = format!("it ends after {:.1} s, {:.1} s early", self.reached.as_secs_f64(), missing.as_secs_f64());

@@ -64,7 +64,7 @@ fn run(
     loop {
         let pts = interval.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
         count(&feed.counters.packets, 1);
-        if !lock(&feed.limiter).passes(feed.interval(), Some(pts)) {
+        if !lock(&feed.limiter).passes(feed.want.get().interval(), Some(pts)) {
             count(&feed.counters.dropped_rate, 1);
         } else if let Some(mut frame) = draw(number) {
             frame.seq = number;

@@ -1,7 +1,7 @@
 //! What GStreamer's threads and the thread that takes the pictures share: the newest picture, counters and faults.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,14 @@ use gstreamer_video as gst_video;
 use super::gate::Gate;
 use super::lag::Lag;
 use super::rate::Limiter;
+use super::want::{SharedWant, Want};
 use super::{Codec, DecodeError, Source, damage};
 use crate::base::clock::SharedClock;
+
+/// A timestamp further back than this is of a clock that went back, not of pictures in another order than they are shown.
+const REORDERED: gst::ClockTime = gst::ClockTime::from_seconds(2);
+/// No decoder holds back so many pictures.
+const MOST_OWED: usize = 64;
 
 /// Called from any thread when there is something to fetch. Must return at once.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
@@ -32,9 +38,9 @@ pub struct Counts {
     pub delivered: u64,
     /// Packets that were damaged, and pictures dropped because the decoder marked them so.
     pub corrupt: u64,
-    /// Pictures dropped as above the wanted rate.
+    /// Pictures that were decoded, as a wanted one needed them, and not wanted themselves.
     pub dropped_rate: u64,
-    /// Packets not decoded: while idle, before the first keyframe, or because the machine is too busy.
+    /// Packets not decoded: no wanted picture needed them, there was no keyframe yet, or the machine is too busy.
     pub dropped_idle: u64,
     /// Pictures that a newer one replaced before they were taken.
     pub superseded: u64,
@@ -105,15 +111,15 @@ pub(super) struct Feed {
     pub source: Source,
     pub clock: SharedClock,
     pub counters: Counters,
-    pub idle: AtomicBool,
-    /// Nanoseconds between pictures to deliver; 0 for all.
-    pub interval: AtomicU64,
+    pub want: SharedWant,
     pub gate: Mutex<Gate<gst::Buffer>>,
     pub limiter: Mutex<Limiter>,
     pub lag: Mutex<Lag>,
     pub damage: damage::Watch,
     /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
     keyframes: Mutex<VecDeque<gst::ClockTime>>,
+    /// Timestamps of the wanted pictures in the decoder, earliest first.
+    owed: Mutex<VecDeque<gst::ClockTime>>,
     info: Mutex<Info>,
     latest: Mutex<Option<Arrival>>,
     outcome: Mutex<Option<Outcome>>,
@@ -128,18 +134,18 @@ pub(super) enum Outcome {
 }
 
 impl Feed {
-    pub fn new(source: Source, clock: SharedClock, gate: Gate<gst::Buffer>, interval: Duration, wake: Wake) -> Self {
+    pub fn new(source: Source, clock: SharedClock, gate: Gate<gst::Buffer>, want: Want, wake: Wake) -> Self {
         Self {
             source,
             clock,
             counters: Counters::default(),
-            idle: AtomicBool::new(false),
-            interval: AtomicU64::new(u64::try_from(interval.as_nanos()).unwrap_or(0)),
+            want: SharedWant::new(want),
             gate: Mutex::new(gate),
             limiter: Mutex::default(),
             lag: Mutex::default(),
             damage: damage::Watch::new(),
             keyframes: Mutex::default(),
+            owed: Mutex::default(),
             info: Mutex::default(),
             latest: Mutex::default(),
             outcome: Mutex::default(),
@@ -215,8 +221,34 @@ impl Feed {
         found.is_some_and(|at| keyframes.drain(..=at).count() > 0)
     }
 
-    pub fn interval(&self) -> Duration {
-        Duration::from_nanos(self.interval.load(Relaxed))
+    /// Remembers that the packet of this timestamp, now going to the decoder, is a wanted picture.
+    pub fn wanted_enters(&self, pts: Option<gst::ClockTime>) {
+        let Some(pts) = pts else { return };
+        let mut owed = lock(&self.owed);
+        if owed.back().is_some_and(|&last| last > pts + REORDERED) || owed.len() >= MOST_OWED {
+            // The stream's clock went back, or the decoder gives nothing for what it got.
+            owed.clear();
+        }
+        // Pictures that others refer to go into the decoder before those that are shown before them.
+        let at = owed.partition_point(|&known| known <= pts);
+        owed.insert(at, pts);
+    }
+
+    /// Whether the picture of this timestamp, just decoded, is a wanted one: the first at or after the time of one that
+    /// went in, as decoders may round.
+    pub fn wanted_leaves(&self, pts: Option<gst::ClockTime>) -> bool {
+        let Some(pts) = pts else { return true };
+        let mut owed = lock(&self.owed);
+        let before = owed.len();
+        while owed.front().is_some_and(|&first| first <= pts) {
+            owed.pop_front();
+        }
+        owed.len() < before
+    }
+
+    /// Whether a wanted picture has gone into the decoder and not come out.
+    pub fn is_owed(&self) -> bool {
+        !lock(&self.owed).is_empty()
     }
 
     /// Says that there is something to fetch.
@@ -233,4 +265,37 @@ impl Feed {
 /// Locks, also after a panic elsewhere: what these locks guard is valid after every single statement.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+
+    fn feed() -> Feed {
+        let source = Source::parse("rtsp://localhost/1").unwrap();
+        Feed::new(source, SystemClock::shared(), Gate::live(), Want::Every, Box::new(|| ()))
+    }
+
+    /// Which of the pictures `shown` are taken for wanted when `wanted` went in, in that order; times in frames.
+    fn taken(wanted: &[u64], shown: &[u64]) -> Vec<u64> {
+        let feed = feed();
+        let time = |frame: u64| Some(gst::ClockTime::from_mseconds(40 * frame));
+        wanted.iter().for_each(|&frame| feed.wanted_enters(time(frame)));
+        shown.iter().copied().filter(|&frame| feed.wanted_leaves(time(frame))).collect()
+    }
+
+    #[test]
+    fn wanted_pictures_are_known_when_they_come_out_in_whatever_order_they_went_in() {
+        assert_eq!(taken(&[0, 3, 1, 2, 6], &[0, 1, 2, 3, 4, 5, 6]), [0, 1, 2, 3, 6]);
+        assert_eq!(taken(&[5, 10], &[4, 6, 7, 10]), [6, 10], "the first after a time that the decoder rounded");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_owes_nothing_of_before() {
+        assert_eq!(taken(&[9000, 9001, 3], &[3]), [3]);
+        let feed = feed();
+        (0..1000).for_each(|frame| feed.wanted_enters(Some(gst::ClockTime::from_seconds(frame))));
+        assert!(lock(&feed.owed).len() <= MOST_OWED);
+    }
 }

@@ -24,6 +24,8 @@ mod settings;
 mod source;
 mod stream;
 pub mod street;
+mod want;
+mod watch;
 
 use std::sync::OnceLock;
 
@@ -36,6 +38,7 @@ pub use live::Live;
 pub use settings::{DecoderChoice, Settings, Transport};
 pub use source::{Source, SourceError};
 pub use stream::{Stream, StreamEvent};
+pub use want::Want;
 
 /// Makes GStreamer ready. Called by everything here that needs it; calling it early moves its cost to the start.
 ///

@@ -31,13 +31,15 @@ impl Limiter {
             }
         }
     }
-}
 
-/// The interval of `fps` pictures a second; zero for none, zero or nonsense.
-pub(super) fn interval(fps: Option<f64>) -> Duration {
-    fps.filter(|fps| fps.is_finite() && *fps > 0.0)
-        .and_then(|fps| Duration::try_from_secs_f64(1.0 / fps).ok())
-        .unwrap_or_default()
+    /// From now on counts intervals from `anchor`, without delivering anything sooner than half an interval before it was
+    /// due until now, nor later than half an interval after.
+    pub fn align(&mut self, anchor: Duration, interval: Duration) {
+        let Some(due) = self.due.filter(|due| *due >= anchor && !interval.is_zero()) else { return };
+        let since = (due - anchor).as_nanos() + interval.as_nanos() / 2;
+        let intervals = u32::try_from(since / interval.as_nanos()).unwrap_or(u32::MAX);
+        self.due = Some(anchor + interval.saturating_mul(intervals));
+    }
 }
 
 #[cfg(test)]
@@ -47,7 +49,7 @@ mod tests {
 
     fn delivered(fps: f64, times: impl Iterator<Item = Duration>) -> usize {
         let mut limiter = Limiter::default();
-        times.filter(|&t| limiter.passes(interval(Some(fps)), Some(t))).count()
+        times.filter(|&t| limiter.passes(Duration::from_secs_f64(1.0 / fps), Some(t))).count()
     }
 
     #[test]
@@ -63,7 +65,7 @@ mod tests {
     fn a_gap_or_a_jump_back_starts_afresh_without_a_burst() {
         let ms = Duration::from_millis;
         let mut limiter = Limiter::default();
-        let fifth = interval(Some(5.0));
+        let fifth = ms(200);
         let taken: Vec<u64> = [0, 100, 200, 5000, 5100, 5200, 40, 140, 240]
             .into_iter()
             .filter(|&t| limiter.passes(fifth, Some(ms(t))))
@@ -72,11 +74,15 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_rates_deliver_all() {
-        for fps in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e-300] {
-            assert_eq!(interval(Some(fps)), Duration::ZERO, "{fps}");
+    fn aligned_it_counts_from_the_anchor() {
+        let ms = Duration::from_millis;
+        for (last, next) in [(1000, 1200), (1200, 1600), (1400, 1600), (1600, 2000)] {
+            let mut limiter = Limiter::default();
+            assert!(limiter.passes(ms(200), Some(ms(last))));
+            limiter.align(ms(800), ms(400));
+            let first = (last + 1..).find(|&t| limiter.passes(ms(400), Some(ms(t))));
+            assert_eq!(first, Some(next), "after {last}");
         }
-        assert_eq!(interval(None), Duration::ZERO);
     }
 
     proptest! {

@@ -14,7 +14,7 @@ pub struct Settings {
     /// Threads of a software decoder, 1 to 16; 0 lets it choose. Default 1, which is the least memory and right when
     /// there are as many cameras as cores. Damaged pictures can only be counted with 1.
     pub threads: u32,
-    /// Pictures a second to deliver, above 0; others are dropped after decoding. Default none: all.
+    /// Pictures a second to deliver, above 0; see [`Want`](super::Want). Default none: all.
     pub max_fps: Option<f64>,
     /// Whether the certificate of an `rtsps://` server must be valid. Default true.
     pub verify_tls: bool,

@@ -1,7 +1,6 @@
 //! A source watched live: the newest picture, whenever there is one.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::branch::{Delivery, Plan};
@@ -11,7 +10,8 @@ use super::gate::Gate;
 use super::pipeline::Pipeline;
 use super::source::Place;
 use super::street::Street;
-use super::{DecodeError, Settings, Source, init, picture, rate};
+use super::want::Want;
+use super::{DecodeError, Settings, Source, init, picture};
 use crate::base::clock::SharedClock;
 use crate::vocab::Frame;
 
@@ -55,7 +55,7 @@ impl Stream {
     ) -> Result<Self, DecodeError> {
         init()?;
         let gate = if source.is_live() { Gate::live() } else { Gate::open() };
-        let feed = Arc::new(Feed::new(source.clone(), clock, gate, rate::interval(settings.max_fps), wake));
+        let feed = Arc::new(Feed::new(source.clone(), clock, gate, Want::of_rate(settings.max_fps), wake));
         if let Place::Scene(scene) = source.place() {
             let street = Street::new(scene.seed, scene.width, scene.height, scene.fps);
             let drawing = Drawing::start(feed.clone(), scene.fps, move |number| picture_of(&street, number))?;
@@ -91,16 +91,9 @@ impl Stream {
         })
     }
 
-    /// Whether only keyframes are decoded, at most one a second. Decoding everything again takes effect with the next
-    /// packet, without waiting for a keyframe.
-    pub fn set_idle(&self, idle: bool) {
-        self.feed.idle.store(idle, Relaxed);
-    }
-
-    /// Changes how many pictures a second are delivered at most; `None` for all.
-    pub fn set_max_fps(&self, fps: Option<f64>) {
-        let interval = u64::try_from(rate::interval(fps).as_nanos()).unwrap_or(0);
-        self.feed.interval.store(interval, Relaxed);
+    /// Changes which pictures are wanted. More are had with the next packet, without waiting for a keyframe.
+    pub fn set_want(&self, want: Want) {
+        self.feed.want.set(want);
     }
 
     /// What has gone through it so far.

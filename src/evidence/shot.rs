@@ -135,19 +135,19 @@ impl Shot {
     /// As [`to_jpeg`](Self::to_jpeg), but in at most `max_mqtt_bytes`: quality is given up first, then size. `None` where
     /// not even a thumbnail fits.
     pub fn to_small_jpeg(&self, settings: &Settings) -> Option<Vec<u8>> {
-        let fits = |bytes: &Vec<u8>| bytes.len() <= settings.max_mqtt_bytes;
-        let mut canvas = self.drawn();
-        loop {
-            let qualities = [settings.quality, 70, 55, WORST_QUALITY];
-            let tried = qualities.into_iter().filter(|quality| *quality <= settings.quality);
-            if let Some(bytes) = tried.filter_map(|quality| jpeg(&canvas, quality)).find(fits) {
-                return Some(bytes);
-            }
-            if canvas.width <= NARROWEST {
-                return None;
-            }
-            canvas = canvas.scaled((canvas.width * 3 / 4).max(NARROWEST));
-        }
+        shrunk(self.drawn(), settings, settings.quality)
+    }
+
+    /// Both, [`to_jpeg`](Self::to_jpeg) first. Where one serves for both, it is encoded once.
+    pub fn to_jpegs(&self, settings: &Settings) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+        let canvas = self.drawn();
+        let full = jpeg(&canvas, settings.quality);
+        let small = match &full {
+            Some(bytes) if bytes.len() <= settings.max_mqtt_bytes => full.clone(),
+            Some(_) => shrunk(canvas, settings, settings.quality.saturating_sub(1)),
+            None => shrunk(canvas, settings, settings.quality),
+        };
+        (full, small)
     }
 
     fn drawn(&self) -> Canvas {
@@ -162,6 +162,24 @@ impl Shot {
     /// How long before `now` it was captured.
     pub fn age(&self, now: MediaTime) -> Duration {
         now.since(self.pts)
+    }
+}
+
+/// The canvas in at most `max_mqtt_bytes`, and in at most `best` quality: quality is given up first, then size. `None` where
+/// not even a thumbnail fits.
+fn shrunk(mut canvas: Canvas, settings: &Settings, mut best: u8) -> Option<Vec<u8>> {
+    let fits = |bytes: &Vec<u8>| bytes.len() <= settings.max_mqtt_bytes;
+    loop {
+        let qualities = [settings.quality, 70, 55, WORST_QUALITY];
+        let tried = qualities.into_iter().filter(|quality| *quality <= best);
+        if let Some(bytes) = tried.filter_map(|quality| jpeg(&canvas, quality)).find(fits) {
+            return Some(bytes);
+        }
+        if canvas.width <= NARROWEST {
+            return None;
+        }
+        canvas = canvas.scaled((canvas.width * 3 / 4).max(NARROWEST));
+        best = settings.quality;
     }
 }
 
@@ -235,6 +253,15 @@ mod tests {
             |x: u32, y: u32, rgb: [u8; 3]| picture.get_pixel(x, y).0.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 40);
         assert!(near(97, 100, [255, 196, 0]), "left edge: {:?}", picture.get_pixel(97, 100));
         assert!(near(140, 100, [98, 98, 98]), "inside: {:?}", picture.get_pixel(140, 100));
+    }
+
+    #[test]
+    fn encoded_for_both_it_is_what_it_would_be_for_each() {
+        for max_mqtt_bytes in [2_000, 30_000, 1 << 20] {
+            let settings = Settings { max_mqtt_bytes, ..Settings::default() };
+            let shot = Shot::of(&noisy(320, 180, 3), None, &settings);
+            assert_eq!(shot.to_jpegs(&settings), (shot.to_jpeg(&settings), shot.to_small_jpeg(&settings)));
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@
 //!              enough detections            not seen
 //!   Tentative ------------------> Confirmed <--------> Lost
 //!       |                                     seen      |
-//!       | not seen for                                  | not seen for lost_patience (parked: parked_patience),
-//!       | tentative_patience                            | or predicted to have left the picture
+//!       | not seen for                                  | not seen for lost_patience (parked: parked_patience;
+//!       | tentative_patience                            | predicted to leave the picture: leaving_patience)
 //!       +-----------------------> Ended <---------------+
 //! ```
 //!
@@ -25,6 +25,9 @@ const DETECTION_SHARE: f32 = 0.5;
 
 /// A box that overlaps the one where the object came to rest by less than this has moved.
 const AT_REST: f32 = 0.5;
+
+/// Of whoever is predicted to leave the picture, less than this share of his box is still inside.
+const MOSTLY_OUTSIDE: f32 = 0.34;
 
 /// An object as the tracker knows it.
 #[derive(Debug, Clone)]
@@ -152,10 +155,19 @@ impl Object {
         if self.parked(settings).is_some() {
             return self.unseen_for > settings.parked_patience;
         }
-        let bbox = &self.track.bbox;
-        let outside = bbox.x2 < 0.0 || bbox.x1 > 1.0 || bbox.y2 < 0.0 || bbox.y1 > 1.0;
-        outside || self.unseen_for > settings.lost_patience
+        let patience = match visible_share(&self.track.bbox) {
+            0.0 => Duration::ZERO,
+            share if share < MOSTLY_OUTSIDE => settings.leaving_patience,
+            _ => settings.lost_patience,
+        };
+        self.unseen_for > patience
     }
+}
+
+/// How much of a box lies within the picture, 0..1.
+fn visible_share(bbox: &Rect) -> f32 {
+    let inside = |from: f32, to: f32| (to.min(1.0) - from.max(0.0)).max(0.0) / (to - from).max(f32::EPSILON);
+    inside(bbox.x1, bbox.x2) * inside(bbox.y1, bbox.y2)
 }
 
 fn between(filtered: &Rect, detected: &Rect) -> Rect {

@@ -25,6 +25,9 @@ pub struct Settings {
     pub tentative_patience: Duration,
     /// A believed track ends when it is not seen for longer than this. Default 2 s.
     pub lost_patience: Duration,
+    /// A believed track that is predicted to be for the most part out of the picture ends when it is not seen for longer
+    /// than this. Default 0.5 s.
+    pub leaving_patience: Duration,
     /// A track whose box has stayed in place for this long is parked. Default 10 s.
     pub parked_after: Duration,
     /// A parked track ends when it is not seen for longer than this: a lorry that stops in front of a parked car must
@@ -50,6 +53,7 @@ impl Default for Settings {
             confirm_after: Duration::from_millis(150),
             tentative_patience: Duration::from_millis(450),
             lost_patience: Duration::from_secs(2),
+            leaving_patience: Duration::from_millis(500),
             parked_after: Duration::from_secs(10),
             parked_patience: Duration::from_secs(20),
             max_tracks: 200,

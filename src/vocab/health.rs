@@ -44,7 +44,7 @@ pub enum DropReason {
     Rate,
     /// The motion gate saw nothing worth a look.
     Still,
-    /// Not decoded: nothing moves and it is not a keyframe.
+    /// Not decoded: no picture that was worth a look needed it.
     Idle,
     /// Damaged in transit.
     Corrupt,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use vedette::base::clock::{Clock, SystemClock};
 use vedette::camera::{Camera, Discontinuity, Picture, Settings, StateChange, Viewer};
-use vedette::decode::{self, Codec, Source, Transport};
+use vedette::decode::{self, Codec, Source, Transport, Want};
 use vedette::vocab::{CameraState, Frame, Id, MediaTime, Secret};
 
 use crate::support::clips;
@@ -366,7 +366,7 @@ fn while_idle_only_keyframes_are_decoded_and_leaving_idle_needs_no_keyframe() {
     let server = Server::start(Offer::of(&launch));
     let watch = Watch::start(&server.url());
     watch.await_frames(15);
-    watch.camera.set_idle(true);
+    watch.camera.set_want(Want::Keyframes);
     std::thread::park_timeout(Duration::from_millis(500));
     let before = watch.frames();
     watch.await_frames(3);
@@ -375,7 +375,7 @@ fn while_idle_only_keyframes_are_decoded_and_leaving_idle_needs_no_keyframe() {
         assert!(seen.frames[before..].iter().all(|(_, f)| f.keyframe), "{:?}", &seen.frames[before..]);
     }
     let frames = watch.frames();
-    watch.camera.set_idle(false);
+    watch.camera.set_want(Want::Every);
     watch.await_frames(10);
     let seen = watch.seen.lock().unwrap();
     assert!(!seen.frames[frames].1.keyframe, "the first picture after idling is no keyframe");

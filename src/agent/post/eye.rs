@@ -22,16 +22,15 @@ impl Viewer for Eye {
         post.tell(|line| {
             let mut now = line.look(&frame, post.means.clock_watch.state());
             let occurrences = std::mem::take(&mut now.occurrences);
-            looked = Some((now, line.may_idle()));
+            looked = Some(now);
             occurrences
         });
-        let Some((looked, may_idle)) = looked else { return };
+        let Some(looked) = looked else { return };
         post.note_arrival(&frame, looked.picture);
         match looked.verdict {
             Verdict::Look => post.submit(frame),
             Verdict::Leave(reason) => post.dropped(reason),
         }
-        post.set_idle(may_idle);
     }
 
     fn state(&mut self, change: StateChange) {
