@@ -31,16 +31,24 @@ pub struct Reporter {
 /// A camera's counters.
 #[derive(Debug, Clone, Copy, Default)]
 struct Marks {
+    received: u64,
     decoded: u64,
     looks: u64,
+}
+
+/// What that comes to per second.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rates {
+    received: f64,
+    decoded: f64,
+    looks: f64,
 }
 
 /// What a period came to.
 #[derive(Debug, Default)]
 struct Period {
     cpu_cores: f64,
-    /// Frames decoded and looked at per second.
-    rates: BTreeMap<Id, (f64, f64)>,
+    rates: BTreeMap<Id, Rates>,
     stages: BTreeMap<String, Latency>,
     failures: BTreeMap<Id, String>,
 }
@@ -105,11 +113,15 @@ impl Reporter {
         self.cpu = cpu;
         let mut period = Period { cpu_cores, ..Period::default() };
         for post in site.posts() {
-            let decoded = post.stats().map_or(0, |(stats, _)| stats.counts.decoded);
-            let marks = Marks { decoded, looks: post.looks() };
+            let counts = post.stats().map(|(stats, _)| stats.counts).unwrap_or_default();
+            let marks = Marks { received: counts.packets, decoded: counts.decoded, looks: post.looks() };
             let before = self.marks.insert(post.id().clone(), marks).unwrap_or_default();
             let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / seconds;
-            let rates = (rate(marks.decoded, before.decoded), rate(marks.looks, before.looks));
+            let rates = Rates {
+                received: rate(marks.received, before.received),
+                decoded: rate(marks.decoded, before.decoded),
+                looks: rate(marks.looks, before.looks),
+            };
             period.rates.insert(post.id().clone(), rates);
         }
         for engine in site.engines() {
@@ -130,7 +142,7 @@ impl Reporter {
     }
 
     fn camera(&self, post: &Post) -> CameraHealth {
-        let (decoded_fps, inferred_fps) = self.last.rates.get(post.id()).copied().unwrap_or_default();
+        let rates = self.last.rates.get(post.id()).copied().unwrap_or_default();
         let Some((stats, drops)) = post.stats() else { return unusable(post) };
         let unseen = post.unseen().filter(|_| stats.state.has_pictures());
         CameraHealth {
@@ -138,8 +150,9 @@ impl Reporter {
             since: stats.since.to_rfc3339(),
             cause: unseen.or_else(|| Some(stats.cause).filter(|cause| !cause.is_empty())),
             decoded: stats.counts.decoded,
-            decoded_fps,
-            inferred_fps,
+            received_fps: rates.received,
+            decoded_fps: rates.decoded,
+            inferred_fps: rates.looks,
             size: stats.info.size,
             decoder: stats.info.decoder,
             reconnects: stats.reconnects,
@@ -157,6 +170,7 @@ fn unusable(post: &Post) -> CameraHealth {
         since: since.to_rfc3339(),
         cause: Some(cause),
         decoded: 0,
+        received_fps: 0.0,
         decoded_fps: 0.0,
         inferred_fps: 0.0,
         size: None,

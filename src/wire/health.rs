@@ -51,6 +51,9 @@ pub struct CameraHealth {
     pub cause: Option<String>,
     /// Frames decoded since the start.
     pub decoded: u64,
+    /// Frames that the camera sent per second over the last period, whether or not they were worth decoding.
+    #[serde(default, serialize_with = "write_short")]
+    pub received_fps: f64,
     /// Frames decoded per second over the last period.
     #[serde(serialize_with = "write_short")]
     pub decoded_fps: f64,

@@ -227,7 +227,7 @@ impl View {
                     .ok()
                     .and_then(|v| Some(v.as_str()?.to_owned()))
                     .unwrap_or_default(),
-                fps: camera.decoded_fps as f32,
+                fps: camera.received_fps as f32,
                 inferences: camera.inferred_fps as f32,
                 latency: infer.map(|l| (l.p50_ms as f32, l.p95_ms as f32)).unwrap_or_default(),
                 decoder: format!(
