@@ -11,12 +11,13 @@
 //!                              motion elsewhere    motion only where         nothing moves
 //!                                                  somebody is expected
 //! a new or fast track          every 1/fps         every 1/fps               every 1/fps
-//! tracks that move             every 1/fps         every CALM_INTERVAL       every CALM_INTERVAL
-//! tracks that hardly move      every 1/fps         every STILL_INTERVAL      every STILL_INTERVAL
-//! nobody is followed           every 1/fps         EMPTY_LOOKS of them, *    never, keyframes only if allowed
+//! tracks that move             every 1/fps **      every CALM_INTERVAL       every CALM_INTERVAL
+//! tracks that hardly move      every 1/fps **      every STILL_INTERVAL      every STILL_INTERVAL
+//! nobody is followed           every 1/fps **      EMPTY_LOOKS of them, *    never, keyframes only if allowed
 //!                                                  then never, likewise
 //!
-//! * where something moved until just now, or where somebody was who has left
+//! *  where something moved until just now, or where somebody was who has left
+//! ** until BARREN_LOOKS in a row have found nothing new, then every CALM_INTERVAL: trees, rain, a lamp that swings
 //! ```
 //!
 //! Pictures that are not wanted need not be decoded ([`Want`]): while all is calm, one in CALM_INTERVAL is wanted, or up
@@ -41,15 +42,18 @@ const STILL_AFTER: Duration = Duration::from_secs(3);
 /// Overlap with the place where it was first seen still, below which a track moves.
 const SAME_PLACE_IOU: f32 = 0.8;
 
-/// A track that moves farther than this share of its own width or height in [`CALM_INTERVAL`] is fast, in
-/// [`STILL_INTERVAL`] brisk.
-const FAST: f32 = 0.75;
+/// A track that moves farther than this share of its own longer side in [`CALM_INTERVAL`] is fast, in [`STILL_INTERVAL`]
+/// brisk. By the longer side, since how suddenly somebody can turn goes by how large he is, not by how narrow he looks.
+const FAST: f32 = 0.5;
 
-/// A track that moves less than this share of its own width and height in [`STILL_INTERVAL`] hardly moves.
-const SLOW: f32 = 0.3;
+/// A track that moves less than this share of its own longer side in [`STILL_INTERVAL`] hardly moves.
+const SLOW: f32 = 0.2;
 
 /// After so many looks that found nobody, since something last moved where nobody is expected, there is nobody.
 const EMPTY_LOOKS: u32 = 2;
+
+/// After so many looks in a row at something that moves elsewhere, none of which began a track, it is no news either.
+const BARREN_LOOKS: u32 = 3;
 
 /// The motion gate compares with a picture up to this old, so a track still explains motion where it was then.
 const MEMORY: Duration = Duration::from_secs(1);
@@ -57,8 +61,11 @@ const MEMORY: Duration = Duration::from_secs(1);
 /// Where somebody was who has left explains motion in at least so many pictures, however far apart they are.
 const MEMORY_PICTURES: u32 = 2;
 
-/// How far around its box a track explains motion, as a share of the box's width and height: shadows, reflections, arms.
+/// How far around its box a track explains motion, as a share of the box's longer side: shadows, reflections, arms.
 const AROUND: f32 = 0.25;
+
+/// Most pictures are about so many times as wide as they are high.
+const ASPECT: f32 = 16.0 / 9.0;
 
 /// What a camera's rate and gate are set to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -108,6 +115,8 @@ pub struct Cadence {
     movement: Movement,
     /// Looks in a row that found nobody, since something last moved elsewhere.
     empty_looks: u32,
+    /// Looks in a row that began no track, while something went on moving elsewhere.
+    barren_looks: u32,
 }
 
 /// Where a track was when it was last found in a new place.
@@ -152,6 +161,7 @@ impl Cadence {
             followed: Followed::Nobody,
             movement: Movement::Elsewhere,
             empty_looks: 0,
+            barren_looks: 0,
         }
     }
 
@@ -179,15 +189,20 @@ impl Cadence {
 
     /// Which pictures are wanted from now on.
     pub fn want(&self) -> Want {
-        let is_calm =
-            self.settings.gate && self.movement != Movement::Elsewhere && self.followed != Followed::NewOrFast;
         let calm_interval = self.calm_interval().max(self.interval);
-        match is_calm {
-            true if self.may_idle() => Want::Keyframes,
-            true if self.followed < Followed::Brisk => Want::About(calm_interval),
-            true => Want::OneIn(calm_interval),
-            false => Want::OneIn(self.interval),
+        let is_known = self.movement != Movement::Elsewhere;
+        match self.has_news() {
+            true => Want::OneIn(self.interval),
+            false if self.may_idle() => Want::Keyframes,
+            false if is_known && self.followed < Followed::Brisk => Want::About(calm_interval),
+            false => Want::OneIn(calm_interval),
         }
+    }
+
+    /// Whether there is something that only the full rate will do for.
+    fn has_news(&self) -> bool {
+        let is_restless = self.movement == Movement::Elsewhere && self.barren_looks < BARREN_LOOKS;
+        !self.settings.gate || is_restless || self.followed == Followed::NewOrFast
     }
 
     /// Where motion is no news: around each believed track, from where it was to where it will be at the next look, and
@@ -199,12 +214,15 @@ impl Cadence {
     /// Decides about a due frame, given what the gate sees.
     pub fn decide(&mut self, now: MediaTime, movement: Movement) -> Verdict {
         self.movement = if self.settings.gate { movement } else { Movement::Elsewhere };
-        if self.movement == Movement::Elsewhere {
-            self.empty_looks = 0;
+        match self.movement {
+            Movement::Elsewhere => self.empty_looks = 0,
+            Movement::Expected | Movement::None => self.barren_looks = 0,
         }
         let wait = match (self.movement, self.followed) {
-            (Movement::Elsewhere, _) | (_, Followed::NewOrFast) => Some(Duration::ZERO),
-            (_, Followed::Moving | Followed::Brisk) => Some(self.calm_interval()),
+            _ if self.has_news() => Some(Duration::ZERO),
+            (Movement::Elsewhere, _) | (_, Followed::Moving | Followed::Brisk | Followed::NewOrFast) => {
+                Some(self.calm_interval())
+            }
             (_, Followed::Slow | Followed::StandingStill) => Some(STILL_INTERVAL),
             (_, Followed::Nobody) if self.is_empty() => None,
             (_, Followed::Nobody) => Some(self.calm_interval()),
@@ -228,6 +246,11 @@ impl Cadence {
             false if self.movement == Movement::Elsewhere => 0,
             false => self.empty_looks.saturating_add(1),
         };
+        let is_new = tracks.iter().any(|t| t.state == TrackState::Tentative);
+        self.barren_looks = match is_new || self.movement != Movement::Elsewhere {
+            true => 0,
+            false => self.barren_looks.saturating_add(1),
+        };
         for gone in tracks.iter().filter(|t| t.state == TrackState::Ended) {
             self.left.push(Left { around: around(gone), until: now + MEMORY, pictures: MEMORY_PICTURES });
         }
@@ -240,8 +263,8 @@ impl Cadence {
                 _ if is_fast(track) => Followed::NewOrFast,
                 _ if self.stands_still(now, track) => Followed::StandingStill,
                 TrackState::Confirmed if is_slow(track) => Followed::Slow,
-                TrackState::Confirmed if !is_brisk(track) => Followed::Moving,
-                _ => Followed::Brisk,
+                _ if is_brisk(track) => Followed::Brisk,
+                _ => Followed::Moving,
             };
             self.followed = self.followed.max(state);
             if track.state != TrackState::Tentative {
@@ -306,16 +329,24 @@ fn is_slow(track: &Track) -> bool {
     shift(track, STILL_INTERVAL) < SLOW
 }
 
-/// How far it moves in a time, as a share of its own width or height, whichever is more.
+/// How far it moves in a time, as a share of its own longer side.
 fn shift(track: &Track, time: Duration) -> f32 {
+    let (width, height) = longer_side(track);
     let share = |velocity: f32, side: f32| velocity.abs() * time.as_secs_f32() / side.max(f32::EPSILON);
-    share(track.velocity.0, track.bbox.width()).max(share(track.velocity.1, track.bbox.height()))
+    share(track.velocity.0, width).max(share(track.velocity.1, height))
+}
+
+/// The longer side of its box, in widths and in heights of the picture.
+fn longer_side(track: &Track) -> (f32, f32) {
+    let (width, height) = (track.bbox.width(), track.bbox.height());
+    (width.max(height / ASPECT), height.max(width * ASPECT))
 }
 
 /// Where a track explains motion.
 fn around(track: &Track) -> Rect {
     let Rect { x1, y1, x2, y2 } = track.bbox;
-    let (width, height) = (AROUND * track.bbox.width(), AROUND * track.bbox.height());
+    let (width, height) = longer_side(track);
+    let (width, height) = (AROUND * width, AROUND * height);
     let (vx, vy) = track.velocity;
     let (before, after) = (-MEMORY.as_secs_f32(), STILL_INTERVAL.as_secs_f32());
     let least = |v: f32| (v * before).min(v * after);
@@ -425,10 +456,25 @@ mod tests {
         for tracks in [walker, still, |_| vec![]] {
             let mut cadence = Cadence::new(GATED);
             looks(&mut cadence, 0.0, 8.0, 10.0, |s| (Movement::Expected, tracks(s)));
-            let count = looks(&mut cadence, 8.0, 2.0, 10.0, |s| (Movement::Elsewhere, tracks(s)));
-            assert!((8..=10).contains(&count), "{count}");
-            assert_eq!(cadence.want(), Want::OneIn(Duration::from_millis(200)));
+            let count = looks(&mut cadence, 8.0, 1.0, 10.0, |s| (Movement::Elsewhere, tracks(s)));
+            assert!((3..=4).contains(&count), "{count}");
         }
+    }
+
+    #[test]
+    fn what_goes_on_moving_and_begins_no_track_is_looked_at_at_half_the_rate_and_a_new_track_at_the_full() {
+        let mut cadence = Cadence::new(GATED);
+        let count = looks(&mut cadence, 0.0, 20.0, 10.0, |_| (Movement::Elsewhere, vec![]));
+        assert!((50..=53).contains(&count), "{count}");
+        assert_eq!(cadence.want(), Want::OneIn(Duration::from_millis(400)), "nothing is left out for a keyframe");
+        let new = |_| (Movement::Elsewhere, vec![track(1, 0.4, TrackState::Tentative)]);
+        looks(&mut cadence, 20.0, 0.8, 10.0, new);
+        let count = looks(&mut cadence, 21.0, 4.0, 10.0, new);
+        assert!((20..=21).contains(&count), "{count}");
+        // Once it has been still, motion is news again.
+        looks(&mut cadence, 25.0, 5.0, 10.0, |_| (Movement::None, vec![]));
+        cadence.decide(MediaTime::from_millis(31_000), Movement::Elsewhere);
+        assert_eq!(cadence.want(), Want::OneIn(Duration::from_millis(200)));
     }
 
     #[test]
@@ -462,8 +508,8 @@ mod tests {
         let walker = Track { velocity: (0.1, 0.0), ..track(1, 0.5, TrackState::Confirmed) };
         cadence.follow(MediaTime::ZERO, &[new, walker]);
         let [expected] = cadence.expected() else { panic!("{:?}", cadence.expected()) };
-        // 0.5 less a second's way and a quarter of the width; 0.6 and the way until the next look, and as much.
-        assert!((expected.x1 - 0.375).abs() < 1e-5 && (expected.x2 - 0.705).abs() < 1e-5, "{expected:?}");
+        // 0.5 less a second's way and a quarter of the height, 0.4 of 9/16; 0.6, the way until the next look, and as much.
+        assert!((expected.x1 - 0.34375).abs() < 1e-5 && (expected.x2 - 0.73625).abs() < 1e-5, "{expected:?}");
         assert!((expected.y1 - 0.1).abs() < 1e-5 && (expected.y2 - 0.7).abs() < 1e-5, "{expected:?}");
     }
 

@@ -49,9 +49,12 @@ pub struct CameraHealth {
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// Frames that the camera sent since the start, whether or not they were worth decoding.
+    #[serde(default)]
+    pub received: u64,
     /// Frames decoded since the start.
     pub decoded: u64,
-    /// Frames that the camera sent per second over the last period, whether or not they were worth decoding.
+    /// Frames that the camera sent per second over the last period.
     #[serde(default, serialize_with = "write_short")]
     pub received_fps: f64,
     /// Frames decoded per second over the last period.

@@ -86,6 +86,7 @@ fn health() -> HealthMessage {
         state: CameraState::Streaming,
         since: noon().to_rfc3339(),
         cause: None,
+        received: 96_000,
         decoded: 90_000,
         received_fps: 25.0,
         decoded_fps: 23.5,

@@ -94,7 +94,7 @@ async fn who_listens_is_told_of_each_visit_with_a_picture() {
     assert_eq!(camera["state"], "streaming");
     let rate = |name: &str| camera[name].as_f64().unwrap();
     assert!(rate("received_fps") > 9.0 && rate("received_fps") < 11.0, "the clip has ten pictures a second");
-    assert!(rate("decoded_fps") > 4.0 && rate("inferred_fps") > 1.0);
+    assert!(rate("decoded_fps") > 2.0 && rate("inferred_fps") > 0.3);
     let model = &health["models"]["people"];
     assert_eq!((&model["asked"], &model["obtained"]), (&"cpu".into(), &"cpu".into()));
     assert!(model["inferences"].as_u64().unwrap() > 20 && health["stages"]["people/infer"]["count"].is_u64());
