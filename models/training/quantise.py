@@ -43,11 +43,6 @@ def tail(model: onnx.ModelProto) -> list[str]:
     return [n.name for n in model.graph.node if n.op_type != "Conv" and n.name not in before]
 
 
-def body_tail(model: onnx.ModelProto) -> list[str]:
-    """The float tail without the ReLUs that belong to a convolution of the body."""
-    return tail(model)
-
-
 def quantise(source: Path, target: Path, tensors: Iterable[np.ndarray], percentile: float | None = None) -> None:
     """Writes `target`, calibrated on `tensors` ([1, 3, h, w] as the file takes them)."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,3 +67,8 @@ def quantise(source: Path, target: Path, tensors: Iterable[np.ndarray], percenti
             calibrate_method=method,
             extra_options=extra,
         )
+    # The tool drops what the float file says about itself.
+    facts, written = onnx.load(source), onnx.load(target)
+    del written.metadata_props[:]
+    written.metadata_props.extend(facts.metadata_props)
+    onnx.save(written, target)

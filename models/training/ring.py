@@ -1,8 +1,8 @@
 """Training pictures with the teacher's word on them, made by processes of their own and kept in a ring of mapped files.
 
-Making a picture and asking the teacher costs about as much as the training step on it. So makers fill a ring at their own
-pace and the training draws from it at random: each keeps a core busy, a stopped maker only means that pictures are seen
-again, and nothing waits for anything.
+Making a picture and asking the teacher costs about as much as the training step on it. So makers fill a ring and the
+training draws from it at random: a slow maker only means that pictures are seen again, and nothing waits for anything.
+The training says how many it wants, so that the maker does not take the processor from it.
 
 `python ring.py --part 0 --parts 1` is a maker; train.py starts one.
 """
@@ -63,6 +63,21 @@ class Ring:
         return np.nonzero(np.asarray(self.filled) > 0)[0]
 
 
+def ask(folder: Path, pictures: int) -> None:
+    """Lets each maker make this many pictures in all since the training began."""
+    part = folder / "asked.part"
+    part.write_text(str(pictures))
+    part.replace(folder / "asked")
+
+
+def asked(folder: Path) -> float:
+    """How many pictures a maker may make; all that it likes while nobody says."""
+    try:
+        return float((folder / "asked").read_text())
+    except (FileNotFoundError, ValueError):
+        return float("inf")
+
+
 def make(part: int, parts: int, seed: int, batch: int, limit: int | None, folder: Path) -> None:
     """Fills every `parts`th slot, round after round."""
     cv2.setNumThreads(1)
@@ -71,13 +86,12 @@ def make(part: int, parts: int, seed: int, batch: int, limit: int | None, folder
         composer = Composer(Library(), dict(seen), seed * 1000 + part)
     teacher = Teacher(1)
     mine = np.arange(part, ring.slots, parts)
-    watch = folder / "alive"
     written, turn, parent = 0, 0, os.getppid()
     while limit is None or written < limit:
         if os.getppid() != parent:
             return  # the training has ended
-        if watch.exists() and time.time() - watch.stat().st_mtime > 20:
-            time.sleep(0.5)  # the training has been stopped for a while: so rests its maker
+        if written >= asked(folder):
+            time.sleep(0.2)  # far enough ahead, or the training has been stopped: so rests its maker
             continue
         slots = mine[np.arange(turn, turn + batch) % len(mine)]
         turn = (turn + batch) % len(mine)

@@ -32,7 +32,7 @@ from data import Library, scratch  # noqa: E402
 from evaluate import SELECT, measure, runner_of_network  # noqa: E402
 from losses import Criterion, Imitation  # noqa: E402
 from model import HEIGHT, STRIDES, WIDTH, Detector, Shape  # noqa: E402
-from ring import FEATURES, Ring  # noqa: E402
+from ring import FEATURES, Ring, ask  # noqa: E402
 
 NANO = Shape(stem=16, widths=(32, 64, 128, 192), depths=(0, 2, 3, 2), neck=64, head=48)
 
@@ -221,20 +221,21 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--makers", type=int, default=1)
+    parser.add_argument("--reuse", type=float, default=2.5, help="how often a picture of the ring is met on average")
     parser.add_argument("--measure-every", type=int, default=1000)
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     training = Training(a)
     ring_folder = scratch() / "ring"
     Ring(ring_folder, create=True)
-    alive = ring_folder / "alive"
-    alive.touch()
+    ring = Ring(ring_folder)
+    first = training.step
+    ahead = max(0, 512 - len(ring.ready()))
+    ask(ring_folder, ahead)
     makers = start_maker(a, ring_folder)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     (scratch() / "pid").write_text(str(os.getpid()))
-    ring = Ring(ring_folder)
-    while len(ring.ready()) < 512:
-        alive.touch()
+    while len(ring.ready()) < min(512, ring.slots):
         time.sleep(1)
     feed = Feed(ring, a.batch, a.seed + training.step)
     library = Library()
@@ -256,7 +257,7 @@ def main() -> None:
                 sums[name] = sums.get(name, 0.0) + value
             count += 1
             if training.step % 20 == 0:
-                alive.touch()
+                ask(ring_folder, round(ahead + (training.step - first) * a.batch / a.reuse / a.makers))
             if training.step % 100 == 0:
                 row = {name: round(value / count, 4) for name, value in sums.items()}
                 row |= {
