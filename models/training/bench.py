@@ -13,8 +13,10 @@ import torch
 
 from model import HEIGHT, WIDTH, Detector, Exported, Shape, flatten, multiplications
 from quantise import quantise
+from train import NANO
 
 SHAPES: dict[str, Shape] = {
+    "nano": NANO,
     "base": Shape(),
     "thin-head": Shape(head=48, neck=48),
     "no-pan": Shape(pan=False, head_depth=2),
