@@ -1,8 +1,8 @@
 """Trains the detector: `python train.py --name NAME`, and the same with `--resume` to go on.
 
 The learning rate warms up and then stays; nothing has to be known in advance about how long the training may last. To
-finish, write a number of steps into the file `decay` of the run's folder (or give `--decay`): from then on the rate falls
-to nothing over that many steps. The checkpoint from before the fall is kept as `stable.pt`, so a later session goes on
+finish, write a number of steps, or minutes as `30m`, into the file `decay` of the run's folder (or give `--decay`): from
+then on the rate falls to nothing over that many. The checkpoint from before the fall is kept as `stable.pt`, so a later session goes on
 from there. Everything is seeded, except how often a picture of the ring is met, which depends on the machine's pace.
 """
 
@@ -165,17 +165,24 @@ class Training:
         rate = self.a.rate * min(1.0, (self.step + 1) / self.a.warmup)
         asked = self.folder / "decay"
         if self.decay is None and (asked.exists() or self.a.decay):
-            steps = int(asked.read_text()) if asked.exists() else self.a.decay
+            text = asked.read_text().strip() if asked.exists() else self.a.decay
             self.save("stable")
-            self.decay = (self.step, steps)
+            # Steps, or minutes of the clock where the machine's pace cannot be told in advance.
+            timed = text.endswith("m")
+            start = time.time() if timed else self.step
+            self.decay = (timed, start, float(text[:-1]) * 60 if timed else int(text))
             asked.unlink(missing_ok=True)
-        if self.decay:
-            start, steps = self.decay
-            rate *= max(0.01, 1 - (self.step - start) / steps)
-        return rate
+        return rate * max(0.01, 1 - self.fallen())
+
+    def fallen(self) -> float:
+        """How far the decay has gone, 0..1."""
+        if not self.decay:
+            return 0.0
+        timed, start, length = self.decay
+        return ((time.time() if timed else self.step) - start) / length
 
     def finished(self) -> bool:
-        return bool(self.decay and self.step >= sum(self.decay)) or self.step >= self.a.steps
+        return self.fallen() >= 1 or self.step >= self.a.steps
 
     def advance(self, batch: dict[str, Tensor]) -> dict[str, float]:
         """One step."""
@@ -212,7 +219,7 @@ def main() -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the run's last checkpoint, if there is one")
     parser.add_argument("--start", type=Path, help="begin from another run's checkpoint (a `stable.pt`)")
     parser.add_argument("--steps", type=int, default=10**9)
-    parser.add_argument("--decay", type=int, help="begin to finish now, over this many steps")
+    parser.add_argument("--decay", help="begin to finish now, over so many steps (2000) or minutes (30m)")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--weight-decay", type=float, default=0.02)
@@ -281,6 +288,8 @@ def main() -> None:
             if time.time() - saved > 180:
                 training.save("last")
                 saved = time.time()
+        figures = measure(runner_of_network(training.average.net), library, SELECT)
+        print("at the end:", {name: round(f["ap50"], 4) for name, f in figures.items()}, flush=True)
     finally:
         training.save("last")
         for maker in makers:
