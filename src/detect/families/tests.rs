@@ -1,0 +1,122 @@
+//! What holds for all families together: shapes tell them apart, and no output makes any decoder panic.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::model::ElementType::{self, F32, I64};
+
+type Example = (&'static str, &'static [(&'static str, &'static [usize], ElementType)]);
+
+/// Outputs of each kind, for an input of 64 by 64.
+const EXAMPLES: &[Example] = &[
+    ("yolox", &[("output", &[1, 84, 85], F32)]),
+    ("yolox-decoded", &[("output", &[1, 84, 7], F32)]),
+    ("yolov8", &[("output0", &[1, 6, 84], F32)]),
+    ("end-to-end", &[("output0", &[1, 9, 6], F32)]),
+    (
+        "nanodet",
+        &[
+            ("a", &[1, 64, 3], F32),
+            ("b", &[1, 16, 3], F32),
+            ("c", &[1, 4, 3], F32),
+            ("d", &[64, 32], F32),
+            ("e", &[16, 32], F32),
+            ("f", &[4, 32], F32),
+        ],
+    ),
+    ("nanodet-plus", &[("output", &[1, 85, 35], F32)]),
+    ("fastestdet", &[("758", &[1, 85, 4, 4], F32)]),
+    ("ultraface", &[("scores", &[1, 100, 2], F32), ("boxes", &[1, 100, 4], F32)]),
+    ("ultraface-raw", &[("scores", &[1, 235, 2], F32), ("boxes", &[1, 235, 4], F32)]),
+    (
+        "yunet",
+        &[
+            ("cls_8", &[1, 64, 1], F32),
+            ("cls_16", &[1, 16, 1], F32),
+            ("cls_32", &[1, 4, 1], F32),
+            ("obj_8", &[1, 64, 1], F32),
+            ("obj_16", &[1, 16, 1], F32),
+            ("obj_32", &[1, 4, 1], F32),
+            ("bbox_8", &[1, 64, 4], F32),
+            ("bbox_16", &[1, 16, 4], F32),
+            ("bbox_32", &[1, 4, 4], F32),
+            ("kps_8", &[1, 64, 10], F32),
+            ("kps_16", &[1, 16, 10], F32),
+            ("kps_32", &[1, 4, 10], F32),
+        ],
+    ),
+];
+
+/// The kinds that fit an input of 64 by 64 and these outputs, with their readings.
+fn fitting(outputs: &[(&str, &[usize], ElementType)]) -> Vec<(&'static str, Reading)> {
+    let port = |&(name, shape, element): &(&str, &[usize], ElementType)| OutputPort {
+        name: name.into(),
+        shape: shape.to_vec(),
+        element,
+    };
+    let outputs: Vec<_> = outputs.iter().map(port).collect();
+    let facts = Facts::default();
+    let ports = Ports { width: 64, height: 64, outputs: &outputs, facts: &facts, labels: None };
+    KINDS.iter().filter_map(|kind| (kind.fits)(&ports).map(|reading| (kind.name, reading))).collect()
+}
+
+fn names(shapes: &[&[usize]]) -> Vec<&'static str> {
+    let outputs: Vec<_> = shapes.iter().map(|&shape| ("output", shape, F32)).collect();
+    fitting(&outputs).into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn shapes_leave_only_the_forms_of_one_family() {
+    assert_eq!(names(&[&[1, 84, 85]]), ["yolox", "yolox-decoded"]);
+    assert_eq!(names(&[&[84, 85]]), ["yolox", "yolox-decoded"], "the batch may be missing");
+    assert_eq!(names(&[&[1, 6, 84]]), ["yolov8"]);
+    assert_eq!(names(&[&[1, 300, 6]]), ["end-to-end"]);
+    // With a row per cell it may also be a YOLOX of one class; the values tell.
+    assert_eq!(names(&[&[1, 84, 6]]), ["yolox", "yolox-decoded", "end-to-end"]);
+    for strange in [&[1usize, 84, 5][..], &[1, 84, 4], &[2, 84, 85], &[1, 84, 0], &[1, 85, 7, 7], &[1, 85, 0, 4], &[]] {
+        assert_eq!(names(&[strange]), [""; 0], "{strange:?}");
+    }
+    assert_eq!(fitting(&[("output", &[1, 84, 85], I64)]).len(), 0, "integers are no boxes");
+}
+
+#[test]
+fn every_kind_fits_its_example() {
+    for kind in KINDS {
+        let example = EXAMPLES.iter().find(|(name, _)| *name == kind.name);
+        let (_, outputs) = example.unwrap_or_else(|| panic!("{} has no example here", kind.name));
+        assert!(fitting(outputs).iter().any(|(name, _)| *name == kind.name), "{} does not fit", kind.name);
+    }
+}
+
+#[test]
+fn names_and_families_go_both_ways() {
+    for kind in KINDS {
+        assert_eq!(kind.name.parse(), Ok(kind.family));
+        assert_eq!(kind.family.to_string(), kind.name);
+    }
+    let unknown = "yolov99".parse::<Family>().unwrap_err().to_string();
+    assert!(unknown.contains("yolov99") && unknown.contains("yolox-decoded"), "{unknown}");
+}
+
+proptest! {
+    #[test]
+    fn no_output_makes_a_decoder_panic(
+        values in proptest::collection::vec(prop_oneof![proptest::num::f32::ANY, 0f32..1.0], 0..8000),
+        example in 0..EXAMPLES.len(), cut in 0usize..20, threshold in 0f32..1.0,
+    ) {
+        let (_, shapes) = EXAMPLES[example];
+        // Outputs as long as their shapes say, or one of them shorter, as a provider might give that has gone mad.
+        let tensor = |(at, (_, shape, _)): (usize, &(&str, &[usize], ElementType))| {
+            let len = shape.iter().product::<usize>().min(values.len());
+            Tensor { data: &values[..if at == cut { len / 2 } else { len }] }
+        };
+        let outputs: Vec<Tensor<'_>> = shapes.iter().enumerate().map(tensor).collect();
+        for (_, mut reading) in fitting(shapes) {
+            let mut found = Vec::new();
+            let _ = reading.decoder.plausible(&outputs);
+            reading.decoder.decode(&outputs, threshold, &mut found);
+            reading.decoder.decode(&[], threshold, &mut found);
+            prop_assert!(found.iter().all(|d| d.score >= threshold));
+        }
+    }
+}
