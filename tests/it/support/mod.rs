@@ -4,6 +4,7 @@ pub mod child;
 pub mod clips;
 pub mod crowd;
 pub mod data;
+pub mod detectors;
 pub mod mosquitto;
 pub mod onnx;
 pub mod proxy;
