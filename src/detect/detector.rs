@@ -133,7 +133,7 @@ impl Detector {
             decoder.decode(outputs, threshold, found);
             inferred
         })?;
-        // Nothing overlaps by more than all of it.
+        // At 1 nothing is suppressed.
         let iou = if self.reading.is_suppressed { 1.0 } else { self.settings.nms_iou };
         nms::suppress(found, iou, self.settings.max_detections);
         for detection in found.iter_mut() {

@@ -91,6 +91,15 @@ pub const COCO: [&str; 80] = [
     "toothbrush",
 ];
 
+/// COCO's category numbers in the order of [`COCO`]: 80 of 1 to 90, with gaps (`instances_val2017.json`).
+const COCO_NUMBERS: [std::ops::RangeInclusive<usize>; 9] =
+    [1..=11, 13..=25, 27..=28, 31..=44, 46..=65, 67..=67, 70..=70, 72..=82, 84..=90];
+
+/// The index in [`COCO`] of the category with this number; none for numbers of no class.
+pub(super) fn coco_class(number: usize) -> Option<usize> {
+    COCO_NUMBERS.into_iter().flatten().position(|known| known == number)
+}
+
 /// The names that the settings give, if they do.
 ///
 /// # Errors
@@ -190,6 +199,15 @@ mod tests {
         assert_eq!(choose(names.clone(), None, None).unwrap().len(), 2);
         assert!(matches!(choose(None, None, None), Err(DetectError::NoLabels { classes: None })));
         assert!(matches!(choose(names, None, Some(3)), Err(DetectError::LabelCount { found: 2, classes: 3 })));
+    }
+
+    #[test]
+    fn cocos_category_numbers_have_gaps() {
+        assert_eq!(COCO_NUMBERS.into_iter().flatten().count(), COCO.len());
+        let name = |number| coco_class(number).map(|class| COCO[class]);
+        assert_eq!((name(1), name(13), name(90)), (Some("person"), Some("stop sign"), Some("toothbrush")));
+        assert_eq!((name(62), name(67), name(84)), (Some("chair"), Some("dining table"), Some("book")));
+        assert_eq!([0, 12, 26, 91].map(coco_class), [None; 4]);
     }
 
     proptest! {

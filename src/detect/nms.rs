@@ -15,6 +15,11 @@ pub fn suppress(detections: &mut Vec<Detection>, iou: f32, limit: usize) {
     detections.retain(|d| d.score.is_finite() && d.bbox.is_finite() && d.bbox.area() > 0.0);
     detections.sort_unstable_by(before);
     detections.truncate(MAX_CANDIDATES);
+    if iou >= 1.0 {
+        // Nothing overlaps by more than all of it.
+        detections.truncate(limit);
+        return;
+    }
     let mut kept = 0;
     for at in 0..detections.len() {
         let candidate = detections[at];

@@ -1,10 +1,6 @@
 //! Detectors on the real runtime: recognised, measured against Python, refused with a reason.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "this whole file is tests; Clippy sees only the functions marked so"
-)]
+#![expect(clippy::unwrap_used, reason = "this whole file is tests; Clippy sees only the functions marked so")]
 
 use std::path::Path;
 use std::sync::mpsc;
@@ -15,7 +11,7 @@ use vedette::detect::{CameraKey, DetectError, Detector, Family, Provider, Provid
 use vedette::vocab::{Frame, Rect};
 
 use crate::support::detectors::{json_lines, library, load, open, settings, vedette, written};
-use crate::support::onnx::Model;
+use crate::support::onnx::{Element, Model};
 
 /// Cells of the grids of an input of 64 by 64: 8x8, 4x4 and 2x2.
 const CELLS: usize = 84;
@@ -138,7 +134,7 @@ fn a_model_that_takes_bytes_pixel_by_pixel_is_fed_so() {
     }
     let mut model = yolov8();
     model.input = vec![0, 64, 64, 3];
-    model.takes_bytes = true;
+    model.element = Element::U8;
     let (_dir, path) = written(&model);
     let mut detector = open(&settings(&path)).unwrap();
     let mut found = Vec::new();

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod decode;
 mod detect;
+mod families;
 mod mqtt;
 mod outbox;
 mod replay;

@@ -9,14 +9,25 @@
 //! shapes. Of those that stay, the strongest evidence wins; if none or several have it, the model is refused and the
 //! message names the key to set. Nothing is guessed.
 
+mod centernet;
+mod damo_yolo;
+mod detr;
 mod distances;
 mod end_to_end;
 mod fastestdet;
 mod grid;
 mod nanodet;
+mod picodet;
 mod ports;
+mod rf_detr;
+mod scrfd;
+mod ssd_mobilenet;
 mod ultraface;
 mod values;
+mod yolo_fastest;
+mod yolo_pose;
+mod yolov5;
+mod yolov5_grids;
 mod yolov8;
 mod yolox;
 mod yunet;
@@ -45,8 +56,10 @@ pub enum Family {
     Yolov5,
     /// YOLOv5-Lite: the same rows through a sigmoid, without grid and anchors applied.
     Yolov5Lite,
-    /// YOLOv5 cut before its last layer: a map or grid of rows per stride.
+    /// YOLOv5 cut before its last layer: a map or grid per stride.
     Yolov5Grids,
+    /// The same of YOLOv7, with other anchors.
+    Yolov7Grids,
     /// Ultralytics YOLOv8, 9, 11, 12 and YOLOv5u: boxes in pixels, channel by channel.
     Yolov8,
     /// Ultralytics poses, with or without suppression inside: boxes are read, keypoints are not.
@@ -67,8 +80,11 @@ pub enum Family {
     NanodetPlus,
     /// PP-PicoDet without post-processing: class scores and distance bins for four strides.
     Picodet,
-    /// PP-PicoDet and other models of PaddleDetection with their post-processing: rows of class, score and corners.
-    PaddleRows,
+    /// PP-PicoDet and other models of PaddleDetection with their post-processing, fed with ImageNet's mean and deviation:
+    /// rows of class, score and corners.
+    PicodetRows,
+    /// The same of models that are fed 0..1: PP-YOLOE+ and PaddleDetection's RT-DETR.
+    PpyoloeRows,
     /// SSD-MobileNet and others of TensorFlow's object detection: boxes, scores, classes and their number.
     SsdMobilenet,
     /// DAMO-YOLO: class scores and boxes in pixels.
@@ -173,14 +189,32 @@ impl fmt::Display for Implausible {
 pub(super) const KINDS: &[Kind] = &[
     yolox::RAW,
     yolox::DECODED,
+    yolov5::DECODED,
+    yolov5::LITE,
+    yolov5_grids::V5,
+    yolov5_grids::V7,
     yolov8::KIND,
+    yolo_pose::KIND,
     end_to_end::KIND,
+    detr::PROCESSED,
+    detr::RAW,
+    detr::ROWS,
+    rf_detr::KIND,
     nanodet::KIND,
     nanodet::PLUS,
+    picodet::KIND,
+    picodet::ROWS,
+    picodet::SHARES_ROWS,
+    ssd_mobilenet::KIND,
+    damo_yolo::KIND,
     fastestdet::KIND,
+    yolo_fastest::KIND,
     ultraface::DECODED,
     ultraface::RAW,
     yunet::KIND,
+    scrfd::KIND,
+    centernet::NET,
+    centernet::FACE,
 ];
 
 /// A name that is no family's.

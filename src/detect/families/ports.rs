@@ -61,6 +61,11 @@ impl OutputPort {
         matches!(self.element, ElementType::F32 | ElementType::F16)
     }
 
+    /// Whether the elements are integers.
+    pub(super) fn is_integer(&self) -> bool {
+        matches!(self.element, ElementType::I32 | ElementType::I64)
+    }
+
     /// Its shape without the batch of one in front, which some exports lack; none where the elements are no floats.
     fn sizes(&self, rank: usize) -> Option<&[usize]> {
         let shape = self.shape.as_slice();

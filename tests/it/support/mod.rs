@@ -5,6 +5,7 @@ pub mod clips;
 pub mod crowd;
 pub mod data;
 pub mod detectors;
+pub mod heads;
 pub mod mosquitto;
 pub mod onnx;
 pub mod proxy;
