@@ -69,6 +69,9 @@ pub struct ModelArgs {
     /// How the model's outputs are to be read; recognised from the file by default.
     #[arg(long)]
     family: Option<Family>,
+    /// Size of the model's input in pixels, for files that leave it open.
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size)]
+    input: Option<(u32, u32)>,
     /// A text file with the names of the classes, one per line.
     #[arg(long, value_name = "FILE")]
     labels_file: Option<PathBuf>,
@@ -84,6 +87,7 @@ impl ModelArgs {
             required: self.provider != ProviderChoice::Auto,
             threads: self.threads,
             family: self.family,
+            input: self.input,
             labels: self.labels_file.clone().map(LabelSource::File),
             ..Settings::new(name, self.model.clone())
         })
@@ -154,6 +158,12 @@ fn print(record: &detect::Record<'_>) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(&line)?;
     out.flush()
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let side = |text: &str| text.parse::<u32>().ok().filter(|side| (16..=8192).contains(side));
+    let sides = text.split_once('x').and_then(|(width, height)| side(width).zip(side(height)));
+    sides.ok_or_else(|| "a size is two numbers from 16 to 8192, such as 640x384".to_owned())
 }
 
 fn rate(text: &str) -> Result<f64, String> {

@@ -5,6 +5,7 @@
 //! schema for the sake of good faults: `x-remedy` (what to do about a wrong value) and `x-private` (never show a value).
 
 mod camera;
+mod family;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::vocab::Id;
 pub use camera::{
     Anchor, Camera, Corner, Corners, Detect, Direction, Line, Motion, Rule, RuleKind, ScoreOf, Share, Transport, Zone,
 };
+pub use family::Family;
 
 /// A Vedette agent: one site's box, its cameras, its models and the broker it reports to.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -152,7 +154,8 @@ pub struct Model {
     /// saying so.
     #[serde(default)]
     pub required: bool,
-    /// What the outputs mean. `auto` tells it from the names and shapes in the file.
+    /// What the outputs mean. `auto` tells it from the file's metadata, names and shapes, and from what it makes of a
+    /// picture.
     #[serde(default)]
     pub family: Family,
     /// The names of the classes in the model's order. Default: those in the file's metadata, else the 80 of COCO where
@@ -163,7 +166,8 @@ pub struct Model {
     /// A text file with one class name per line, relative to this file, instead of `labels`. Default: none.
     #[schemars(length(min = 1, max = 4096))]
     pub labels_file: Option<String>,
-    /// Width and height of the input in pixels, for files that leave it open. Default: the file's, else `[640, 640]`.
+    /// Width and height of the input in pixels, for files that leave it open. Default: the file's, else what its family
+    /// usually has, which mostly is `[640, 640]`.
     #[schemars(inner(range(min = 16, max = 8192)))]
     pub input: Option<[u32; 2]>,
     /// How many detections of one picture are kept, the best ones.
@@ -174,27 +178,6 @@ pub struct Model {
     #[serde(default = "model_threads")]
     #[schemars(range(min = 1, max = 64))]
     pub threads: u16,
-}
-
-/// What a detector's outputs mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Family {
-    /// Told from the file.
-    #[default]
-    Auto,
-    /// YOLOX as exported by default: one row per grid cell, with objectness, boxes as offsets in the grid.
-    Yolox,
-    /// YOLOX exported with `--decode_in_inference`: the same with boxes in pixels.
-    YoloxDecoded,
-    /// YOLOv8 and its successors with the same head: channels first, no objectness.
-    Yolov8,
-    /// YOLOv10, YOLO26 and exports with suppression inside: one row per object.
-    EndToEnd,
-    /// UltraFace and SSDs whose boxes are decoded already.
-    Ultraface,
-    /// UltraFace without post-processing: boxes as offsets from priors.
-    UltrafaceRaw,
 }
 
 /// Who runs a model. Only those that ONNX Runtime was built with can be had.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
-use super::document::{self, Family, Provider, Transport};
+use super::document::{self, Provider, Transport};
 use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Spool};
 use crate::vocab::{Labels, Secret};
 use crate::{behaviour, camera, decode, detect, evidence, mqtt, scene, spool, track};
@@ -121,7 +121,7 @@ impl Model {
             device: self.device.clone(),
             required: self.required,
             threads: self.threads,
-            family: family(self.family),
+            family: self.family.0,
             labels: self.labels.as_ref().map(|labels| match labels {
                 LabelSource::Names(names) => detect::LabelSource::Names(names.clone()),
                 LabelSource::File(path) => detect::LabelSource::File(path.clone()),
@@ -140,18 +140,6 @@ impl Model {
             confusable: track::confusable(labels),
             ..track::Settings::default()
         }
-    }
-}
-
-fn family(family: Family) -> Option<detect::Family> {
-    match family {
-        Family::Auto => None,
-        Family::Yolox => Some(detect::Family::Yolox),
-        Family::YoloxDecoded => Some(detect::Family::YoloxDecoded),
-        Family::Yolov8 => Some(detect::Family::Yolov8),
-        Family::EndToEnd => Some(detect::Family::EndToEnd),
-        Family::Ultraface => Some(detect::Family::Ultraface),
-        Family::UltrafaceRaw => Some(detect::Family::UltrafaceRaw),
     }
 }
 

@@ -7,8 +7,8 @@ use crate::model::Facts;
 use crate::vocab::{Detection, Frame, Labels, ModelFacts};
 
 use super::error::DetectError;
-use super::families::{Decode, Family};
-use super::input::InputSpec;
+use super::families::{Family, Reading};
+use super::input::{InputSpec, Inputs};
 use super::labels;
 use super::letterbox::{Element, Geometry, Letterbox};
 use super::nms;
@@ -42,7 +42,7 @@ pub struct Detector {
     report: ProviderReport,
     session: Session,
     letterbox: Letterbox,
-    decoder: Box<dyn Decode>,
+    reading: Reading,
     clock: SharedClock,
 }
 
@@ -61,17 +61,20 @@ impl Detector {
         let path = settings.file.clone();
         let bytes = fs::read(&path).map_err(|source| DetectError::Read { path: path.clone(), source })?;
         let facts = Facts::parse(&bytes).map_err(|source| DetectError::Model { path: path.clone(), source })?;
-        let spec = InputSpec::of(&facts, settings.input).map_err(|reason| DetectError::Input {
+        let named = labels::configured(settings.labels.as_ref())?;
+        let inputs = Inputs::of(&facts, settings.input).map_err(|reason| DetectError::Input {
             path: path.clone(),
             reason,
             inputs: facts.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         })?;
         let mut attempts = Vec::new();
         for provider in candidates(settings, &facts) {
-            match open_on(provider, &bytes, &facts, settings, &spec) {
+            match open_on(provider, &bytes, &facts, settings, &inputs, named.as_ref()) {
                 Ok((session, recognised)) => {
                     attempts.push(Attempt { provider, refusal: None });
-                    return Self::assemble(settings, facts, spec, session, recognised, attempts, clock);
+                    let labels = labels::choose(named, recognised.reading.labels.clone(), recognised.reading.classes)?;
+                    let opened = Opened { facts, spec: inputs.picture, session, recognised, labels, attempts };
+                    return Ok(Self::assemble(settings, opened, clock));
                 }
                 Err(Refusal::Fault(error)) => return Err(error),
                 Err(Refusal::Provider(reason)) => {
@@ -82,25 +85,16 @@ impl Detector {
         Err(DetectError::Provider { path, asked: settings.provider, attempts })
     }
 
-    fn assemble(
-        settings: &Settings,
-        facts: Facts,
-        spec: InputSpec,
-        session: Session,
-        recognised: Recognised,
-        attempts: Vec<Attempt>,
-        clock: SharedClock,
-    ) -> Result<Self, DetectError> {
+    fn assemble(settings: &Settings, opened: Opened, clock: SharedClock) -> Self {
+        let Opened { facts, spec, session, recognised, labels, attempts } = opened;
         let Recognised { family, reading, letterbox } = recognised;
-        let labels = labels::choose(settings.labels.as_ref(), reading.labels, reading.classes)?;
         let report = ProviderReport::new(settings.provider, session.provider, session.placement, attempts, &facts);
         for warning in &report.warnings {
             tracing::warn!(model = %settings.name, "{warning}");
         }
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
-        let decoder = reading.decoder;
-        Ok(Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, decoder, clock })
+        Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, reading, clock }
     }
 
     /// Looks at a frame. `found` is emptied first and then holds what was seen, most confident first, with boxes over the
@@ -133,13 +127,15 @@ impl Detector {
         found: &mut Vec<Detection>,
     ) -> Result<Timing, DetectError> {
         let drawn = self.clock.mono();
-        let (clock, decoder, threshold) = (&self.clock, &mut self.decoder, self.settings.threshold);
+        let (clock, decoder, threshold) = (&self.clock, &mut self.reading.decoder, self.settings.threshold);
         let inferred = self.session.run(|outputs| {
             let inferred = clock.mono();
             decoder.decode(outputs, threshold, found);
             inferred
         })?;
-        nms::suppress(found, self.settings.nms_iou, self.settings.max_detections);
+        // At 1 nothing is suppressed.
+        let iou = if self.reading.is_suppressed { 1.0 } else { self.settings.nms_iou };
+        nms::suppress(found, iou, self.settings.max_detections);
         for detection in found.iter_mut() {
             detection.bbox = geometry.to_picture(detection.bbox);
         }
@@ -215,6 +211,16 @@ impl std::fmt::Debug for Detector {
     }
 }
 
+/// What a detector is assembled from.
+struct Opened {
+    facts: Facts,
+    spec: InputSpec,
+    session: Session,
+    recognised: Recognised,
+    labels: Labels,
+    attempts: Vec<Attempt>,
+}
+
 /// Why one provider did not do.
 enum Refusal {
     /// Another provider may do better.
@@ -234,10 +240,11 @@ fn open_on(
     bytes: &[u8],
     facts: &Facts,
     settings: &Settings,
-    spec: &InputSpec,
+    inputs: &Inputs,
+    labels: Option<&Labels>,
 ) -> Result<(Session, Recognised), Refusal> {
-    let mut session = Session::open(bytes, facts, settings, provider, spec).map_err(Refusal::Provider)?;
-    match recognise::recognise(&mut session, facts, settings, spec) {
+    let mut session = Session::open(bytes, facts, settings, provider, inputs).map_err(Refusal::Provider)?;
+    match recognise::recognise(&mut session, facts, settings, &inputs.picture, labels) {
         Ok(recognised) => Ok((session, recognised)),
         // On the CPU the blame for impossible outputs lies with the model.
         Err(error) if error.is_the_providers() && provider != Provider::Cpu => {

@@ -91,24 +91,41 @@ pub const COCO: [&str; 80] = [
     "toothbrush",
 ];
 
+/// COCO's category numbers in the order of [`COCO`]: 80 of 1 to 90, with gaps (`instances_val2017.json`).
+const COCO_NUMBERS: [std::ops::RangeInclusive<usize>; 9] =
+    [1..=11, 13..=25, 27..=28, 31..=44, 46..=65, 67..=67, 70..=70, 72..=82, 84..=90];
+
+/// The index in [`COCO`] of the category with this number; none for numbers of no class.
+pub(super) fn coco_class(number: usize) -> Option<usize> {
+    COCO_NUMBERS.into_iter().flatten().position(|known| known == number)
+}
+
+/// The names that the settings give, if they do.
+///
+/// # Errors
+/// When the file with them cannot be read.
+pub(super) fn configured(source: Option<&LabelSource>) -> Result<Option<Labels>, DetectError> {
+    match source {
+        Some(LabelSource::Names(names)) => Ok(Some(Labels::new(names.clone()))),
+        Some(LabelSource::File(path)) => from_file(path).map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Decides the names of `classes` classes, or of as many as are named where the model does not say: the configuration's,
 /// else the model's, else COCO's 80.
 ///
 /// # Errors
 /// When nothing names them, or the names are not as many as the classes.
 pub(super) fn choose(
-    configured: Option<&LabelSource>,
+    configured: Option<Labels>,
     from_model: Option<Labels>,
     classes: Option<usize>,
 ) -> Result<Labels, DetectError> {
-    let labels = match configured {
-        Some(LabelSource::Names(names)) => Labels::new(names.clone()),
-        Some(LabelSource::File(path)) => from_file(path)?,
-        None => match from_model {
-            Some(labels) => labels,
-            None if classes == Some(COCO.len()) => Labels::new(COCO),
-            None => return Err(DetectError::NoLabels { classes }),
-        },
+    let labels = match configured.or(from_model) {
+        Some(labels) => labels,
+        None if classes == Some(COCO.len()) => Labels::new(COCO),
+        None => return Err(DetectError::NoLabels { classes }),
     };
     match classes {
         Some(classes) if classes != labels.len() => Err(DetectError::LabelCount { found: labels.len(), classes }),
@@ -172,14 +189,25 @@ mod tests {
 
     #[test]
     fn the_configuration_wins_over_the_model_and_80_classes_are_cocos() {
-        let names = LabelSource::Names(vec!["a".into(), "b".into()]);
-        assert_eq!(choose(Some(&names), Some(Labels::new(["x", "y"])), Some(2)).unwrap().name(1), "b");
+        let source = LabelSource::Names(vec!["a".into(), "b".into()]);
+        let names = configured(Some(&source)).unwrap();
+        assert!(configured(None).unwrap().is_none());
+        assert_eq!(choose(names.clone(), Some(Labels::new(["x", "y"])), Some(2)).unwrap().name(1), "b");
         assert_eq!(choose(None, Some(Labels::new(["x", "y"])), Some(2)).unwrap().name(1), "y");
         assert_eq!(choose(None, None, Some(80)).unwrap().name(79), "toothbrush");
         assert!(matches!(choose(None, None, Some(3)), Err(DetectError::NoLabels { classes: Some(3) })));
-        assert_eq!(choose(Some(&names), None, None).unwrap().len(), 2);
+        assert_eq!(choose(names.clone(), None, None).unwrap().len(), 2);
         assert!(matches!(choose(None, None, None), Err(DetectError::NoLabels { classes: None })));
-        assert!(matches!(choose(Some(&names), None, Some(3)), Err(DetectError::LabelCount { found: 2, classes: 3 })));
+        assert!(matches!(choose(names, None, Some(3)), Err(DetectError::LabelCount { found: 2, classes: 3 })));
+    }
+
+    #[test]
+    fn cocos_category_numbers_have_gaps() {
+        assert_eq!(COCO_NUMBERS.into_iter().flatten().count(), COCO.len());
+        let name = |number| coco_class(number).map(|class| COCO[class]);
+        assert_eq!((name(1), name(13), name(90)), (Some("person"), Some("stop sign"), Some("toothbrush")));
+        assert_eq!((name(62), name(67), name(84)), (Some("chair"), Some("dining table"), Some("book")));
+        assert_eq!([0, 12, 26, 91].map(coco_class), [None; 4]);
     }
 
     proptest! {

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::model::Facts;
+use crate::vocab::Labels;
 
 use super::error::DetectError;
-use super::families::{Family, Implausible, KINDS, OutputPort, Ports, Reading};
+use super::families::{Family, Implausible, KINDS, Kind, OutputPort, Ports, Reading};
 use super::golden;
 use super::input::InputSpec;
 use super::letterbox::{Element, Geometry, Letterbox};
@@ -21,7 +22,8 @@ pub(super) struct Recognised {
 }
 
 /// Shows the golden picture to the model behind `session` in the way of every family its ports fit, or of the one that the
-/// settings name, and returns the only one that can be right.
+/// settings name, and returns the only one that can be right. `labels` are the names of the classes, where the settings
+/// give them.
 ///
 /// # Errors
 /// When none or several can be right, the outputs are impossible in any case, or the inference fails.
@@ -30,29 +32,26 @@ pub(super) fn recognise(
     facts: &Facts,
     settings: &Settings,
     spec: &InputSpec,
+    labels: Option<&Labels>,
 ) -> Result<Recognised, DetectError> {
     let outputs = session.outputs.clone();
-    let ports = Ports { width: spec.width, height: spec.height, outputs: &outputs, facts };
+    let ports = Ports { width: spec.width, height: spec.height, outputs: &outputs, facts, labels };
+    let (claims, mut hints) = claims(&ports, settings);
+    let (mut fitting, mut broken) = (Vec::<Recognised>::new(), None);
     let picture = golden::picture();
-    let (mut fitting, mut hints) = (Vec::new(), String::new());
-    for kind in KINDS.iter().filter(|kind| settings.family.is_none_or(|family| family == kind.family)) {
-        let Some(reading) = (kind.fits)(&ports) else {
-            note(&mut hints, kind.family, &format!("expects {}", kind.shapes));
-            continue;
-        };
-        let mut letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
-        session.fill(DrawGolden { letterbox: &mut letterbox, picture: &picture })?;
-        match session.run(|outputs| reading.decoder.plausible(outputs))? {
-            Ok(()) => {
-                // A fresh one: another kind may draw its own padding into the tensor after this.
-                let letterbox = Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
+    for (kind, mut reading) in claims {
+        if fitting.iter().any(|better| better.reading.evidence > reading.evidence) {
+            break;
+        }
+        match show(session, spec, &picture, &mut reading)? {
+            Ok(letterbox) => fitting.push(Recognised { family: kind.family, reading, letterbox }),
+            Err((Implausible::OtherForm(reason), letterbox)) if settings.family.is_some() => {
+                // Whoever names the family knows more than a single picture can tell.
+                tracing::warn!(model = %settings.name, "the outputs do not look like {}: {reason}", kind.name);
                 fitting.push(Recognised { family: kind.family, reading, letterbox });
             }
-            Err(Implausible::OtherForm(reason)) => note(&mut hints, kind.family, &reason),
-            Err(Implausible::Broken(reason)) => {
-                let (path, provider) = (settings.file.clone(), session.provider.as_str());
-                return Err(DetectError::SelfTest { path, provider, reason });
-            }
+            Err((Implausible::OtherForm(reason), _)) => note(&mut hints, kind.family, &reason),
+            Err((Implausible::Broken(reason), _)) => broken = broken.or(Some(reason)),
         }
     }
     if fitting.len() > 1 {
@@ -60,23 +59,70 @@ pub(super) fn recognise(
         let (path, possible) = (settings.file.clone(), possible.join(", "));
         return Err(DetectError::AmbiguousFamily { path, outputs: describe(&outputs), possible });
     }
-    fitting.pop().ok_or_else(|| DetectError::NoFamily {
-        path: settings.file.clone(),
-        input: format!("{}x{}", spec.width, spec.height),
-        outputs: describe(&outputs),
-        hints,
-        advice: advice(settings),
+    let path = settings.file.clone();
+    match (fitting.pop(), broken) {
+        (Some(recognised), _) => Ok(recognised),
+        (None, Some(reason)) => Err(DetectError::SelfTest { path, provider: session.provider.as_str(), reason }),
+        (None, None) => Err(DetectError::NoFamily {
+            path,
+            input: format!("{}x{}", spec.width, spec.height),
+            outputs: describe(&outputs),
+            advice: advice(settings, &outputs, &hints),
+            hints,
+        }),
+    }
+}
+
+/// Every kind that the ports fit, with its reading, the strongest evidence first, and what is to be said of the family
+/// that the settings name if it is not among them.
+fn claims(ports: &Ports<'_>, settings: &Settings) -> (Vec<(&'static Kind, Reading)>, String) {
+    let (mut claims, mut hints) = (Vec::new(), String::new());
+    for kind in KINDS.iter().filter(|kind| settings.family.is_none_or(|family| family == kind.family)) {
+        match (kind.fits)(ports) {
+            Some(reading) => claims.push((kind, reading)),
+            None if settings.family.is_some() => note(&mut hints, kind.family, &format!("expects {}", kind.shapes)),
+            None => {}
+        }
+    }
+    claims.sort_by_key(|(_, reading)| std::cmp::Reverse(reading.evidence));
+    (claims, hints)
+}
+
+/// Shows the golden picture in the way of one reading. The letterbox that comes back is a fresh one: another kind may draw
+/// its own padding into the tensor after this.
+fn show(
+    session: &mut Session,
+    spec: &InputSpec,
+    picture: &Picture,
+    reading: &mut Reading,
+) -> Result<Result<Letterbox, (Implausible, Letterbox)>, DetectError> {
+    let letterbox = || Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
+    session.fill(DrawGolden { letterbox: &mut letterbox(), picture })?;
+    let fresh = letterbox();
+    Ok(match session.run(|outputs| reading.decoder.plausible(outputs))? {
+        Ok(()) => Ok(fresh),
+        Err(implausible) => Err((implausible, fresh)),
     })
 }
 
-fn advice(settings: &Settings) -> String {
-    match settings.family {
-        Some(family) => format!("The settings say `family: {family}`; without that key the family is recognised"),
-        None => {
-            let names: Vec<&str> = Family::names().collect();
-            format!("If it is one of them, set `family:` for this model; allowed: {}", names.join(", "))
-        }
+fn advice(settings: &Settings, outputs: &[OutputPort], hints: &str) -> String {
+    if let Some(family) = settings.family {
+        return format!("The settings say `family: {family}`; without that key the family is recognised");
     }
+    if !hints.is_empty() {
+        return "These have such shapes, but not such values. If one is right all the same, set `family:` to it"
+            .to_owned();
+    }
+    // A vector per picture, or a table of one row, has no boxes in it.
+    if let [OutputPort { shape, .. }] = outputs
+        && shape.iter().filter(|side| **side > 1).count() <= 1
+    {
+        return "One vector for the whole picture: this classifies it or describes a face or a person, and finds nothing \
+                in it; a detector is needed"
+            .to_owned();
+    }
+    let names: Vec<&str> = Family::names().collect();
+    format!("No family has outputs of these shapes. Families: {}", names.join(", "))
 }
 
 fn note(hints: &mut String, family: Family, text: &str) {
@@ -85,10 +131,7 @@ fn note(hints: &mut String, family: Family, text: &str) {
 }
 
 fn describe(outputs: &[OutputPort]) -> String {
-    let text = |port: &OutputPort| {
-        let kind = if port.is_f32 { "" } else { " (not f32)" };
-        format!("{} {}{kind}", port.name, port.shape_text())
-    };
+    let text = |port: &OutputPort| format!("{} {} {}", port.name, port.element, port.shape_text());
     outputs.iter().map(text).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,21 +1,27 @@
 //! One session of ONNX Runtime with one provider: opened, fed and run.
+//!
+//! Whatever type the outputs have, decoders see 32-bit floats: those that are others are converted into buffers that the
+//! session keeps.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use ort::logging::LogLevel;
 use ort::session::builder::SessionBuilder;
-use ort::session::{RunOptions, Session as OrtSession};
-use ort::value::{Tensor as OrtTensor, TensorElementType, ValueType};
+use ort::session::{RunOptions, Session as OrtSession, SessionInputValue};
+use ort::value::{DynTensor, DynValue, Tensor as OrtTensor, TensorElementType, ValueType};
 
 use super::error::DetectError;
 use super::families::{OutputPort, Tensor};
-use super::input::InputSpec;
+use super::input::{ConstantValues, InputSpec, Inputs};
 use super::letterbox::{Element, Layout};
 use super::provider::{Placement, Provider};
 use super::runtime;
 use super::settings::Settings;
-use crate::model::Facts;
+use crate::model::{ElementType, Facts};
 
 /// More outputs than any detector has; what is beyond is not read.
 const MAX_OUTPUTS: usize = 32;
@@ -26,6 +32,12 @@ pub(super) struct Session {
     /// Keeps runs quiet: the session itself may listen to everything to learn where operators go.
     options: RunOptions,
     input: Input,
+    /// What the inputs beside the picture are fed, by name; for nearly every model there are none.
+    constants: Vec<(String, DynTensor)>,
+    /// The name of the input that takes the picture.
+    picture_name: String,
+    /// Outputs that are no 32-bit floats, converted; kept to save the allocation.
+    converted: Vec<Vec<f32>>,
     pub(super) provider: Provider,
     pub(super) placement: Option<Placement>,
     /// The outputs as a first run on an empty input gave them.
@@ -35,6 +47,7 @@ pub(super) struct Session {
 /// The tensor that is fed. It lives as long as the session and is written in place, so that nothing is copied.
 enum Input {
     F32(OrtTensor<f32>),
+    F16(OrtTensor<f16>),
     U8(OrtTensor<u8>),
 }
 
@@ -54,7 +67,7 @@ impl Session {
         facts: &Facts,
         settings: &Settings,
         provider: Provider,
-        spec: &InputSpec,
+        inputs: &Inputs,
     ) -> Result<Self, String> {
         if !provider.is_built_in() {
             return Err("the loaded ONNX Runtime was built without it".to_owned());
@@ -67,9 +80,13 @@ impl Session {
         if placement.is_some_and(|p| p.on_provider == 0) {
             return Err("it took none of the model's operators".to_owned());
         }
-        let prepared = quiet_options().and_then(|options| Ok((options, Input::new(spec)?)));
-        let (options, input) = prepared.map_err(|error| first_line(&error))?;
-        let mut session = Self { session, options, input, provider, placement, outputs: Vec::new() };
+        let prepare = || Ok((quiet_options()?, Input::new(&inputs.picture)?, constants(inputs)?));
+        let (options, input, constants) = prepare().map_err(|error: ort::Error| first_line(&error))?;
+        let picture_name = inputs.picture_name.clone();
+        let converted = vec![Vec::new(); MAX_OUTPUTS];
+        let outputs = Vec::new();
+        let mut session =
+            Self { session, options, input, constants, picture_name, converted, provider, placement, outputs };
         session.outputs = session.first_run().map_err(|error| error.to_string())?;
         Ok(session)
     }
@@ -79,16 +96,14 @@ impl Session {
     /// # Errors
     /// When the provider fails.
     pub(super) fn run<R>(&mut self, read: impl FnOnce(&[Tensor<'_>]) -> R) -> Result<R, DetectError> {
-        let outputs = run(&mut self.session, &self.input, &self.options)
+        let feed = Feed { picture: &self.input, name: &self.picture_name, constants: &self.constants };
+        let outputs = feed
+            .run(&mut self.session, &self.options)
             .map_err(|error| DetectError::Run { provider: self.provider.as_str(), reason: first_line(&error) })?;
         let mut tensors = [Tensor::default(); MAX_OUTPUTS];
         let count = outputs.len().min(MAX_OUTPUTS);
-        for (at, tensor) in tensors[..count].iter_mut().enumerate() {
-            // Anything but 32-bit floats stays empty: decoders were chosen by type and shape and do not look there.
-            if outputs[at].dtype().tensor_type() == Some(TensorElementType::Float32) {
-                let extracted = outputs[at].try_extract_tensor::<f32>();
-                *tensor = Tensor { data: extracted.map(|(_, data)| data).unwrap_or_default() };
-            }
+        for (at, (tensor, buffer)) in tensors[..count].iter_mut().zip(&mut self.converted).enumerate() {
+            *tensor = Tensor { data: as_floats(&outputs[at], buffer) };
         }
         Ok(read(&tensors[..count]))
     }
@@ -97,13 +112,16 @@ impl Session {
     pub(super) fn fill<F: Fill>(&mut self, fill: F) -> F::Output {
         match &mut self.input {
             Input::F32(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+            Input::F16(tensor) => fill.fill(tensor.extract_tensor_mut().1),
             Input::U8(tensor) => fill.fill(tensor.extract_tensor_mut().1),
         }
     }
 
     fn first_run(&mut self) -> Result<Vec<OutputPort>, DetectError> {
         let names: Vec<String> = self.session.outputs().iter().map(|o| o.name().to_owned()).collect();
-        let outputs = run(&mut self.session, &self.input, &self.options)
+        let feed = Feed { picture: &self.input, name: &self.picture_name, constants: &self.constants };
+        let outputs = feed
+            .run(&mut self.session, &self.options)
             .map_err(|error| DetectError::Run { provider: self.provider.as_str(), reason: first_line(&error) })?;
         let port = |(name, dtype): (String, &ValueType)| OutputPort {
             name,
@@ -111,7 +129,7 @@ impl Session {
                 .tensor_shape()
                 .map(|shape| shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect())
                 .unwrap_or_default(),
-            is_f32: dtype.tensor_type() == Some(TensorElementType::Float32),
+            element: dtype.tensor_type().map_or(ElementType::Other(0), element_type),
         };
         Ok(names
             .into_iter()
@@ -121,14 +139,31 @@ impl Session {
     }
 }
 
-fn run<'s>(
-    session: &'s mut OrtSession,
-    input: &Input,
-    options: &'s RunOptions,
-) -> ort::Result<ort::session::SessionOutputs<'s>> {
-    match input {
-        Input::F32(tensor) => session.run_with_options([tensor.into()], options),
-        Input::U8(tensor) => session.run_with_options([tensor.into()], options),
+/// The inputs of a run.
+struct Feed<'a> {
+    picture: &'a Input,
+    name: &'a str,
+    constants: &'a [(String, DynTensor)],
+}
+
+impl Feed<'_> {
+    fn run<'s>(
+        &self,
+        session: &'s mut OrtSession,
+        options: &'s RunOptions,
+    ) -> ort::Result<ort::session::SessionOutputs<'s>> {
+        let picture: SessionInputValue<'_> = match self.picture {
+            Input::F32(tensor) => tensor.into(),
+            Input::F16(tensor) => tensor.into(),
+            Input::U8(tensor) => tensor.into(),
+        };
+        if self.constants.is_empty() {
+            return session.run_with_options([picture], options);
+        }
+        let others = self.constants.iter().map(|(name, tensor)| (Cow::from(name), SessionInputValue::from(tensor)));
+        let named: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
+            std::iter::once((Cow::from(self.name), picture)).chain(others).collect();
+        session.run_with_options(named, options)
     }
 }
 
@@ -139,12 +174,65 @@ impl Input {
             Layout::Nchw => [1, 3, h, w],
             Layout::Nhwc => [1, h, w, 3],
         };
-        Ok(if spec.is_u8 {
-            Self::U8(OrtTensor::from_array((shape, vec![0u8; 3 * w * h]))?)
-        } else {
-            Self::F32(OrtTensor::from_array((shape, vec![0f32; 3 * w * h]))?)
+        let len = 3 * w * h;
+        Ok(match spec.element {
+            ElementType::U8 => Self::U8(OrtTensor::from_array((shape, vec![0u8; len]))?),
+            ElementType::F16 => Self::F16(OrtTensor::from_array((shape, vec![f16::ZERO; len]))?),
+            _ => Self::F32(OrtTensor::from_array((shape, vec![0f32; len]))?),
         })
     }
+}
+
+fn constants(inputs: &Inputs) -> ort::Result<Vec<(String, DynTensor)>> {
+    let tensor = |values: &ConstantValues| -> ort::Result<DynTensor> {
+        Ok(match values {
+            ConstantValues::I64(pair) => OrtTensor::from_array(([1usize, 2], pair.to_vec()))?.upcast(),
+            ConstantValues::F32(pair) => OrtTensor::from_array(([1usize, 2], pair.to_vec()))?.upcast(),
+        })
+    };
+    inputs.constants.iter().map(|constant| Ok((constant.name.clone(), tensor(&constant.values)?))).collect()
+}
+
+fn element_type(element: TensorElementType) -> ElementType {
+    match element {
+        TensorElementType::Float32 => ElementType::F32,
+        TensorElementType::Float16 => ElementType::F16,
+        TensorElementType::Uint8 => ElementType::U8,
+        TensorElementType::Int8 => ElementType::I8,
+        TensorElementType::Int32 => ElementType::I32,
+        TensorElementType::Int64 => ElementType::I64,
+        _ => ElementType::Other(0),
+    }
+}
+
+/// The elements of an output as 32-bit floats: as they are, or converted into `buffer`. Anything but the floats and
+/// integers that detectors have is empty: decoders were chosen by type and shape and do not look there.
+fn as_floats<'a>(output: &'a DynValue, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    buffer.clear();
+    match output.dtype().tensor_type() {
+        Some(TensorElementType::Float32) => {
+            return output.try_extract_tensor::<f32>().map(|(_, data)| data).unwrap_or_default();
+        }
+        Some(TensorElementType::Float16) => {
+            if let Ok((_, data)) = output.try_extract_tensor::<f16>() {
+                buffer.resize(data.len(), 0.0);
+                data.convert_to_f32_slice(buffer);
+            }
+        }
+        // Labels and counts are small, so nothing is lost.
+        Some(TensorElementType::Int64) => {
+            if let Ok((_, data)) = output.try_extract_tensor::<i64>() {
+                buffer.extend(data.iter().map(|&value| value as f32));
+            }
+        }
+        Some(TensorElementType::Int32) => {
+            if let Ok((_, data)) = output.try_extract_tensor::<i32>() {
+                buffer.extend(data.iter().map(|&value| value as f32));
+            }
+        }
+        _ => {}
+    }
+    buffer
 }
 
 fn quiet_options() -> ort::Result<RunOptions> {

@@ -36,7 +36,8 @@ pub struct Settings {
     pub family: Option<Family>,
     /// Names of the classes; taken from the model's metadata, or COCO's 80 for 80 classes, by default.
     pub labels: Option<LabelSource>,
-    /// Width and height of the model's input in pixels, for files that leave it open; 640 by 640 by default for those.
+    /// Width and height of the model's input in pixels, for files that leave it open; for those what the family usually
+    /// has by default, mostly 640 by 640.
     pub input: Option<(u32, u32)>,
     /// Where providers that compile models (TensorRT, OpenVINO, …) keep the result; none by default, which compiles at
     /// every start.

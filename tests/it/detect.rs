@@ -1,73 +1,18 @@
 //! Detectors on the real runtime: recognised, measured against Python, refused with a reason.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "this whole file is tests; Clippy sees only the functions marked so"
-)]
+#![expect(clippy::unwrap_used, reason = "this whole file is tests; Clippy sees only the functions marked so")]
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::Duration;
 
-use serde_json::Value;
 use vedette::base::clock::{Clock, SystemClock};
-use vedette::detect::{
-    CameraKey, DetectError, Detector, Family, LibrarySearch, Provider, ProviderChoice, Settings, Worker, runtime,
-};
-use vedette::vocab::{Frame, Id, Rect};
+use vedette::detect::{CameraKey, DetectError, Detector, Family, Provider, ProviderChoice, Settings, Worker};
+use vedette::vocab::{Frame, Rect};
 
-use crate::support::data;
-use crate::support::onnx::Model;
-
-const YOLOX: &str = "models/detect/yolox_nano_416.onnx";
-const ULTRAFACE: &str = "models/face/ultraface_version-RFB-320.onnx";
-const ULTRAFACE_RAW: &str = "models/face/ultraface_version-RFB-320_without_postprocessing.onnx";
-
-/// The library that `variable` names, or `None` after printing that the test is skipped.
-fn library(variable: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.exists());
-    if path.is_none() {
-        println!("SKIPPED {}: {variable} names no library", std::thread::current().name().unwrap_or("test"));
-    }
-    path
-}
-
-/// Loads ONNX Runtime into the test process, or says that the test is skipped.
-fn load() -> bool {
-    let Some(path) = library("VEDETTE_ORT") else { return false };
-    let facts = runtime::load(&LibrarySearch { from_env: Some(path), ..LibrarySearch::default() }).unwrap();
-    assert!(facts.version.starts_with("1."), "{}", facts.version);
-    assert!(facts.providers.contains(&Provider::Cpu));
-    true
-}
-
-fn settings(file: impl Into<PathBuf>) -> Settings {
-    Settings { provider: ProviderChoice::One(Provider::Cpu), ..Settings::new(Id::new("test").unwrap(), file) }
-}
-
-fn open(settings: &Settings) -> Result<Detector, DetectError> {
-    Detector::open(settings, SystemClock::shared())
-}
-
-/// Writes `model` into a folder of its own.
-fn written(model: &Model) -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("model.onnx");
-    std::fs::write(&path, model.bytes()).unwrap();
-    (dir, path)
-}
-
-fn vedette(library: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_vedette")).args(arguments).env("VEDETTE_ORT", library).output().unwrap()
-}
-
-fn json_lines(output: &Output) -> Vec<Value> {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::detectors::{json_lines, library, load, open, settings, vedette, written};
+use crate::support::onnx::{Element, Model};
 
 /// Cells of the grids of an input of 64 by 64: 8x8, 4x4 and 2x2.
 const CELLS: usize = 84;
@@ -190,7 +135,7 @@ fn a_model_that_takes_bytes_pixel_by_pixel_is_fed_so() {
     }
     let mut model = yolov8();
     model.input = vec![0, 64, 64, 3];
-    model.takes_bytes = true;
+    model.element = Element::U8;
     let (_dir, path) = written(&model);
     let mut detector = open(&settings(&path)).unwrap();
     let mut found = Vec::new();
@@ -285,83 +230,6 @@ fn a_library_that_is_not_onnx_runtime_is_refused_with_the_reason() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("cannot be loaded") && text.contains("named in VEDETTE_ORT"), "{text}");
-}
-
-/// Runs `eval detect` on the 64 COCO pictures and returns its report.
-fn evaluate(library: &Path, provider: &str) -> Option<Value> {
-    let (model, pictures) = (data::find(YOLOX)?, data::find("images/coco_val64")?);
-    let (images, labels) = (pictures.join("images"), pictures.join("labels"));
-    let text = |path: &Path| path.display().to_string();
-    let arguments =
-        ["eval", "detect", "--model", &text(&model), "--images", &text(&images), "--labels", &text(&labels)];
-    let output = vedette(library, &[&arguments[..], &["--provider", provider]].concat());
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let log = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(log.contains(&format!("obtained=\"{provider}\"")), "{log}");
-    json_lines(&output).pop()
-}
-
-fn reference() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/yolox_nano_coco_val64.json");
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn assert_within(report: &Value, key: &str, expected: &Value, limit: f64) {
-    let (found, expected) = (report[key].as_f64().unwrap(), expected.as_f64().unwrap());
-    assert!((found - expected).abs() <= limit, "{key} is {found}, in Python {expected}");
-}
-
-#[test]
-fn mean_average_precision_is_that_of_python() {
-    let Some(report) = library("VEDETTE_ORT").and_then(|library| evaluate(&library, "cpu")) else { return };
-    let reference = reference();
-    assert_eq!(report["images"], reference["images"]);
-    assert_within(&report, "map", &reference["map"], 0.005);
-    assert_within(&report, "map50", &reference["map50"], 0.005);
-    assert_within(&report, "map", &reference["map_exact"], 0.002);
-    let classes = reference["per_class_exact"].as_object().unwrap();
-    assert_eq!(report["per_class"].as_object().unwrap().len(), classes.len());
-    assert_within(&report["per_class"]["person"], "ap", &classes["person"]["ap"], 0.005);
-}
-
-#[test]
-fn mean_average_precision_through_openvino_is_that_of_python() {
-    let Some(report) = library("VEDETTE_ORT_OPENVINO").and_then(|library| evaluate(&library, "openvino")) else {
-        return;
-    };
-    assert_within(&report, "map", &reference()["map"], 0.01);
-}
-
-#[test]
-fn faces_are_counted_by_both_forms_of_ultraface() {
-    let (Some(library), Some(pictures)) = (library("VEDETTE_ORT"), data::find("faces/compreface")) else { return };
-    let seen: Vec<Vec<Value>> = [ULTRAFACE, ULTRAFACE_RAW]
-        .iter()
-        .filter_map(|model| data::find(model))
-        .map(|model| {
-            let arguments =
-                ["detect", "--model", model.to_str().unwrap(), "--threshold", "0.7", pictures.to_str().unwrap()];
-            let output = vedette(&library, &arguments);
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            json_lines(&output)
-        })
-        .collect();
-    let [decoded, raw] = seen.as_slice() else { return };
-    assert_eq!(decoded.len(), 18);
-    for (decoded, raw) in decoded.iter().zip(raw) {
-        let source = decoded["source"].as_str().unwrap();
-        // Named `NNN_X` for one person X and `NNN_k` for k faces.
-        let expected = source.trim_end_matches(".jpg").chars().last().unwrap().to_digit(10).unwrap_or(1) as usize;
-        let faces = decoded["detections"].as_array().unwrap();
-        assert_eq!(faces.len(), expected, "{source}");
-        for (a, b) in faces.iter().zip(raw["detections"].as_array().unwrap()) {
-            assert_eq!(a["label"], "face");
-            for edge in 0..4 {
-                let difference = a["box"][edge].as_f64().unwrap() - b["box"][edge].as_f64().unwrap();
-                assert!(difference.abs() < 1.0, "{source}: {a} and {b}");
-            }
-        }
-    }
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print, in its helpers too")]
 
+mod accuracy;
 mod camera;
 mod commands;
 mod config;
 mod decode;
 mod detect;
+mod families;
 mod mqtt;
 mod outbox;
 mod replay;

@@ -3,15 +3,37 @@
 //! A family is one file with a [`Kind`]: whether a model's ports fit it, and a decoder that reads the outputs. To add
 //! one, write the file, add a variant to [`Family`] and a line to [`KINDS`].
 //!
-//! A model is recognised in two steps. First by its ports: names, shapes and metadata. Where several kinds fit, such as
-//! YOLOX with and without its grid applied, which have the same names and shapes, the values decide: the model is shown
-//! the golden picture, and a kind stays only if the outputs can be what it says they are. If none or several stay, the
-//! model is refused and the message names the key to set; nothing is guessed.
+//! A model is recognised in two steps. First by its ports, and a kind says what its claim rests on: metadata, names, or
+//! only shapes ([`Evidence`]). Then by values: the model is shown the golden picture, and a kind stays only if the
+//! outputs can be what it says they are, such as YOLOX with and without its grid applied, which have the same names and
+//! shapes. Of those that stay, the strongest evidence wins; if none or several have it, the model is refused and the
+//! message names the key to set. Nothing is guessed.
 
+mod centernet;
+mod damo_yolo;
+mod detr;
+mod distances;
 mod end_to_end;
+mod fastestdet;
+mod grid;
+mod nanodet;
+mod picodet;
+mod ports;
+mod rf_detr;
+mod scrfd;
+mod ssd_mobilenet;
 mod ultraface;
+mod values;
+mod yolo_fastest;
+mod yolo_pose;
+mod yolov5;
+mod yolov5_grids;
 mod yolov8;
 mod yolox;
+mod yunet;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,6 +43,8 @@ use crate::vocab::{Detection, Labels, Rect};
 
 use super::letterbox::{Fit, Order, Preprocess};
 
+pub(super) use ports::{OutputPort, Ports, Tensor};
+
 /// A family, as the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
@@ -28,51 +52,91 @@ pub enum Family {
     Yolox,
     /// YOLOX exported with `--decode_in_inference`: boxes in pixels.
     YoloxDecoded,
+    /// YOLOv5, and YOLOv7 with the same rows: three anchors per cell, boxes in pixels.
+    Yolov5,
+    /// YOLOv5-Lite: the same rows through a sigmoid, without grid and anchors applied.
+    Yolov5Lite,
+    /// YOLOv5 cut before its last layer: a map or grid per stride.
+    Yolov5Grids,
+    /// The same of YOLOv7, with other anchors.
+    Yolov7Grids,
     /// Ultralytics YOLOv8, 9, 11, 12 and YOLOv5u: boxes in pixels, channel by channel.
     Yolov8,
+    /// Ultralytics poses, with or without suppression inside: boxes are read, keypoints are not.
+    YoloPose,
     /// YOLOv10, YOLO26 and exports with suppression inside: rows of corners, score and class.
     EndToEnd,
+    /// RT-DETR and D-FINE with their post-processing: labels, boxes and scores.
+    RtDetr,
+    /// RT-DETR and D-FINE without post-processing: logits and normalised boxes.
+    RtDetrRaw,
+    /// RT-DETR as Ultralytics exports it: rows of a normalised box and scores.
+    RtDetrRows,
+    /// RF-DETR: normalised boxes and logits of COCO's category numbers.
+    RfDetr,
+    /// NanoDet before Plus: class scores and distance bins for three strides.
+    Nanodet,
+    /// NanoDet-Plus: class scores and distance bins of four strides, in one output or in eight.
+    NanodetPlus,
+    /// PP-PicoDet without post-processing: class scores and distance bins for four strides.
+    Picodet,
+    /// PP-PicoDet and other models of PaddleDetection with their post-processing, fed with ImageNet's mean and deviation:
+    /// rows of class, score and corners.
+    PicodetRows,
+    /// The same of models that are fed 0..1: PP-YOLOE+ and PaddleDetection's RT-DETR.
+    PpyoloeRows,
+    /// SSD-MobileNet and others of TensorFlow's object detection: boxes, scores, classes and their number.
+    SsdMobilenet,
+    /// DAMO-YOLO: class scores and boxes in pixels.
+    DamoYolo,
+    /// FastestDet: one map of objectness, box and classes.
+    Fastestdet,
+    /// YOLO-Fastest V2: boxes, objectness and classes of two strides with three anchors.
+    YoloFastestV2,
     /// UltraFace and SSDs with decoded, normalised boxes.
     Ultraface,
     /// UltraFace without post-processing: SSD offsets from priors.
     UltrafaceRaw,
-}
-
-/// What a model and its session say, once shapes are known.
-pub(super) struct Ports<'a> {
-    /// Width of the input in pixels.
-    pub(super) width: u32,
-    /// Height of the input in pixels.
-    pub(super) height: u32,
-    /// The outputs as they came out of a first run.
-    pub(super) outputs: &'a [OutputPort],
-    /// The file's own words.
-    pub(super) facts: &'a Facts,
-}
-
-/// An output as it came out of a first run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct OutputPort {
-    pub(super) name: String,
-    pub(super) shape: Vec<usize>,
-    /// Whether the elements are 32-bit floats, the only ones that decoders read.
-    pub(super) is_f32: bool,
-}
-
-/// One output of one run.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Tensor<'a> {
-    /// The elements; empty where they are no 32-bit floats.
-    pub(super) data: &'a [f32],
+    /// YuNet: faces on three strides, with keypoints, which are not read.
+    Yunet,
+    /// SCRFD: faces on three strides with two anchors, or on five with one; keypoints are not read.
+    Scrfd,
+    /// CenterNet: a heat map per class, sizes and offsets.
+    Centernet,
+    /// CenterFace: one heat map, logarithms of sizes, offsets and keypoints, which are not read.
+    Centerface,
 }
 
 /// A kind of model that can be decoded.
 pub(super) struct Kind {
     pub(super) family: Family,
+    /// Its name in a configuration.
+    pub(super) name: &'static str,
     /// What its outputs look like, for the message that refuses a model.
     pub(super) shapes: &'static str,
+    /// The size of input at which it is usually run, for files that leave it open.
+    pub(super) usual: Option<Usual>,
     /// A reading of the model, if its ports fit.
     pub(super) fits: fn(&Ports<'_>) -> Option<Reading>,
+}
+
+/// The size of input at which a family is usually run, and how its files are known before they have run.
+pub(super) struct Usual {
+    /// Files that have all these outputs.
+    pub(super) outputs: &'static [&'static str],
+    /// Width and height in pixels.
+    pub(super) size: (u32, u32),
+}
+
+/// What the claim that a model is of a kind rests on, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Evidence {
+    /// The shapes of the outputs.
+    Shapes,
+    /// Their names too.
+    Names,
+    /// What the file says of itself.
+    Metadata,
 }
 
 /// How a model is to be fed and read.
@@ -82,20 +146,26 @@ pub(super) struct Reading {
     pub(super) classes: Option<usize>,
     /// Names of the classes, where the family or the metadata knows them.
     pub(super) labels: Option<Labels>,
+    /// What the claim rests on.
+    pub(super) evidence: Evidence,
+    /// Whether the model itself leaves one box per object, so that suppression could only take true ones away.
+    pub(super) is_suppressed: bool,
     pub(super) decoder: Box<dyn Decode>,
 }
 
 /// Reads the outputs of one family.
 pub(super) trait Decode: Send {
     /// Appends every candidate that reaches `threshold` to `found`, with its box in pixels of the model's input.
-    /// Outputs have the shapes that [`Kind::fits`] saw.
+    /// Outputs have the ranks and types that [`Kind::fits`] saw; where the model suppresses by itself, the number of rows
+    /// may differ from run to run.
     fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>);
 
-    /// Whether these outputs, of a run on the golden picture, can be what this decoder takes them for.
+    /// Whether these outputs, of a run on the golden picture, can be what this decoder takes them for. A decoder of
+    /// several forms keeps in mind which one it saw.
     ///
     /// # Errors
     /// What speaks against it.
-    fn plausible(&self, outputs: &[Tensor<'_>]) -> Result<(), Implausible>;
+    fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible>;
 }
 
 /// Why outputs cannot be what a decoder takes them for.
@@ -115,17 +185,36 @@ impl fmt::Display for Implausible {
     }
 }
 
-/// Every kind, in no particular order.
-pub(super) const KINDS: [Kind; 6] =
-    [yolox::RAW, yolox::DECODED, yolov8::KIND, end_to_end::KIND, ultraface::DECODED, ultraface::RAW];
-
-const NAMED: [(Family, &str); 6] = [
-    (Family::Yolox, "yolox"),
-    (Family::YoloxDecoded, "yolox-decoded"),
-    (Family::Yolov8, "yolov8"),
-    (Family::EndToEnd, "end-to-end"),
-    (Family::Ultraface, "ultraface"),
-    (Family::UltrafaceRaw, "ultraface-raw"),
+/// Every kind, in the order in which messages list them.
+pub(super) const KINDS: &[Kind] = &[
+    yolox::RAW,
+    yolox::DECODED,
+    yolov5::DECODED,
+    yolov5::LITE,
+    yolov5_grids::V5,
+    yolov5_grids::V7,
+    yolov8::KIND,
+    yolo_pose::KIND,
+    end_to_end::KIND,
+    detr::PROCESSED,
+    detr::RAW,
+    detr::ROWS,
+    rf_detr::KIND,
+    nanodet::KIND,
+    nanodet::PLUS,
+    picodet::KIND,
+    picodet::ROWS,
+    picodet::SHARES_ROWS,
+    ssd_mobilenet::KIND,
+    damo_yolo::KIND,
+    fastestdet::KIND,
+    yolo_fastest::KIND,
+    ultraface::DECODED,
+    ultraface::RAW,
+    yunet::KIND,
+    scrfd::KIND,
+    centernet::NET,
+    centernet::FACE,
 ];
 
 /// A name that is no family's.
@@ -136,12 +225,12 @@ pub struct UnknownFamily(String);
 impl Family {
     /// The name as it stands in a configuration.
     pub fn as_str(self) -> &'static str {
-        NAMED.iter().find(|(family, _)| *family == self).map_or("yolox", |(_, name)| name)
+        KINDS.iter().find(|kind| kind.family == self).map_or("unknown", |kind| kind.name)
     }
 
     /// Every name.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        NAMED.iter().map(|(_, name)| *name)
+        KINDS.iter().map(|kind| kind.name)
     }
 }
 
@@ -155,89 +244,78 @@ impl FromStr for Family {
     type Err = UnknownFamily;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = NAMED.iter().find(|(_, name)| *name == text);
-        found.map(|(family, _)| *family).ok_or_else(|| UnknownFamily(text.chars().take(40).collect()))
+        let found = KINDS.iter().find(|kind| kind.name == text);
+        found.map(|kind| kind.family).ok_or_else(|| UnknownFamily(text.chars().take(40).collect()))
     }
 }
 
-impl OutputPort {
-    /// Its shape as text, such as `[1,3549,85]`.
-    pub(super) fn shape_text(&self) -> String {
-        let sizes: Vec<String> = self.shape.iter().map(ToString::to_string).collect();
-        format!("[{}]", sizes.join(","))
-    }
+/// The size (width, height) at which files with these outputs are usually run, where a family knows them by name.
+pub(super) fn usual_size(facts: &Facts) -> Option<(u32, u32)> {
+    let has =
+        |name: &&str| facts.outputs.iter().any(|port| port.name.strip_suffix(":0").unwrap_or(&port.name) == *name);
+    let mut usual = KINDS.iter().filter_map(|kind| kind.usual.as_ref());
+    usual.find(|usual| usual.outputs.iter().all(has)).map(|usual| usual.size)
 }
 
-impl Ports<'_> {
-    /// The only output, if there is one of 32-bit floats and rank 3 with a leading 1: its last two sizes.
-    fn single_matrix(&self) -> Option<(usize, usize)> {
-        match self.outputs {
-            [OutputPort { shape, is_f32: true, .. }] => match shape.as_slice() {
-                [1, rows, columns] => Some((*rows, *columns)),
-                _ => None,
-            },
-            _ => None,
+impl Reading {
+    /// A reading that rests on shapes, of a model that does not suppress by itself and says nothing of its classes.
+    fn new(preprocess: Preprocess, decoder: impl Decode + 'static) -> Self {
+        Self {
+            preprocess,
+            classes: None,
+            labels: None,
+            evidence: Evidence::Shapes,
+            is_suppressed: false,
+            decoder: Box::new(decoder),
         }
     }
 
-    /// How many cells the grids of these strides have together; none where the input is no multiple of them.
-    fn cells(&self, strides: &[u32]) -> Option<usize> {
-        let count = |&stride: &u32| {
-            let is_whole = self.width.is_multiple_of(stride) && self.height.is_multiple_of(stride);
-            is_whole.then(|| (self.width / stride) as usize * (self.height / stride) as usize)
-        };
-        strides.iter().map(count).sum()
+    /// The same with so many classes.
+    fn classes(self, classes: usize) -> Self {
+        Self { classes: Some(classes), ..self }
+    }
+
+    /// The same with one class of this name.
+    fn only(self, label: &str) -> Self {
+        Self { classes: Some(1), labels: Some(Labels::new([label])), ..self }
+    }
+
+    /// The same with the names that Ultralytics and others write as `names`, if they are as many as the classes, where
+    /// those are known.
+    fn names_of(self, facts: &Facts) -> Self {
+        let names = facts.metadata("names").and_then(super::labels::from_python_dict);
+        let fitting = names.filter(|names| self.classes.is_none_or(|classes| classes == names.len()));
+        let Some(labels) = fitting.map(Labels::new) else { return self };
+        Self { classes: Some(labels.len()), labels: Some(labels), ..self }
+    }
+
+    /// The same with better evidence, if it is given.
+    fn if_by(self, is_given: bool, evidence: Evidence) -> Self {
+        let evidence = if is_given { evidence.max(self.evidence) } else { self.evidence };
+        Self { evidence, ..self }
+    }
+
+    /// The same of a model that suppresses by itself.
+    fn suppressed(self) -> Self {
+        Self { is_suppressed: true, ..self }
     }
 }
 
-/// Strides of the detection layers that all YOLO families here share.
-const STRIDES: [u32; 3] = [8, 16, 32];
-
-/// The cells of the grids of [`STRIDES`] in the order in which their predictions come: (column, row, stride).
-fn grid(width: u32, height: u32) -> Vec<[f32; 3]> {
-    let layer = |stride: u32| {
-        let cell = move |row: u32, column: u32| [column as f32, row as f32, stride as f32];
-        (0..height / stride).flat_map(move |row| (0..width / stride).map(move |column| cell(row, column)))
-    };
-    STRIDES.into_iter().flat_map(layer).collect()
-}
-
-/// Checks what holds for every family: all outputs finite, all scores within 0..1 (to within rounding), and not all of
-/// them exactly zero, as they are when a whole detector was quantised with one scale for boxes and scores.
-fn check_scores(outputs: &[Tensor<'_>], scores: impl Iterator<Item = f32>) -> Result<(), Implausible> {
-    check_finite(outputs)?;
-    let mut highest = f32::NEG_INFINITY;
-    for score in scores {
-        if !(-0.01..=1.01).contains(&score) {
-            return Err(Implausible::Broken(format!("a score is {score}; scores lie in 0..1")));
-        }
-        highest = highest.max(score);
-    }
-    if highest <= 0.0 {
-        let reason = "every score is exactly 0; was the whole model quantised, its last layers included?";
-        return Err(Implausible::Broken(reason.to_owned()));
-    }
-    Ok(())
-}
-
-fn check_finite(outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
-    for (index, output) in outputs.iter().enumerate() {
-        if let Some(at) = output.data.iter().position(|v| !v.is_finite()) {
-            return Err(Implausible::Broken(format!("output {index} is {} at element {at}", output.data[at])));
-        }
-    }
-    Ok(())
-}
+/// ImageNet's mean and deviation in the order RGB, on the scale 0..255: what most networks in Python are trained with.
+const IMAGENET_MEAN: [f32; 3] = [123.675, 116.28, 103.53];
+const IMAGENET_STD: [f32; 3] = [58.395, 57.12, 57.375];
 
 /// What every export of Ultralytics is fed: RGB, 0..1, scaled into the middle, padding 114.
-fn ultralytics_input() -> Preprocess {
-    Preprocess { fit: Fit::Centre(114.0), order: Order::Rgb, mean: [0.0; 3], std: [255.0; 3] }
-}
+const ULTRALYTICS_INPUT: Preprocess =
+    Preprocess { fit: Fit::Centre(114.0), order: Order::Rgb, mean: [0.0; 3], std: [255.0; 3] };
 
-/// The mean of `values`; 0 for none.
-fn mean(values: impl Iterator<Item = f32>) -> f32 {
-    let (sum, count) = values.fold((0.0f64, 0u32), |(sum, count), v| (sum + f64::from(v), count + 1));
-    if count == 0 { 0.0 } else { (sum / f64::from(count)) as f32 }
+/// RGB, 0..1, stretched.
+const STRETCHED_SHARES: Preprocess =
+    Preprocess { fit: Fit::Stretch, order: Order::Rgb, mean: [0.0; 3], std: [255.0; 3] };
+
+/// The three values in reverse order: a mean or deviation for BGR.
+const fn reversed([a, b, c]: [f32; 3]) -> [f32; 3] {
+    [c, b, a]
 }
 
 /// A candidate, unless its class is out of range.
@@ -245,50 +323,7 @@ fn candidate(class: usize, score: f32, bbox: Rect) -> Option<Detection> {
     u16::try_from(class).ok().map(|class| Detection { class, score, bbox })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// The kinds that fit an input of 64 by 64 and outputs of these shapes, with their readings.
-    fn fitting(shapes: &[&[usize]]) -> Vec<(Family, Reading)> {
-        let port = |shape: &&[usize]| OutputPort { name: "output".into(), shape: shape.to_vec(), is_f32: true };
-        let outputs: Vec<_> = shapes.iter().map(port).collect();
-        let facts = Facts::default();
-        let ports = Ports { width: 64, height: 64, outputs: &outputs, facts: &facts };
-        KINDS.iter().filter_map(|kind| (kind.fits)(&ports).map(|reading| (kind.family, reading))).collect()
-    }
-
-    #[test]
-    fn shapes_leave_only_the_forms_of_one_family() {
-        let families = |shapes: &[&[usize]]| fitting(shapes).into_iter().map(|(f, _)| f).collect::<Vec<_>>();
-        assert_eq!(families(&[&[1, 84, 85]]), [Family::Yolox, Family::YoloxDecoded]);
-        assert_eq!(families(&[&[1, 6, 84]]), [Family::Yolov8]);
-        assert_eq!(families(&[&[1, 100, 2], &[1, 100, 4]]), [Family::Ultraface]);
-        assert_eq!(families(&[&[1, 100, 4], &[1, 100, 21]]), [Family::Ultraface]);
-        assert_eq!(families(&[&[1, 300, 6]]), [Family::EndToEnd]);
-        // With a row per cell it may also be a YOLOX of one class; the values tell.
-        assert_eq!(families(&[&[1, 84, 6]]), [Family::Yolox, Family::YoloxDecoded, Family::EndToEnd]);
-        for strange in [&[1usize, 84, 5][..], &[1, 84, 4], &[84, 85], &[1, 85, 8, 8]] {
-            assert_eq!(families(&[strange]), [], "{strange:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_output_makes_a_decoder_panic(
-            values in proptest::collection::vec(proptest::num::f32::ANY, 0..700), threshold in 0f32..1.0,
-        ) {
-            for shapes in [&[&[1usize, 84, 7][..]][..], &[&[1, 6, 84]], &[&[1, 9, 6]], &[&[1, 84, 2], &[1, 84, 4]]] {
-                let outputs: Vec<Tensor<'_>> = shapes.iter().map(|_| Tensor { data: &values }).collect();
-                for (_, mut reading) in fitting(shapes) {
-                    let mut found = Vec::new();
-                    let _ = reading.decoder.plausible(&outputs);
-                    reading.decoder.decode(&outputs, threshold, &mut found);
-                    reading.decoder.decode(&[], threshold, &mut found);
-                    prop_assert!(found.iter().all(|d| d.score >= threshold));
-                }
-            }
-        }
-    }
+/// The elements of output `at`; none where there is no such output.
+fn data<'a>(outputs: &[Tensor<'a>], at: usize) -> &'a [f32] {
+    outputs.get(at).map_or(&[], |output| output.data)
 }

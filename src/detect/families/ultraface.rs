@@ -5,19 +5,24 @@
 //! `(x - 127) / 128`, stretched (Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB, `vision/ssd/config/fd_config.py` and
 //! `vision/utils/box_utils.py` for priors and variances).
 
-use crate::vocab::{Detection, Labels, Rect};
+use crate::vocab::{Detection, Rect};
 
 use super::super::letterbox::{Fit, Order, Preprocess};
-use super::{Decode, Family, Implausible, Kind, OutputPort, Ports, Reading, Tensor, candidate, check_scores};
+use super::values::{check_scores, form, share};
+use super::{Decode, Evidence, Family, Implausible, Kind, Ports, Reading, Tensor, candidate, data};
 
 pub(super) const DECODED: Kind = Kind {
     family: Family::Ultraface,
+    name: "ultraface",
+    usual: None,
     shapes: "outputs [1, boxes, 1 + classes] and [1, boxes, 4] with normalised boxes",
     fits: |ports| reading(ports, false),
 };
 
 pub(super) const RAW: Kind = Kind {
     family: Family::UltrafaceRaw,
+    name: "ultraface-raw",
+    usual: None,
     shapes: "outputs [1, boxes, 2] and [1, boxes, 4] with offsets from UltraFace's priors",
     fits: |ports| reading(ports, true),
 };
@@ -29,33 +34,20 @@ const CENTRE_VARIANCE: f32 = 0.1;
 const SIZE_VARIANCE: f32 = 0.2;
 
 fn reading(ports: &Ports<'_>, is_raw: bool) -> Option<Reading> {
-    let [first, second] = ports.outputs else { return None };
-    let ((boxes_at, count), (scores_at, columns)) = match (matrix(first)?, matrix(second)?) {
-        ((n, columns), (m, 4)) if n == m && is_scores(first, columns) => ((1, n), (0, columns)),
-        ((n, 4), (m, columns)) if n == m && is_scores(second, columns) => ((0, n), (1, columns)),
-        _ => return None,
-    };
+    let (scores, boxes) = ports.scores_and_boxes()?;
+    if scores.columns < 2 {
+        return None;
+    }
     let priors = if is_raw { priors(ports.width, ports.height) } else { Vec::new() };
-    if is_raw && (columns != 2 || priors.len() != count) {
+    if is_raw && (scores.columns != 2 || priors.len() != boxes.rows) {
         return None;
     }
     let size = (ports.width as f32, ports.height as f32);
-    let labels = (columns == 2).then(|| Labels::new(["face"]));
     let preprocess = Preprocess { fit: Fit::Stretch, order: Order::Rgb, mean: [127.0; 3], std: [128.0; 3] };
-    let decoder = Ultraface { is_raw, boxes_at, scores_at, columns, size, priors };
-    Some(Reading { preprocess, classes: Some(columns - 1), labels, decoder: Box::new(decoder) })
-}
-
-fn matrix(port: &OutputPort) -> Option<(usize, usize)> {
-    match port.shape.as_slice() {
-        [1, rows, columns] if port.is_f32 => Some((*rows, *columns)),
-        _ => None,
-    }
-}
-
-/// With four columns both outputs have the shape of boxes, and only the name tells.
-fn is_scores(port: &OutputPort, columns: usize) -> bool {
-    columns >= 2 && (columns != 4 || port.name.contains("score") || port.name.contains("conf"))
+    let decoder = Ultraface { is_raw, boxes_at: boxes.at, scores_at: scores.at, columns: scores.columns, size, priors };
+    let reading = Reading::new(preprocess, decoder).classes(scores.columns - 1);
+    let reading = if scores.columns == 2 { reading.only("face") } else { reading };
+    Some(reading.if_by(ports.named("scores") == Some(scores.at) && ports.named("boxes").is_some(), Evidence::Names))
 }
 
 /// The prior boxes as normalised `cx cy w h`.
@@ -104,8 +96,8 @@ impl Ultraface {
 
 impl Decode for Ultraface {
     fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>) {
-        let (Some(scores), Some(boxes)) = (outputs.get(self.scores_at), outputs.get(self.boxes_at)) else { return };
-        let rows = scores.data.chunks_exact(self.columns).zip(boxes.data.chunks_exact(4));
+        let scores = data(outputs, self.scores_at).chunks_exact(self.columns);
+        let rows = scores.zip(data(outputs, self.boxes_at).chunks_exact(4));
         for (index, (scores, row)) in rows.enumerate() {
             for (class, &score) in scores[1..].iter().enumerate().filter(|(_, score)| **score >= threshold) {
                 found.extend(candidate(class, score, self.bbox(row, index)));
@@ -113,22 +105,16 @@ impl Decode for Ultraface {
         }
     }
 
-    fn plausible(&self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
-        let data = |at: usize| outputs.get(at).map_or(&[][..], |output| output.data);
-        let scores = data(self.scores_at).chunks_exact(self.columns).flat_map(|row| row[1..].iter().copied());
-        check_scores(outputs, scores)?;
+    fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
+        let rows = data(outputs, self.scores_at).chunks_exact(self.columns);
+        check_scores(outputs, rows.flat_map(|row| row[1..].iter().copied()))?;
         // Decoded corners are ordered and near the picture. Offsets are neither; about one in four is ordered by chance.
         let is_corners =
-            |row: &&[f32]| row[0] <= row[2] && row[1] <= row[3] && row.iter().all(|edge| (-2.0..=3.0).contains(edge));
-        let rows = data(self.boxes_at).chunks_exact(4);
-        let (corners, count) = (rows.clone().filter(is_corners).count(), rows.len());
-        let share = corners as f32 / count.max(1) as f32;
-        let fits = if self.is_raw { share < 0.8 } else { share > 0.98 };
-        if fits {
-            return Ok(());
-        }
-        let percent = share * 100.0;
-        Err(Implausible::OtherForm(format!("on the golden picture {percent:.0} % of the boxes are ordered corners")))
+            |row: &[f32]| row[0] <= row[2] && row[1] <= row[3] && row.iter().all(|edge| (-2.0..=3.0).contains(edge));
+        let corners = share(data(outputs, self.boxes_at).chunks_exact(4).map(is_corners));
+        form(if self.is_raw { corners < 0.8 } else { corners > 0.98 }, || {
+            format!("{:.0} % of the boxes are ordered, normalised corners", corners * 100.0)
+        })
     }
 }
 

@@ -4,77 +4,86 @@
 //! there is no objectness. Input: RGB, 0..1, scaled into the middle, padding 114 (the exporter's own metadata says
 //! `task`, `names`, `stride`).
 
-use crate::vocab::{Detection, Labels, Rect};
+use crate::vocab::{Detection, Rect};
 
-use super::super::labels;
-use super::{
-    Decode, Family, Implausible, Kind, Ports, Reading, STRIDES, Tensor, candidate, check_scores, grid, mean,
-    ultralytics_input,
+use super::grid::{self, STRIDES};
+use super::values::{check_scores, form, mean};
+use super::{Decode, Evidence, Family, Implausible, Kind, Ports, Reading, Tensor, ULTRALYTICS_INPUT, candidate, data};
+
+pub(super) const KIND: Kind = Kind {
+    family: Family::Yolov8,
+    name: "yolov8",
+    shapes: "one output [1, 4 + classes, cells]",
+    usual: None,
+    fits: reading,
 };
 
-pub(super) const KIND: Kind =
-    Kind { family: Family::Yolov8, shapes: "one output [1, 4 + classes, cells]", fits: reading };
-
 fn reading(ports: &Ports<'_>) -> Option<Reading> {
-    let (rows, cells) = ports.single_matrix()?;
-    let classes = rows.checked_sub(4).filter(|&classes| classes > 0)?;
-    if ports.cells(&STRIDES)? != cells {
-        return None;
-    }
     // Poses and oriented boxes have the same rank, and channels that are no classes.
-    if ports.facts.metadata("task").is_some_and(|task| task != "detect") {
+    if ports.task().is_some_and(|task| task != "detect") {
         return None;
     }
-    let names = ports.facts.metadata("names").and_then(labels::from_python_dict);
-    let labels = names.filter(|names| names.len() == classes).map(Labels::new);
-    let decoder = Yolov8 { classes, cells, best: vec![(0, 0.0); cells], grid: grid(ports.width, ports.height) };
-    Some(Reading { preprocess: ultralytics_input(), classes: Some(classes), labels, decoder: Box::new(decoder) })
+    let (channels, cells) = ports.single_table()?;
+    let classes = channels.checked_sub(4).filter(|&classes| classes > 0)?;
+    let decoder = Yolov8::new(ports, channels, classes).filter(|decoder| decoder.cells.len() == cells)?;
+    let reading = Reading::new(ULTRALYTICS_INPUT, decoder).classes(classes).names_of(ports.facts);
+    Some(reading.if_by(ports.task().is_some(), Evidence::Metadata))
 }
 
-struct Yolov8 {
+/// Reads boxes and classes, which are the first channels, and leaves those behind them alone.
+pub(super) struct Yolov8 {
+    channels: usize,
     classes: usize,
-    cells: usize,
-    /// The best class of each cell so far and its score; kept to save the allocation.
-    best: Vec<(usize, f32)>,
-    grid: Vec<[f32; 3]>,
+    pub(super) cells: Vec<[f32; 3]>,
+    /// The highest class score of each cell so far; kept to save the allocation.
+    best: Vec<f32>,
+}
+
+impl Yolov8 {
+    /// For outputs of so many channels, the first of which are a box and so many classes.
+    pub(super) fn new(ports: &Ports<'_>, channels: usize, classes: usize) -> Option<Self> {
+        let cells = grid::cells(&grid::levels(ports.width, ports.height, &STRIDES));
+        (channels >= 4 + classes).then(|| Self { channels, classes, best: vec![0.0; cells.len()], cells })
+    }
 }
 
 impl Decode for Yolov8 {
     fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>) {
-        let Some(output) = outputs.first().filter(|o| o.data.len() == (4 + self.classes) * self.cells) else { return };
-        let (places, scores) = output.data.split_at(4 * self.cells);
-        self.best.fill((0, f32::NEG_INFINITY));
-        for (class, channel) in scores.chunks_exact(self.cells).enumerate() {
+        let (data, cells) = (data(outputs, 0), self.cells.len());
+        if data.len() != self.channels * cells {
+            return;
+        }
+        let (places, rest) = data.split_at(4 * cells);
+        let scores = &rest[..self.classes * cells];
+        self.best.fill(f32::NEG_INFINITY);
+        for channel in scores.chunks_exact(cells) {
             for (best, &score) in self.best.iter_mut().zip(channel) {
-                if score > best.1 {
-                    *best = (class, score);
-                }
+                *best = if score > *best { score } else { *best };
             }
         }
-        for (cell, &(class, score)) in self.best.iter().enumerate() {
+        for (cell, &score) in self.best.iter().enumerate() {
+            // Which class it was is looked for only where it counts.
             if score >= threshold {
-                let [cx, cy, w, h] = [0, 1, 2, 3].map(|channel| places[channel * self.cells + cell]);
+                let class = scores.iter().skip(cell).step_by(cells).position(|s| *s == score).unwrap_or_default();
+                let [cx, cy, w, h] = [0, 1, 2, 3].map(|channel| places[channel * cells + cell]);
                 found.extend(candidate(class, score, Rect::from_centre(cx, cy, w, h)));
             }
         }
     }
 
-    fn plausible(&self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
-        let data = outputs.first().map_or(&[][..], |output| output.data);
-        let (places, scores) = data.split_at_checked(4 * self.cells).unwrap_or((data, &[]));
-        check_scores(outputs, scores.iter().copied())?;
-        let channel = |index: usize| places.chunks_exact(self.cells).nth(index).unwrap_or_default().iter();
+    fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
+        let (data, cells) = (data(outputs, 0), self.cells.len());
+        let channel = |index: usize| data.chunks_exact(cells).nth(index).unwrap_or_default().iter();
+        let scores = (4..4 + self.classes).flat_map(|index| channel(index).copied());
+        check_scores(outputs, scores)?;
         let far = |index: usize, axis: usize| {
-            mean(channel(index).zip(&self.grid).map(|(v, cell)| (v / cell[2] - cell[axis] - 0.5).abs()))
+            mean(channel(index).zip(&self.cells).map(|(v, cell)| (v / cell[2] - cell[axis] - 0.5).abs()))
         };
         let from_grid = f32::midpoint(far(0, 0), far(1, 1));
         // Distances from a cell reach 16 strides; on average they are much nearer. Normalised boxes would lie as far
         // from the grid as the grid is wide.
         let is_positive = channel(2).chain(channel(3)).all(|&size| size >= -1.0);
-        if from_grid < 8.0 && is_positive {
-            return Ok(());
-        }
-        Err(Implausible::OtherForm(format!("on the golden picture boxes lie {from_grid:.1} cells from the grid")))
+        form(from_grid < 8.0 && is_positive, || format!("boxes lie {from_grid:.1} cells from the grid"))
     }
 }
 
@@ -84,7 +93,7 @@ mod tests {
 
     #[test]
     fn channels_are_gathered_into_boxes() {
-        let mut decoder = Yolov8 { classes: 2, cells: 3, best: vec![(0, 0.0); 3], grid: Vec::new() };
+        let mut decoder = Yolov8 { channels: 7, classes: 2, cells: vec![[0.0; 3]; 3], best: vec![0.0; 3] };
         let data = [
             [10.0, 20.0, 30.0], // cx
             [11.0, 21.0, 31.0], // cy
@@ -92,6 +101,7 @@ mod tests {
             [2.0, 4.0, 6.0],    // h
             [0.1, 0.9, 0.3],    // class 0
             [0.2, 0.1, 0.6],    // class 1
+            [9.0, 9.0, 9.0],    // a keypoint
         ];
         let mut found = Vec::new();
         decoder.decode(&[Tensor { data: data.as_flattened() }], 0.5, &mut found);

@@ -8,16 +8,22 @@
 use crate::vocab::{Detection, Rect};
 
 use super::super::letterbox::{Fit, Order, Preprocess};
-use super::{Decode, Family, Implausible, Kind, Ports, Reading, STRIDES, Tensor, candidate, check_scores, grid, mean};
+use super::grid::{self, STRIDES};
+use super::values::{best, check_scores, form, mean};
+use super::{Decode, Family, Implausible, Kind, Ports, Reading, Tensor, candidate};
 
 pub(super) const RAW: Kind = Kind {
     family: Family::Yolox,
+    name: "yolox",
+    usual: None,
     shapes: "one output [1, cells, 5 + classes] with offsets in a grid",
     fits: |ports| reading(ports, Form::Offsets),
 };
 
 pub(super) const DECODED: Kind = Kind {
     family: Family::YoloxDecoded,
+    name: "yolox-decoded",
+    usual: None,
     shapes: "one output [1, cells, 5 + classes] with boxes in pixels",
     fits: |ports| reading(ports, Form::Pixels),
 };
@@ -29,14 +35,14 @@ enum Form {
 }
 
 fn reading(ports: &Ports<'_>, form: Form) -> Option<Reading> {
-    let (rows, columns) = ports.single_matrix()?;
+    let (rows, columns) = ports.single_table()?;
     let classes = columns.checked_sub(5).filter(|&classes| classes > 0)?;
-    if ports.cells(&STRIDES)? != rows {
+    let cells = grid::cells(&grid::levels(ports.width, ports.height, &STRIDES));
+    if cells.len() != rows {
         return None;
     }
-    let decoder = Yolox { form, columns, cells: grid(ports.width, ports.height) };
     let preprocess = Preprocess { fit: Fit::TopLeft(114.0), order: Order::Bgr, mean: [0.0; 3], std: [1.0; 3] };
-    Some(Reading { preprocess, classes: Some(classes), labels: None, decoder: Box::new(decoder) })
+    Some(Reading::new(preprocess, Yolox { form, columns, cells }).classes(classes))
 }
 
 struct Yolox {
@@ -72,15 +78,16 @@ impl Decode for Yolox {
             if objectness < threshold {
                 continue;
             }
-            let (class, best) = best(&row[5..]);
-            let score = objectness * best;
-            if score >= threshold {
-                found.extend(candidate(class, score, self.bbox(row, cell)));
+            if let Some((class, best)) = best(&row[5..], threshold) {
+                let score = objectness * best;
+                if score >= threshold {
+                    found.extend(candidate(class, score, self.bbox(row, cell)));
+                }
             }
         }
     }
 
-    fn plausible(&self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
+    fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {
         let output = outputs.first().copied().unwrap_or_default();
         let scores = self.rows(&output).flat_map(|(row, _)| row[4..].iter().copied());
         check_scores(outputs, scores)?;
@@ -98,25 +105,10 @@ impl Decode for Yolox {
             Form::Offsets => is_offsets && !is_pixels,
             Form::Pixels => is_pixels && !is_offsets,
         };
-        if fits {
-            return Ok(());
-        }
-        let reason = format!(
-            "on the golden picture places average {offset:.1}, sizes {size:.1}, and places lie {from_grid:.1} cells from the grid"
-        );
-        Err(Implausible::OtherForm(reason))
+        form(fits, || {
+            format!("places average {offset:.1}, sizes {size:.1}, and places lie {from_grid:.1} cells from the grid")
+        })
     }
-}
-
-/// The highest class score and its index.
-fn best(scores: &[f32]) -> (usize, f32) {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (class, &score) in scores.iter().enumerate() {
-        if score > best.1 {
-            best = (class, score);
-        }
-    }
-    best
 }
 
 #[cfg(test)]
@@ -125,7 +117,11 @@ mod tests {
 
     /// A 32x32 input has 16 + 4 + 1 cells; two classes.
     fn decoder(form: Form) -> Yolox {
-        Yolox { form, columns: 7, cells: grid(32, 32) }
+        Yolox { form, columns: 7, cells: cells() }
+    }
+
+    fn cells() -> Vec<[f32; 3]> {
+        grid::cells(&grid::levels(32, 32, &STRIDES))
     }
 
     fn empty() -> Vec<f32> {
@@ -151,7 +147,7 @@ mod tests {
     #[test]
     fn values_tell_offsets_from_pixels() {
         let offsets = empty();
-        let pixels: Vec<f32> = grid(32, 32)
+        let pixels: Vec<f32> = cells()
             .iter()
             .flat_map(|[x, y, s]| [(x + 0.5) * s, (y + 0.5) * s, 2.0 * s, 3.0 * s, 0.01, 0.3, 0.2])
             .collect();

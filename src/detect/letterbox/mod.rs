@@ -59,6 +59,12 @@ impl Element for f32 {
     }
 }
 
+impl Element for half::f16 {
+    fn from_f32(value: f32) -> Self {
+        Self::from_f32(value)
+    }
+}
+
 impl Element for u8 {
     fn from_f32(value: f32) -> Self {
         // A cast from float to integer saturates; half a step is added to round.

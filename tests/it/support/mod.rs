@@ -4,6 +4,8 @@ pub mod child;
 pub mod clips;
 pub mod crowd;
 pub mod data;
+pub mod detectors;
+pub mod heads;
 pub mod mosquitto;
 pub mod onnx;
 pub mod proxy;

@@ -4,30 +4,55 @@
 //! really runs it. Field numbers are those of `onnx.proto`.
 
 /// A model to be written.
+#[derive(Clone, Default)]
 pub struct Model {
     /// Shape of the input; 0 stands for a free dimension.
     pub input: Vec<u64>,
-    /// Whether the input takes bytes instead of 32-bit floats.
-    pub takes_bytes: bool,
+    /// Type of the input's elements.
+    pub element: Element,
     /// Name, shape and elements of each output.
     pub outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>,
+    /// Type of the outputs, but for those that are integers.
+    pub output_element: Element,
+    /// Outputs that are 64-bit integers.
+    pub integers: Vec<&'static str>,
+    /// An input of two 64-bit integers, and the output whose rows of four are multiplied by them, twice in turn.
+    pub scaled: Option<(&'static str, &'static str)>,
+    /// Who wrote it.
+    pub producer: &'static str,
     /// Metadata.
     pub metadata: Vec<(&'static str, &'static str)>,
     /// Whether it counts to a number that it never reaches when the whole picture is white.
     pub hangs_on_white: bool,
 }
 
+/// A type of elements, by its number in `TensorProto.DataType`.
+#[derive(Clone, Copy, Default)]
+pub enum Element {
+    /// 32-bit floats.
+    #[default]
+    F32 = 1,
+    /// Bytes.
+    U8 = 2,
+    /// 64-bit integers.
+    I64 = 7,
+    /// Truth values.
+    Bool = 9,
+    /// 16-bit floats.
+    F16 = 10,
+}
+
 impl Model {
     /// A model that takes floats, without metadata.
     pub fn new(input: &[u64], outputs: Vec<(&'static str, Vec<u64>, Vec<f32>)>) -> Self {
-        Self { input: input.to_vec(), takes_bytes: false, outputs, metadata: Vec::new(), hangs_on_white: false }
+        Self { input: input.to_vec(), outputs, producer: "vedette-tests", ..Self::default() }
     }
 
     /// The bytes of the file.
     pub fn bytes(&self) -> Vec<u8> {
         let metadata = self.metadata.iter().map(|(k, v)| message(14, &[text(1, k), text(2, v)]));
         let fields = [
-            vec![number(1, 8), text(2, "vedette-tests"), message(7, &self.graph())],
+            vec![number(1, 8), text(2, self.producer), message(7, &self.graph())],
             vec![message(8, &[text(1, ""), number(2, 13)])],
             metadata.collect(),
         ];
@@ -35,24 +60,34 @@ impl Model {
     }
 
     fn graph(&self) -> Vec<Vec<u8>> {
-        let keep_dims = message(5, &[text(1, "keepdims"), number(3, 0), number(20, 2)]);
-        let to_float = message(5, &[text(1, "to"), number(3, 1), number(20, 2)]);
         let mut fields = vec![
-            node("Cast", &["images"], "floats", &[to_float]),
-            node("ReduceMax", &["floats"], "highest", &[keep_dims]),
+            node("Cast", &["images"], "floats", &[integer("to", Element::F32 as u64)]),
+            node("ReduceMax", &["floats"], "highest", &[integer("keepdims", 0)]),
             node("Mul", &["highest", "zero"], if self.hangs_on_white { "something" } else { "nothing" }, &[]),
             text(2, "graph"),
             tensor("zero", &[], &[0.0]),
-            port(11, "images", if self.takes_bytes { 2 } else { 1 }, &self.input),
+            port(11, "images", self.element, &self.input),
         ];
         if self.hangs_on_white {
             fields.extend(endless());
         }
+        if let Some((input, _)) = self.scaled {
+            fields.push(port(11, input, Element::I64, &[1, 2]));
+            fields.push(node("Cast", &[input], "sides", &[integer("to", Element::F32 as u64)]));
+            fields.push(node("Concat", &["sides", "sides"], "corners", &[integer("axis", 1)]));
+        }
         for (name, shape, values) in &self.outputs {
-            let table = format!("{name}_table");
-            fields.push(node("Add", &["nothing", &table], name, &[]));
+            let [table, sum, product] = ["table", "sum", "product"].map(|step| format!("{name}_{step}"));
             fields.push(tensor(&table, shape, values));
-            fields.push(port(12, name, 1, shape));
+            fields.push(node("Add", &["nothing", &table], &sum, &[]));
+            let scaled = self.scaled.filter(|(_, output)| output == name);
+            if scaled.is_some() {
+                fields.push(node("Mul", &[&sum, "corners"], &product, &[]));
+            }
+            let element = if self.integers.contains(name) { Element::I64 } else { self.output_element };
+            let last = if scaled.is_some() { &product } else { &sum };
+            fields.push(node("Cast", &[last], name, &[integer("to", element as u64)]));
+            fields.push(port(12, name, element, shape));
         }
         fields
     }
@@ -61,29 +96,31 @@ impl Model {
 /// Nodes that add `something`, which is zero, to itself: not at all while any part of the picture is less than white, and
 /// for hours when none is.
 fn endless() -> Vec<Vec<u8>> {
-    let keep_dims = message(5, &[text(1, "keepdims"), number(3, 0), number(20, 2)]);
-    let to_integer = message(5, &[text(1, "to"), number(3, 7), number(20, 2)]);
     let body = [
         node("Identity", &["condition"], "goes_on", &[]),
         node("Add", &["before", "before"], "after", &[]),
         text(2, "body"),
-        port(11, "turn", 7, &[]),
-        port(11, "condition", 9, &[]),
-        port(11, "before", 1, &[]),
-        port(12, "goes_on", 9, &[]),
-        port(12, "after", 1, &[]),
+        port(11, "turn", Element::I64, &[]),
+        port(11, "condition", Element::Bool, &[]),
+        port(11, "before", Element::F32, &[]),
+        port(12, "goes_on", Element::Bool, &[]),
+        port(12, "after", Element::F32, &[]),
     ];
     let body = message(5, &[text(1, "body"), message(6, &body), number(20, 5)]);
     vec![
-        node("ReduceMin", &["floats"], "lowest", &[keep_dims]),
+        node("ReduceMin", &["floats"], "lowest", &[integer("keepdims", 0)]),
         node("Sub", &["lowest", "nearly_white"], "excess", &[]),
         node("Relu", &["excess"], "whiteness", &[]),
         node("Mul", &["whiteness", "very_often"], "times", &[]),
-        node("Cast", &["times"], "turns", &[to_integer]),
+        node("Cast", &["times"], "turns", &[integer("to", Element::I64 as u64)]),
         node("Loop", &["turns", "", "something"], "nothing", &[body]),
         tensor("nearly_white", &[], &[0.9]),
         tensor("very_often", &[], &[1e12]),
     ]
+}
+
+fn integer(name: &str, value: u64) -> Vec<u8> {
+    message(5, &[text(1, name), number(3, value), number(20, 2)])
 }
 
 fn node(operator: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
@@ -100,10 +137,10 @@ fn tensor(name: &str, shape: &[u64], values: &[f32]) -> Vec<u8> {
     message(5, &fields)
 }
 
-fn port(field: u64, name: &str, element: u64, shape: &[u64]) -> Vec<u8> {
+fn port(field: u64, name: &str, element: Element, shape: &[u64]) -> Vec<u8> {
     let side = |&side: &u64| if side == 0 { message(1, &[text(2, "free")]) } else { message(1, &[number(1, side)]) };
     let sides: Vec<_> = shape.iter().map(side).collect();
-    let kind = message(1, &[number(1, element), message(2, &sides)]);
+    let kind = message(1, &[number(1, element as u64), message(2, &sides)]);
     message(field, &[text(1, name), message(2, &[kind])])
 }
 
