@@ -405,12 +405,12 @@ mod tests {
         assert_eq!(shown, [200, 210, 220, 230, 250, 260, 270, 280]);
         assert_eq!(decoded.len(), 2 * 31);
         // Where the keyframe does not come, what is wanted comes without it.
-        let late =
-            (300..345).filter_map(|n| match gate.offer(about, Facts { keyframe: false, ..packet(n, 50) }, || n) {
-                Verdict::Pass { wanted: true, .. } => Some(n),
-                _ => None,
-            });
-        assert_eq!(late.collect::<Vec<_>>(), [300, 310, 320, 330, 340]);
+        let mut comes = |n: u64| {
+            let packet = Facts { keyframe: false, ..packet(n, 50) };
+            matches!(gate.offer(about, packet, || n), Verdict::Pass { wanted: true, .. })
+        };
+        let late: Vec<u64> = (300..345).filter(|&n| comes(n)).collect();
+        assert_eq!(late, [300, 310, 320, 330, 340]);
     }
 
     #[test]
