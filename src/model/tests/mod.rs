@@ -1,0 +1,4 @@
+//! Tests of what is read from strangers: ONNX files and packages.
+
+mod hostile;
+mod write;
