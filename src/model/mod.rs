@@ -9,12 +9,20 @@
 //! Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
 //! bounded by their length, never recurses, and ends in a typed error.
 
+mod canonical;
+pub mod golden;
+mod hex;
 pub mod hostile;
+pub mod keys;
+pub mod manifest;
 mod onnx;
+pub mod package;
+pub mod policy;
 mod protobuf;
 mod sniff;
 #[cfg(test)]
 mod tests;
 
+pub use canonical::CanonicalError;
 pub use onnx::{Dimension, ElementType, Facts, ModelError, Port, sha256_hex};
 pub use protobuf::WireError;
