@@ -1,6 +1,6 @@
 //! One session of ONNX Runtime with one provider: opened, fed and run.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::logging::LogLevel;
@@ -61,7 +61,7 @@ impl Session {
         }
         let heard = Arc::new(Heard::default());
         let session = configure(facts, settings, provider, &heard)
-            .and_then(|builder| commit(builder, bytes, facts, &settings.file))
+            .and_then(|builder| commit(builder, bytes))
             .map_err(|error| first_line(&error))?;
         let placement = heard.placement(provider);
         if placement.is_some_and(|p| p.on_provider == 0) {
@@ -168,9 +168,9 @@ fn configure(
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
         .with_log_id(settings.name.as_str())?;
-    if facts.is_quantised() {
-        // This optimiser turns a convolution that was left in floats on purpose into one with 8-bit weights.
-        builder = builder.with_disabled_optimizers("WeightBiasQuantization")?;
+    let off = disabled_optimizers(facts, settings);
+    if !off.is_empty() {
+        builder = builder.with_disabled_optimizers(off.join(";"))?;
     }
     let cache = cache_folder(settings, facts, provider);
     let Some(request) = provider.request(settings, cache.as_deref(), facts.is_quantised()) else {
@@ -187,13 +187,20 @@ fn configure(
     Ok(builder.with_logger(Arc::new(log))?.with_log_level(LogLevel::Verbose)?.with_execution_providers([request])?)
 }
 
-fn commit(mut builder: SessionBuilder, bytes: &[u8], facts: &Facts, path: &Path) -> ort::Result<OrtSession> {
-    if facts.has_external_data {
-        // Weights beside the file are found through its path.
-        return builder.commit_from_file(path);
-    }
-    // From the very bytes whose digest was taken.
+/// From the very bytes whose digest was taken.
+fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> {
     builder.commit_from_memory(bytes)
+}
+
+/// The optimisers that must stay off: those that the model's package names, and for 8-bit models the one that turns a
+/// convolution that was left in floats on purpose into one with 8-bit weights.
+fn disabled_optimizers<'s>(facts: &Facts, settings: &'s Settings) -> Vec<&'s str> {
+    const REQUANTISES: &str = "WeightBiasQuantization";
+    let mut names: Vec<&str> = settings.disabled_optimizers.iter().map(String::as_str).collect();
+    if facts.is_quantised() && !names.contains(&REQUANTISES) {
+        names.push(REQUANTISES);
+    }
+    names
 }
 
 /// A folder for what a provider compiled from exactly this model with exactly this ONNX Runtime.

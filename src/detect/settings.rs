@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::vocab::Id;
 
+use super::error::DetectError;
 use super::families::Family;
 use super::provider::ProviderChoice;
 
@@ -41,6 +42,18 @@ pub struct Settings {
     /// Where providers that compile models (TensorRT, OpenVINO, …) keep the result; none by default, which compiles at
     /// every start.
     pub cache_dir: Option<PathBuf>,
+    /// A file that says who may sign packages: a list of keys, or public keys one per line. None by default: a package is
+    /// checked, and anybody may have signed it.
+    pub trust: Option<PathBuf>,
+    /// Whether only packages signed by those of `trust` are run; false by default.
+    pub require_signed: bool,
+    /// The lowest security version that a package may have; 0 by default.
+    pub security_floor: u64,
+    /// The digest of the package that was accepted before under this name, which may go on when it has expired; none by
+    /// default.
+    pub accepted: Option<String>,
+    /// Optimisers of ONNX Runtime that must stay off; a package brings its own. None by default.
+    pub disabled_optimizers: Vec<String>,
 }
 
 /// Where the names of the classes come from.
@@ -69,6 +82,34 @@ impl Settings {
             labels: None,
             input: None,
             cache_dir: None,
+            trust: None,
+            require_signed: false,
+            security_floor: 0,
+            accepted: None,
+            disabled_optimizers: Vec::new(),
         }
+    }
+
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub(super) fn check(&self) -> Result<(), DetectError> {
+        let refuse =
+            |key, value: String, allowed| Err(DetectError::Setting { model: self.name.clone(), key, value, allowed });
+        let share = 0.0..=1.0;
+        if !share.contains(&self.threshold) {
+            return refuse("threshold", self.threshold.to_string(), "0 to 1");
+        }
+        if !share.contains(&self.nms_iou) {
+            return refuse("nms_iou", self.nms_iou.to_string(), "0 to 1");
+        }
+        if !(1..=64).contains(&self.threads) {
+            return refuse("threads", self.threads.to_string(), "1 to 64");
+        }
+        if self.max_detections == 0 {
+            return refuse("max_detections", "0".to_owned(), "1 and more");
+        }
+        Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod decode;
 mod detect;
 mod mqtt;
 mod outbox;
+mod packages;
 mod replay;
 mod rules;
 mod scene;

@@ -104,7 +104,9 @@ impl Manifest {
         preprocess.mean.iter().chain(&preprocess.std).try_for_each(|&value| number("preprocess", value))?;
         match limits {
             Some(limits) if limits.memory_mib == 0 => fault("limits.memory_mib", "must not be 0"),
-            Some(limits) if !(limits.inference_ms > 0.0) => fault("limits.inference_ms", "must be above 0"),
+            Some(limits) if limits.inference_ms.is_nan() || limits.inference_ms <= 0.0 => {
+                fault("limits.inference_ms", "must be above 0")
+            }
             _ => Ok(()),
         }
     }

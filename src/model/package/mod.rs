@@ -43,8 +43,8 @@ const MOST_SIGNATURES: usize = 16;
 const SIGNATURE: usize = 96;
 /// Blobs begin at multiples of this.
 const ALIGNMENT: usize = 64;
-/// Bytes of a whole package: four files of the largest size.
-pub const MOST_BYTES: u64 = 1 << 33;
+/// Bytes of a whole package: two files of the largest size.
+pub const MOST_BYTES: u64 = 1 << 32;
 
 /// Whether a file that begins with these bytes means to be a package.
 pub fn is_package(bytes: &[u8]) -> bool {
