@@ -19,6 +19,7 @@ mod access;
 mod check;
 mod fault;
 mod phrase;
+mod plain;
 mod ready;
 mod reference;
 mod schema;
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
+pub use plain::read_value;
 pub use ready::{
     Camera, Config, Detect, Evidence, LabelSource, Line, Model, Motion, Mqtt, Rule, RuleKind, Spool, Zone,
 };

@@ -100,7 +100,7 @@ fn completed(settings: &Settings, manifest: &Manifest) -> Result<Settings, Detec
 /// The detector, once it was seen to be what its package says.
 fn proven(mut detector: Detector, source: &Source, file: &ModelFile) -> Result<Detector, DetectError> {
     let Some(package) = &source.package else { return Ok(detector) };
-    let (says, found) = (&package.manifest.preprocess, told(&detector.preprocess()));
+    let (says, found) = (&package.manifest.preprocess, told_preprocess(&detector.preprocess()));
     if *says != found {
         return Err(DetectError::Manifest {
             path: detector.settings().file.clone(),
@@ -174,8 +174,8 @@ pub fn photograph(bytes: &[u8]) -> Result<Picture, PhotographError> {
     Ok(Picture::Rgb(RgbPicture::new(width, height, pixels.into_raw())?))
 }
 
-/// How a manifest says it.
-pub(super) fn told(preprocess: &Preprocess) -> crate::model::manifest::Preprocess {
+/// How a manifest says how a picture becomes the input.
+pub fn told_preprocess(preprocess: &Preprocess) -> crate::model::manifest::Preprocess {
     let fit = match preprocess.fit {
         Fit::Stretch => "stretch",
         Fit::TopLeft(_) => "top-left",

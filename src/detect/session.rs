@@ -192,13 +192,15 @@ fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> 
     builder.commit_from_memory(bytes)
 }
 
-/// The optimisers that must stay off: those that the model's package names, and for 8-bit models the one that turns a
-/// convolution that was left in floats on purpose into one with 8-bit weights.
+/// Optimisers that must stay off for 8-bit models: this one turns a convolution that was left in floats on purpose into one
+/// with 8-bit weights.
+pub const OFF_FOR_8_BIT: [&str; 1] = ["WeightBiasQuantization"];
+
+/// The optimisers that must stay off: those that the model's package names, and those for 8-bit models.
 fn disabled_optimizers<'s>(facts: &Facts, settings: &'s Settings) -> Vec<&'s str> {
-    const REQUANTISES: &str = "WeightBiasQuantization";
     let mut names: Vec<&str> = settings.disabled_optimizers.iter().map(String::as_str).collect();
-    if facts.is_quantised() && !names.contains(&REQUANTISES) {
-        names.push(REQUANTISES);
+    if facts.is_quantised() {
+        names.extend(OFF_FOR_8_BIT.iter().filter(|name| !settings.disabled_optimizers.iter().any(|n| n == *name)));
     }
     names
 }

@@ -16,6 +16,7 @@ use crate::model::policy::{self, Admitted, Hardware, Terms};
 
 use super::error::DetectError;
 use super::provider::Provider;
+use super::runtime;
 use super::settings::Settings;
 
 /// An ONNX file that may be handed to ONNX Runtime.
@@ -63,10 +64,10 @@ pub struct PackageFacts {
     pub thresholds: Thresholds,
 }
 
-/// The machine that this program runs on; providers are known once ONNX Runtime is loaded.
+/// The machine that this program runs on. Before ONNX Runtime is loaded it is known to have the CPU alone.
 pub fn this_machine() -> Hardware {
-    let built_in = Provider::all().filter(|provider| *provider == Provider::Cpu || provider.is_built_in());
-    let providers: BTreeSet<String> = built_in.map(|provider| provider.as_str().to_owned()).collect();
+    let found = runtime::loaded().map(|facts| facts.providers).unwrap_or_default();
+    let providers = found.into_iter().chain([Provider::Cpu]).map(|provider| provider.as_str().to_owned()).collect();
     Hardware { architecture: std::env::consts::ARCH.to_owned(), providers, agent: Version::of_this_program() }
 }
 

@@ -190,7 +190,7 @@ pub fn admit<'a>(bytes: &'a [u8], terms: &Terms) -> Result<Admitted<'a>, Refusal
     let package = envelope.open()?;
     let was_accepted = terms.accepted.as_deref() == Some(package.digest.as_str());
     let is_expired = check_time(&package.manifest, terms.now, was_accepted)?;
-    check_hardware(&package.manifest, &terms.hardware)?;
+    suits(&package.manifest, &terms.hardware)?;
     let (found, floor) = (package.manifest.security_version, terms.security_floor);
     if found < floor {
         return Err(Refusal::Downgrade { found, floor });
@@ -223,7 +223,11 @@ fn check_time(manifest: &Manifest, now: Moment, was_accepted: bool) -> Result<bo
     }
 }
 
-fn check_hardware(manifest: &Manifest, hardware: &Hardware) -> Result<(), Refusal> {
+/// Whether a package is for a machine.
+///
+/// # Errors
+/// What it lacks.
+pub fn suits(manifest: &Manifest, hardware: &Hardware) -> Result<(), Refusal> {
     let compatible = &manifest.compatible;
     if !compatible.architectures.is_empty() && !compatible.architectures.contains(&hardware.architecture) {
         let (needed, found) = (compatible.architectures.join(", "), hardware.architecture.clone());

@@ -85,6 +85,7 @@ pub struct Manifest {
 #[serde(deny_unknown_fields)]
 pub struct Compatible {
     /// Instruction sets as Rust names them, such as `x86_64` and `aarch64`; any, where none is named.
+    #[serde(default)]
     pub architectures: Vec<String>,
     /// The oldest program that may run it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,7 +105,7 @@ pub enum Task {
 
 /// What is asked of a detection.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct Thresholds {
     /// The score it must reach, 0..1.
     pub score: f64,
@@ -112,6 +113,13 @@ pub struct Thresholds {
     pub nms_iou: f64,
     /// How many of one picture are kept, 1..10000.
     pub max_detections: u32,
+}
+
+impl Default for Thresholds {
+    /// Those of a detector of which nothing is said.
+    fn default() -> Self {
+        Self { score: 0.4, nms_iou: 0.45, max_detections: 300 }
+    }
 }
 
 /// How a picture becomes the input.
