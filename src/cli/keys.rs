@@ -31,6 +31,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Make a secret key and print its public one.
+    #[command(after_help = "Example:\n  vedette keys new release.key --name release-2026")]
     New {
         /// The file of the secret key; there must be none yet.
         file: PathBuf,
@@ -39,11 +40,13 @@ enum What {
         name: Option<String>,
     },
     /// Print the public key of a secret one.
+    #[command(after_help = "Example:\n  vedette keys public release.key > release.pub")]
     Public {
         /// The file of the secret key.
         file: PathBuf,
     },
     /// Check a list of trusted keys and print whom it trusts.
+    #[command(after_help = "Example:\n  vedette keys list trusted.json --after installed.json")]
     List {
         /// The list.
         file: PathBuf,
@@ -52,6 +55,9 @@ enum What {
         after: Option<PathBuf>,
     },
     /// Begin a list of trusted keys, or append a version to one.
+    #[command(after_help = "Examples:
+  vedette keys rotate trusted.json --add release.key --sign release.key
+  vedette keys rotate trusted.json --add new.key --remove release --sign release.key --sign new.key")]
     Rotate {
         /// The list; begun when there is none.
         file: PathBuf,
@@ -69,6 +75,7 @@ enum What {
         sign: Vec<PathBuf>,
     },
     /// Sign a package or the newest version of a list, in place.
+    #[command(after_help = "Example:\n  vedette keys sign people-1.4.0.vedette --key second.key")]
     Sign {
         /// The package or list.
         file: PathBuf,

@@ -125,6 +125,9 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     for model in &config.models {
         files.push((format!("models.{}.file", model.name), model.file.clone()));
     }
+    // All models have the same.
+    let trust = config.models.iter().find_map(|model| model.trust.clone());
+    files.extend(trust.map(|file| ("runtime.trust".to_owned(), file)));
     let open = |(key, path): (String, PathBuf)| File::open(&path).err().map(|error| format!("{key}: {error}"));
     files.into_iter().filter_map(open).collect()
 }

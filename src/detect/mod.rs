@@ -29,6 +29,8 @@ mod source;
 mod version;
 mod worker;
 
+pub use crate::model::manifest::Thresholds;
+pub use crate::model::policy::Accepted;
 pub use detector::{Detector, Timing};
 pub use error::DetectError;
 pub use families::{Family, UnknownFamily};

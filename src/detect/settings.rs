@@ -1,7 +1,9 @@
 //! How one model is run: what the configuration says about it, and the defaults.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::model::policy::Accepted;
 use crate::vocab::Id;
 
 use super::error::DetectError;
@@ -47,11 +49,9 @@ pub struct Settings {
     pub trust: Option<PathBuf>,
     /// Whether only packages signed by those of `trust` are run; false by default.
     pub require_signed: bool,
-    /// The lowest security version that a package may have; 0 by default.
-    pub security_floor: u64,
-    /// The digest of the package that was accepted before under this name, which may go on when it has expired; none by
-    /// default.
-    pub accepted: Option<String>,
+    /// The packages that were accepted before, by the names of their models: no older security version is accepted after
+    /// them, and the same one may go on after it has expired. None by default.
+    pub accepted: BTreeMap<String, Accepted>,
     /// Optimisers of ONNX Runtime that must stay off; a package brings its own. None by default.
     pub disabled_optimizers: Vec<String>,
 }
@@ -84,8 +84,7 @@ impl Settings {
             cache_dir: None,
             trust: None,
             require_signed: false,
-            security_floor: 0,
-            accepted: None,
+            accepted: BTreeMap::new(),
             disabled_optimizers: Vec::new(),
         }
     }

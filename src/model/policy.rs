@@ -1,6 +1,8 @@
 //! Whether a package may be used here and now. Pure: everything it depends on is handed in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 
 use super::hostile::{self, HostileError};
 use super::keys::{PublicKey, Trust};
@@ -30,8 +32,17 @@ pub struct Terms {
     pub now: Moment,
     /// The lowest security version that is accepted.
     pub security_floor: u64,
-    /// The digest of the package that was accepted here before and may therefore go on after it has expired.
-    pub accepted: Option<String>,
+    /// What was accepted here before, by the model's name.
+    pub accepted: BTreeMap<String, Accepted>,
+}
+
+/// What is remembered of a package that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its digest: the same package may go on after it has expired.
+    pub digest: String,
+    /// The highest security version that was accepted under its name: no lower one is accepted after it.
+    pub security_version: u64,
 }
 
 /// A package that may be used.
@@ -188,10 +199,12 @@ pub fn admit<'a>(bytes: &'a [u8], terms: &Terms) -> Result<Admitted<'a>, Refusal
     let signers = envelope.signers()?;
     let is_trusted = check_signers(&signers, terms.trust.as_ref())?;
     let package = envelope.open()?;
-    let was_accepted = terms.accepted.as_deref() == Some(package.digest.as_str());
+    let before = terms.accepted.get(package.manifest.name.as_str());
+    let was_accepted = before.is_some_and(|before| before.digest == package.digest);
     let is_expired = check_time(&package.manifest, terms.now, was_accepted)?;
     suits(&package.manifest, &terms.hardware)?;
-    let (found, floor) = (package.manifest.security_version, terms.security_floor);
+    let found = package.manifest.security_version;
+    let floor = before.map_or(0, |before| before.security_version).max(terms.security_floor);
     if found < floor {
         return Err(Refusal::Downgrade { found, floor });
     }

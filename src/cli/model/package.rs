@@ -19,8 +19,8 @@ use crate::toolchain::package::{Moment, this_machine};
 /// Put ONNX files, golden photographs and what their maker knows into one signed file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
-  vedette model package --manifest people.yaml --model people.int8.onnx --model people.onnx:tensorrt \\
-      --golden golden/ --key release.key -o people-1.4.0.vedette
+  vedette model package --manifest people.yaml --model people.int8.onnx \\
+      --model people.onnx:tensorrt --golden golden/ --key release.key -o people-1.4.0.vedette
 
 The manifest holds what no program can find out; the least is
   name: people

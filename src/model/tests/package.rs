@@ -1,6 +1,6 @@
 //! What makes a package refused, each with its own reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ use super::super::manifest::{
     Thresholds, Version,
 };
 use super::super::package::{Blob, add_signature, write};
-use super::super::policy::{Admitted, Hardware, Refusal, Terms, admit};
+use super::super::policy::{Accepted, Admitted, Hardware, Refusal, Terms, admit};
 use super::write::{graph, model, node};
 use crate::vocab::Id;
 
@@ -99,7 +99,7 @@ fn terms() -> Terms {
         },
         now: "2026-06-01T00:00:00Z".parse().unwrap(),
         security_floor: 4,
-        accepted: None,
+        accepted: BTreeMap::new(),
     }
 }
 
@@ -175,10 +175,15 @@ fn without_anybody_to_trust_a_package_is_admitted_and_said_to_be_untrusted() {
 fn what_was_accepted_in_time_goes_on_after_it_has_expired() {
     let bytes = packed(manifest(), &[1]);
     let digest = admit(&bytes, &terms()).unwrap().package.digest;
-    let late = Terms { now: "2030-01-01T00:00:00Z".parse().unwrap(), accepted: Some(digest), ..terms() };
+    let accepted = BTreeMap::from([("street".to_owned(), Accepted { digest, security_version: 4 })]);
+    let late = Terms { now: "2030-01-01T00:00:00Z".parse().unwrap(), accepted, ..terms() };
     assert!(admit(&bytes, &late).unwrap().is_expired);
     let other = packed(Manifest { release: 8, ..manifest() }, &[1]);
     assert_eq!(code(&other, &late), "expired");
+    let in_time = Terms { now: terms().now, security_floor: 0, ..late };
+    assert_eq!(code(&packed(Manifest { security_version: 3, ..manifest() }, &[1]), &in_time), "older-security-version");
+    let other_model = Manifest { name: Id::new("other").unwrap(), security_version: 3, ..manifest() };
+    assert_eq!(code(&packed(other_model, &[1]), &in_time), "admitted", "each model counts by itself");
 }
 
 #[test]

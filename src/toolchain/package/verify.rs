@@ -1,5 +1,6 @@
 //! Holds a package against what it says: everything that needs no runtime first, then each of its files on this machine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use crate::detect::{self, DetectError, Detector, Provider, ProviderChoice, Setti
 use crate::model::keys::{PublicKey, Trust};
 use crate::model::manifest::{ANY_PROVIDER, Limits, Manifest, Moment, Profile};
 use crate::model::package::Envelope;
-use crate::model::policy::{self, Admitted, Hardware, Refusal, Terms};
+use crate::model::policy::{self, Accepted, Admitted, Hardware, Refusal, Terms};
 use crate::vocab::{Frame, Id};
 
 /// Looks of which the median counts.
@@ -180,7 +181,7 @@ pub fn inspect(request: &Request) -> Result<Report, VerifyError> {
         hardware: request.hardware.clone(),
         now: request.now,
         security_floor: request.security_floor,
-        accepted: None,
+        accepted: BTreeMap::new(),
     };
     let admitted = policy::admit(&bytes, &terms).map_err(|source| VerifyError::Refused { path: path(), source })?;
     Ok(report(&request.file, &admitted))
@@ -229,12 +230,15 @@ pub fn run(request: &Request, report: &mut Report, clock: &SharedClock) -> Resul
         return Ok(());
     }
     let own: Vec<String> = report.profiles.iter().map(|profile| profile.provider.clone()).collect();
+    // It was admitted a moment ago, by the time and floor that were asked for.
+    let kept = Accepted { digest: report.digest.clone(), security_version: report.security_version };
+    let accepted = BTreeMap::from([(report.name.clone(), kept)]);
     for profile in &mut report.profiles {
         profile.not_run = None;
         match provider_for(&profile.provider, &own) {
             None => profile.not_run = Some(format!("this machine has no {}", profile.provider)),
             Some(provider) => {
-                let run = run_on(request, &report.digest, provider, clock).map_err(|source| VerifyError::Run {
+                let run = run_on(request, &accepted, provider, clock).map_err(|source| VerifyError::Run {
                     path: request.file.clone(),
                     provider: profile.provider.clone(),
                     source: Box::new(source),
@@ -279,13 +283,17 @@ fn provider_for(profile: &str, own: &[String]) -> Option<Provider> {
     }
 }
 
-fn run_on(request: &Request, digest: &str, provider: Provider, clock: &SharedClock) -> Result<Run, DetectError> {
+fn run_on(
+    request: &Request,
+    accepted: &BTreeMap<String, Accepted>,
+    provider: Provider,
+    clock: &SharedClock,
+) -> Result<Run, DetectError> {
     let name = Id::new("verify").map_err(|_| DetectError::NoRuntime)?;
     let settings = Settings {
         provider: ProviderChoice::One(provider),
         required: true,
-        // It was admitted a moment ago, by the time and floor that were asked for.
-        accepted: Some(digest.to_owned()),
+        accepted: accepted.clone(),
         ..Settings::new(name, &request.file)
     };
     let before = resident_kib();
