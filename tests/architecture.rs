@@ -79,6 +79,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("ort", "detect"),
     ("rumqttc", "mqtt"),
     ("rustls", "mqtt"),
+    ("ed25519_dalek", "model"),
     ("redb", "spool"),
     ("granit_parser", "config"),
     ("clap", "cli"),

@@ -1,12 +1,13 @@
 //! One model as it runs on this box: opened, tested, on a thread of its own, or the reason why not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::SharedClock;
 use crate::config;
-use crate::detect::{DetectError, Detector, Results, Worker};
+use crate::detect::{self, Accepted, DetectError, Detector, PackageFacts, Results, Worker};
 use crate::event::ModelChange;
 use crate::vocab::{Id, Labels, ModelFacts};
 use crate::wire::ModelHealth;
@@ -34,6 +35,10 @@ pub enum EngineError {
 
 /// A model that runs.
 pub struct Running {
+    /// What the configuration says of it, and its package where that says nothing.
+    pub config: config::Model,
+    /// The package it came in, if it did.
+    pub package: Option<PackageFacts>,
     /// Its thread.
     pub worker: Arc<Worker>,
     /// What events say of it.
@@ -48,9 +53,17 @@ pub struct Running {
 }
 
 impl Engine {
-    /// Opens a model and starts its thread, the `number`th. `cache` is where providers keep what they compile.
-    pub fn start(config: config::Model, number: usize, cache: &Path, clock: &SharedClock, results: Results) -> Self {
-        let running = start(&config, number, cache, clock, results);
+    /// Opens a model and starts its thread, the `number`th. `cache` is where providers keep what they compile; `accepted`
+    /// are the packages that ran here before.
+    pub fn start(
+        config: config::Model,
+        number: usize,
+        cache: &Path,
+        accepted: BTreeMap<String, Accepted>,
+        clock: &SharedClock,
+        results: Results,
+    ) -> Self {
+        let running = start(&config, number, cache, accepted, clock, results);
         if let Err(error) = &running {
             let error: &dyn std::error::Error = error;
             tracing::error!(model = %config.name, error, "the model does not run; its cameras are watched without it");
@@ -113,17 +126,20 @@ fn start(
     config: &config::Model,
     number: usize,
     cache: &Path,
+    accepted: BTreeMap<String, Accepted>,
     clock: &SharedClock,
     results: Results,
 ) -> Result<Running, EngineError> {
     let began = clock.mono();
-    let detector = Detector::open(&config.detect_settings(Some(cache.to_owned())), clock.clone())
-        .map_err(|error| EngineError::Open(Box::new(error)))?;
-    let facts = told_facts(&detector, config);
+    let settings = detect::Settings { accepted, ..config.detect_settings(Some(cache.to_owned())) };
+    let (detector, config) = open(config, &settings, clock).map_err(|error| EngineError::Open(Box::new(error)))?;
+    let facts = told_facts(&detector, &config);
     let labels = detector.labels().clone();
     let asked = detector.provider().asked.to_string();
-    let warnings = detector.provider().warnings.join("; ");
-    let cause = (!warnings.is_empty()).then_some(warnings);
+    let package = detector.package().cloned();
+    let expired = package.as_ref().filter(|package| package.is_expired).map(|_| "the package has expired".to_owned());
+    let warnings: Vec<String> = detector.provider().warnings.iter().cloned().chain(expired).collect();
+    let cause = (!warnings.is_empty()).then(|| warnings.join("; "));
     tracing::info!(
         model = %config.name,
         provider = facts.provider,
@@ -133,13 +149,28 @@ fn start(
     );
     let took = clock.mono().saturating_sub(began);
     let worker = Arc::new(Worker::start(number, detector, results)?);
-    Ok(Running { worker, facts, labels, asked, cause, took })
+    Ok(Running { config, package, worker, facts, labels, asked, cause, took })
+}
+
+/// Opens the detector of a model. Returns it with what its package says where the configuration says nothing.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(
+    config: &config::Model,
+    settings: &detect::Settings,
+    clock: &SharedClock,
+) -> Result<(Detector, config::Model), DetectError> {
+    let mut detector = Detector::open(settings, clock.clone())?;
+    let config = config.completed(detector.package().map(|package| &package.thresholds));
+    detector.set_thresholds(&config.thresholds());
+    Ok((detector, config))
 }
 
 /// What events say of a model. The threshold is the one that a detection had to pass to begin a track, not the lower one
 /// to which the detector reports for the tracker's sake.
 pub fn told_facts(detector: &Detector, config: &config::Model) -> ModelFacts {
-    ModelFacts { threshold: config.threshold, ..detector.facts() }
+    ModelFacts { threshold: config.score(), ..detector.facts() }
 }
 
 /// An error and its causes in one line.

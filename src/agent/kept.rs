@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::behaviour;
+use crate::detect::{Accepted, PackageFacts};
 use crate::spool::Spool;
 use crate::vocab::{Id, TrackId};
 
@@ -19,6 +20,8 @@ pub struct Kept {
     counts: BTreeMap<Id, Vec<u8>>,
 }
 
+/// Where the packages lie that were accepted.
+const PACKAGES_KEY: &str = "packages";
 /// Where the topics lie on which states are retained.
 const RETAINED_KEY: &str = "retained";
 
@@ -51,6 +54,26 @@ impl Kept {
             self.spool.put_state(RETAINED_KEY, &serde_json::to_vec(topics).unwrap_or_default());
         }
         before.difference(topics).cloned().collect()
+    }
+
+    /// The model packages that were accepted, by the names of their models.
+    pub fn packages(&self) -> BTreeMap<String, Accepted> {
+        let saved = self.spool.get_state(PACKAGES_KEY).unwrap_or_default();
+        serde_json::from_slice(&saved).unwrap_or_default()
+    }
+
+    /// Notes a package that runs: it may go on when it has expired, and where its maker is known no older security version
+    /// is accepted after it. Of one that anybody may have made, the version means nothing.
+    pub fn accept(&self, package: &PackageFacts) {
+        let mut packages = self.packages();
+        let before = packages.get(&package.name);
+        let highest = before.map_or(0, |before| before.security_version);
+        let own = if package.is_trusted { package.security_version } else { 0 };
+        let kept = Accepted { digest: package.digest.clone(), security_version: highest.max(own) };
+        if before != Some(&kept) {
+            packages.insert(package.name.clone(), kept);
+            self.spool.put_state(PACKAGES_KEY, &serde_json::to_vec(&packages).unwrap_or_default());
+        }
     }
 
     /// The first track number that no run of this camera has used.
@@ -111,6 +134,27 @@ mod tests {
         let next = Kept::new(spool);
         assert_eq!(next.retain(&topics(&["door", "gate"])), ["yard"]);
         assert!(next.retain(&topics(&["door", "gate"])).is_empty());
+    }
+
+    #[test]
+    fn the_security_version_of_a_trusted_package_is_never_forgotten() {
+        let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&Settings::default(), SimulatedClock::at(0)));
+        let package = |digest: &str, security_version, is_trusted| PackageFacts {
+            name: "people".into(),
+            version: "1.0.0".parse().unwrap(),
+            security_version,
+            digest: digest.into(),
+            signers: Vec::new(),
+            is_trusted,
+            is_expired: false,
+            thresholds: crate::detect::Thresholds::default(),
+        };
+        let kept = Kept::new(spool.clone());
+        kept.accept(&package("a", 3, true));
+        kept.accept(&package("b", 99, false));
+        kept.accept(&package("c", 2, true));
+        let expected = Accepted { digest: "c".into(), security_version: 3 };
+        assert_eq!(Kept::new(spool).packages()["people"], expected);
     }
 
     #[test]

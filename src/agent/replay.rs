@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::agent::cadence::{self, Verdict};
-use crate::agent::engine::told_facts;
+use crate::agent::engine::{self, told_facts};
 use crate::agent::pipeline::{Line, Occurrence, Settings};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
@@ -155,7 +155,7 @@ fn prepare(config: &Config, camera: &config::Camera, clock: SharedClock) -> Resu
     let detect = camera.detect.as_ref().ok_or_else(no_detect)?;
     let model = config.models.iter().find(|m| m.name == detect.model).ok_or_else(no_detect)?;
     let cache = Some(config.state_dir.join("engines"));
-    let detector = Detector::open(&model.detect_settings(cache), clock)
+    let (detector, model) = engine::open(model, &model.detect_settings(cache), &clock)
         .map_err(|source| ReplayError::Model { model: model.name.clone(), source: Box::new(source) })?;
     let labels: Labels = detector.labels().clone();
     let settings = Settings {
@@ -170,7 +170,7 @@ fn prepare(config: &Config, camera: &config::Camera, clock: SharedClock) -> Resu
         behaviour: camera.behaviour_settings(),
         event: event::Settings::new(config.id.clone(), Some(camera.id.clone()), 0),
         timezone: config.timezone.clone(),
-        model: Some(told_facts(&detector, model)),
+        model: Some(told_facts(&detector, &model)),
         labels,
         evidence: config.evidence.evidence_settings(),
         config_revision: config.revision.as_str().into(),

@@ -228,7 +228,11 @@ impl Site {
             let number = self.next_engine;
             self.next_engine += 1;
             let cache = self.config.state_dir.join("engines");
-            let engine = Engine::start(model, number, &cache, &self.clock, results(self.desks.clone()));
+            let (accepted, results) = (self.kept.packages(), results(self.desks.clone()));
+            let engine = Engine::start(model, number, &cache, accepted, &self.clock, results);
+            if let Some(package) = engine.running.as_ref().ok().and_then(|running| running.package.as_ref()) {
+                self.kept.accept(package);
+            }
             self.tell_engine(&engine);
             self.engines.insert(engine.name().clone(), engine);
         }
@@ -254,7 +258,7 @@ impl Site {
                     version: String::new(),
                     sha256: String::new(),
                     provider: String::new(),
-                    threshold: engine.config.threshold,
+                    threshold: engine.config.score(),
                 };
                 (facts, event::ModelChange::Failed { why: error_chain(error) })
             }
@@ -302,7 +306,7 @@ impl Site {
                 idle_keyframes: camera.idle_keyframes,
             },
             scene: camera.scene_settings(),
-            track: running.map(|(engine, _)| engine.config.track_settings(&labels)).unwrap_or_default(),
+            track: running.map(|(_, running)| running.config.track_settings(&labels)).unwrap_or_default(),
             behaviour: camera.behaviour_settings(),
             event: event::Settings::new(self.config.id.clone(), Some(camera.id.clone()), self.epoch),
             timezone: self.config.timezone.clone(),

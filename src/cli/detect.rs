@@ -28,12 +28,13 @@ an address is refused.")]
 pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Score a detection must reach, 0..1.
-    #[arg(long, default_value_t = 0.4)]
-    threshold: f32,
-    /// Overlap (intersection over union, 0..1) above which the less confident of two boxes is dropped.
-    #[arg(long, default_value_t = 0.45)]
-    nms: f32,
+    /// Score a detection must reach, 0..1; what the package says by default, else 0.4.
+    #[arg(long)]
+    threshold: Option<f32>,
+    /// Overlap (intersection over union, 0..1) above which the less confident of two boxes is dropped; what the package
+    /// says by default, else 0.45.
+    #[arg(long)]
+    nms: Option<f32>,
     /// Write the pictures with their boxes into this folder.
     #[arg(long, value_name = "DIR")]
     annotate: Option<PathBuf>,
@@ -54,9 +55,12 @@ pub struct Args {
 /// What every command with a detector needs to know about it.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
-    /// The ONNX file.
+    /// The ONNX file or package.
     #[arg(long, value_name = "FILE")]
     model: PathBuf,
+    /// Who must have signed the package: a list of trusted keys, or public keys one per line.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Execution provider: auto, cpu, cuda, tensorrt, openvino, …; one that is named must run the model.
     #[arg(long, default_value = "auto")]
     provider: ProviderChoice,
@@ -86,6 +90,8 @@ impl ModelArgs {
             device: self.device.clone(),
             required: self.provider != ProviderChoice::Auto,
             threads: self.threads,
+            require_signed: self.trust.is_some(),
+            trust: self.trust.clone(),
             family: self.family,
             input: self.input,
             labels: self.labels_file.clone().map(LabelSource::File),
@@ -107,12 +113,19 @@ pub fn open(settings: &Settings) -> Result<detect::Detector, Failure> {
 /// # Errors
 /// Refused when the model or an address cannot be used; failed when something could not be read, after everything else was.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let settings = Settings { threshold: args.threshold, nms_iou: args.nms, ..args.model.settings()? };
+    let mut settings = args.model.settings()?;
+    settings.threshold = args.threshold.unwrap_or(settings.threshold);
+    settings.nms_iou = args.nms.unwrap_or(settings.nms_iou);
     let inputs = pictures::inputs(&args.inputs).map_err(|error| Failure::Refused(error.into()))?;
     if let Some(folder) = &args.annotate {
         std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let mut detector = open(&settings)?;
+    if let Some(mut thresholds) = detector.package().map(|package| package.thresholds) {
+        thresholds.score = args.threshold.map_or(thresholds.score, f64::from);
+        thresholds.nms_iou = args.nms.map_or(thresholds.nms_iou, f64::from);
+        detector.set_thresholds(&thresholds);
+    }
     let mut unreadable = Vec::new();
     for input in &inputs {
         // One bad file among many should not cost the others their result; the status tells.

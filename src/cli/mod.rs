@@ -5,6 +5,8 @@ mod demo;
 mod detect;
 mod doctor;
 mod eval;
+mod keys;
+mod model;
 mod onnx_runtime;
 mod replay;
 mod run;
@@ -36,6 +38,8 @@ enum Command {
     Detect(detect::Args),
     Track(track::TrackArgs),
     Eval(eval::Args),
+    Model(model::Args),
+    Keys(keys::Args),
     Schema(schema::Args),
 }
 
@@ -80,6 +84,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Detect(args) => detect::run(args),
         Command::Track(args) => track::run(&args),
         Command::Eval(args) => eval::run(args),
+        Command::Model(args) => model::run(args),
+        Command::Keys(args) => keys::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

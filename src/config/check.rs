@@ -49,6 +49,7 @@ pub(super) fn configure(
     let state_dir = check.state_dir(&agent.state_dir, &root.key("agent").key("state_dir"));
     let timezone = check.timezone(agent.timezone.as_deref(), &root.key("agent").key("timezone"));
     let mqtt = broker::read(&mut check, &document.mqtt, &root.key("mqtt"));
+    check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
     let evidence = check.evidence(document, &state_dir);
     let spool = read_spool(&document.spool, &state_dir);
@@ -137,6 +138,13 @@ impl Check<'_> {
         None
     }
 
+    fn signing(&mut self, runtime: &document::Runtime, path: &Path) {
+        if runtime.require_signed && runtime.trust.is_none() {
+            let problem = "found true without `trust`, must say whose signature is required";
+            self.error(&path.key("require_signed"), problem, "name a file of trusted keys under `trust`");
+        }
+    }
+
     fn models(&mut self, document: &Document) -> Option<Vec<Model>> {
         let root = Path::default().key("models");
         let used: HashSet<&str> =
@@ -160,13 +168,13 @@ impl Check<'_> {
                     "name it in a camera's `detect.model`, or remove it",
                 );
             }
-            let model = self.model(id, model, &path);
+            let model = self.model(id, model, &document.runtime, &path);
             ready = ready.zip(model).map(|(models, model)| pushed(models, model));
         }
         ready
     }
 
-    fn model(&mut self, name: Id, model: &document::Model, path: &Path) -> Option<Model> {
+    fn model(&mut self, name: Id, model: &document::Model, runtime: &document::Runtime, path: &Path) -> Option<Model> {
         let labels = match (&model.labels[..], model.labels_file.as_deref()) {
             ([], None) => None,
             ([], Some(file)) => Some(LabelSource::File(self.folders.file(file))),
@@ -180,16 +188,18 @@ impl Check<'_> {
         Some(Model {
             name,
             file: self.folders.file(&model.file),
-            threshold: model.threshold as f32,
-            nms: model.nms as f32,
+            threshold: model.threshold.map(|score| score as f32),
+            nms: model.nms.map(|iou| iou as f32),
             provider: model.provider,
             device: model.device.clone(),
             required: model.required,
             family: model.family,
             labels,
             input: model.input.map(|[width, height]| (width, height)),
-            max_detections: model.max_detections as usize,
+            max_detections: model.max_detections.map(|count| count as usize),
             threads: model.threads,
+            trust: runtime.trust.as_deref().map(|path| self.folders.file(path)),
+            require_signed: runtime.require_signed,
         })
     }
 

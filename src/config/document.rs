@@ -131,18 +131,17 @@ pub enum Compat {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// The ONNX file, relative to this file.
+    /// The ONNX file, or the signed package that `vedette model package` makes of one, relative to this file.
     #[schemars(length(min = 1, max = 4096))]
     #[schemars(example = &"models/vedette-nano.int8.onnx")]
     pub file: String,
-    /// Detections with a lower score are ignored.
-    #[serde(default = "threshold")]
+    /// Detections with a lower score are ignored. Default: what the package says, else 0.4.
     #[schemars(range(min = 0.01, max = 1.0))]
-    pub threshold: f64,
+    pub threshold: Option<f64>,
     /// How far two boxes of one class may overlap (intersection over union) before the lower score is dropped.
-    #[serde(default = "nms")]
+    /// Default: what the package says, else 0.45.
     #[schemars(range(min = 0.05, max = 1.0))]
-    pub nms: f64,
+    pub nms: Option<f64>,
     /// The execution provider that runs it. `auto` takes the fastest that this machine has.
     #[serde(default)]
     pub provider: Provider,
@@ -154,12 +153,12 @@ pub struct Model {
     /// saying so.
     #[serde(default)]
     pub required: bool,
-    /// What the outputs mean. `auto` tells it from the file's metadata, names and shapes, and from what it makes of a
-    /// picture.
+    /// What the outputs mean. `auto` takes what the package says, or tells it from the file's metadata, names and shapes,
+    /// and from what it makes of a picture.
     #[serde(default)]
     pub family: Family,
-    /// The names of the classes in the model's order. Default: those in the file's metadata, else the 80 of COCO where
-    /// the model has 80 classes.
+    /// The names of the classes in the model's order. Default: those of the package or in the file's metadata, else the
+    /// 80 of COCO where the model has 80 classes.
     #[serde(default)]
     #[schemars(length(max = 4096), inner(length(min = 1, max = 64)))]
     pub labels: Vec<String>,
@@ -170,10 +169,9 @@ pub struct Model {
     /// usually has, which mostly is `[640, 640]`.
     #[schemars(inner(range(min = 16, max = 8192)))]
     pub input: Option<[u32; 2]>,
-    /// How many detections of one picture are kept, the best ones.
-    #[serde(default = "max_detections")]
+    /// How many detections of one picture are kept, the best ones. Default: what the package says, else 300.
     #[schemars(range(min = 1, max = 10_000))]
-    pub max_detections: u32,
+    pub max_detections: Option<u32>,
     /// Threads that one inference may use on the CPU.
     #[serde(default = "model_threads")]
     #[schemars(range(min = 1, max = 64))]
@@ -213,6 +211,12 @@ pub struct Runtime {
     /// in the system.
     #[schemars(length(min = 1, max = 4096))]
     pub library: Option<String>,
+    /// Who may sign model packages: the list that `vedette keys rotate` writes, or public keys one per line; relative to
+    /// this file. Default: a package is checked, and anybody may have signed it.
+    #[schemars(length(min = 1, max = 4096))]
+    pub trust: Option<String>,
+    /// Whether only packages signed by those of `trust` are run, and no ONNX files.
+    pub require_signed: bool,
 }
 
 /// Pictures that show an event.
@@ -287,18 +291,6 @@ fn inflight() -> u16 {
 
 fn max_packet_kib() -> u32 {
     256
-}
-
-fn threshold() -> f64 {
-    0.4
-}
-
-fn nms() -> f64 {
-    0.45
-}
-
-fn max_detections() -> u32 {
-    300
 }
 
 fn model_threads() -> u16 {

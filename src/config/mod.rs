@@ -19,6 +19,7 @@ mod access;
 mod check;
 mod fault;
 mod phrase;
+mod plain;
 mod ready;
 mod reference;
 mod schema;
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
+pub use plain::read_value;
 pub use ready::{Camera, Config, Detect, Evidence, LabelSource, Model, Motion, Mqtt, Spool};
 pub use reference::reference;
 pub use schema::schema;
@@ -121,6 +123,9 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     for model in &config.models {
         files.push((format!("models.{}.file", model.name), model.file.clone()));
     }
+    // All models have the same.
+    let trust = config.models.iter().find_map(|model| model.trust.clone());
+    files.extend(trust.map(|file| ("runtime.trust".to_owned(), file)));
     let open = |(key, path): (String, PathBuf)| File::open(&path).err().map(|error| format!("{key}: {error}"));
     files.into_iter().filter_map(open).collect()
 }

@@ -66,12 +66,12 @@ pub struct Mqtt {
 pub struct Model {
     /// Its name.
     pub name: Id,
-    /// The ONNX file.
+    /// The ONNX file or package.
     pub file: PathBuf,
-    /// The lowest score, 0..1.
-    pub threshold: f32,
-    /// The overlap above which the lower score is dropped, 0..1.
-    pub nms: f32,
+    /// The lowest score, 0..1, where given.
+    pub threshold: Option<f32>,
+    /// The overlap above which the lower score is dropped, 0..1, where given.
+    pub nms: Option<f32>,
     /// Who runs it.
     pub provider: Provider,
     /// The provider's device.
@@ -84,10 +84,14 @@ pub struct Model {
     pub labels: Option<LabelSource>,
     /// Width and height of its input in pixels, where given.
     pub input: Option<(u32, u32)>,
-    /// How many detections of one picture are kept.
-    pub max_detections: usize,
+    /// How many detections of one picture are kept, where given.
+    pub max_detections: Option<usize>,
     /// Threads of one inference.
     pub threads: u16,
+    /// Who may sign its package, where somebody is asked.
+    pub trust: Option<PathBuf>,
+    /// Whether nothing but a package signed by those will do.
+    pub require_signed: bool,
 }
 
 /// Where the names of a model's classes are.

@@ -113,10 +113,11 @@ impl Model {
     /// How it is run. The detector reports everything that the tracker can use: weak detections continue a track, and
     /// only those above [`Model::threshold`] begin one.
     pub fn detect_settings(&self, cache_dir: Option<PathBuf>) -> detect::Settings {
+        let thresholds = self.thresholds();
         detect::Settings {
-            threshold: self.threshold.min(track::Settings::default().low_score),
-            nms_iou: self.nms,
-            max_detections: self.max_detections,
+            threshold: thresholds.score as f32,
+            nms_iou: thresholds.nms_iou as f32,
+            max_detections: thresholds.max_detections as usize,
             provider: provider(self.provider),
             device: self.device.clone(),
             required: self.required,
@@ -128,15 +129,43 @@ impl Model {
             }),
             input: self.input,
             cache_dir,
+            trust: self.trust.clone(),
+            require_signed: self.require_signed,
             ..detect::Settings::new(self.name.clone(), &self.file)
+        }
+    }
+
+    /// The same model with what its package says where the configuration says nothing.
+    pub fn completed(&self, package: Option<&detect::Thresholds>) -> Self {
+        let package = package.copied().unwrap_or_default();
+        Self {
+            threshold: self.threshold.or(Some(package.score as f32)),
+            nms: self.nms.or(Some(package.nms_iou as f32)),
+            max_detections: self.max_detections.or(Some(package.max_detections as usize)),
+            ..self.clone()
+        }
+    }
+
+    /// The score with which a track may begin.
+    pub fn score(&self) -> f32 {
+        self.threshold.unwrap_or(detect::Thresholds::default().score as f32)
+    }
+
+    /// What the detector reports: everything that the tracker can use.
+    pub fn thresholds(&self) -> detect::Thresholds {
+        let usual = detect::Thresholds::default();
+        detect::Thresholds {
+            score: f64::from(self.score().min(track::Settings::default().low_score)),
+            nms_iou: self.nms.map_or(usual.nms_iou, f64::from),
+            max_detections: self.max_detections.and_then(|n| u32::try_from(n).ok()).unwrap_or(usual.max_detections),
         }
     }
 
     /// How its detections are followed.
     pub fn track_settings(&self, labels: &Labels) -> track::Settings {
         track::Settings {
-            high_score: self.threshold,
-            start_score: self.threshold,
+            high_score: self.score(),
+            start_score: self.score(),
             confusable: track::confusable(labels),
             ..track::Settings::default()
         }

@@ -1,23 +1,23 @@
 //! A detector: one model made ready, that turns a picture into detections.
 
-use std::fs;
-
 use crate::base::clock::SharedClock;
 use crate::model::Facts;
+use crate::model::manifest::Thresholds;
 use crate::vocab::{Detection, Frame, Labels, ModelFacts};
 
 use super::error::DetectError;
 use super::families::{Family, Reading};
 use super::input::{InputSpec, Inputs};
 use super::labels;
-use super::letterbox::{Element, Geometry, Letterbox};
+use super::letterbox::{Element, Geometry, Letterbox, Preprocess};
 use super::nms;
+use super::open::GoldenReport;
 use super::picture::{Picture, PictureError};
-use super::provider::{Attempt, Provider, ProviderChoice, ProviderReport};
+use super::provider::{Attempt, Provider, ProviderReport};
 use super::recognise::{self, Recognised};
-use super::runtime;
 use super::session::{Fill, Session};
 use super::settings::Settings;
+use super::source::{ModelFile, PackageFacts};
 
 /// How long the stages of one look took, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -43,46 +43,45 @@ pub struct Detector {
     session: Session,
     letterbox: Letterbox,
     reading: Reading,
+    /// The package it came from, and how it did on the pictures in it.
+    package: Option<(PackageFacts, GoldenReport)>,
     clock: SharedClock,
 }
 
 impl Detector {
-    /// Reads the model, opens it on what the settings ask for, recognises its family, and shows it the golden picture.
-    ///
-    /// With a provider that is not `required`, the CPU runs what that provider refuses, and
-    /// [`provider`](Self::provider) says so; it never happens silently.
+    /// Opens one file on one provider. `earlier` are the providers that were tried before.
     ///
     /// # Errors
-    /// When a setting is out of range, the file is unreadable, no ONNX model or of no known family, no provider runs it,
-    /// or what it makes of the golden picture is impossible.
-    pub fn open(settings: &Settings, clock: SharedClock) -> Result<Self, DetectError> {
-        check(settings)?;
-        runtime::loaded().ok_or(DetectError::NoRuntime)?;
-        let path = settings.file.clone();
-        let bytes = fs::read(&path).map_err(|source| DetectError::Read { path: path.clone(), source })?;
-        let facts = Facts::parse(&bytes).map_err(|source| DetectError::Model { path: path.clone(), source })?;
+    /// [`DetectError::Provider`] when another provider may do better; others lie in the file or the settings.
+    pub(super) fn open_on(
+        settings: &Settings,
+        file: &ModelFile,
+        provider: Provider,
+        earlier: &[Attempt],
+        clock: SharedClock,
+    ) -> Result<Self, DetectError> {
+        let (path, facts) = (settings.file.clone(), &file.facts);
         let named = labels::configured(settings.labels.as_ref())?;
-        let inputs = Inputs::of(&facts, settings.input).map_err(|reason| DetectError::Input {
+        let inputs = Inputs::of(facts, settings.input).map_err(|reason| DetectError::Input {
             path: path.clone(),
             reason,
             inputs: facts.inputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         })?;
-        let mut attempts = Vec::new();
-        for provider in candidates(settings, &facts) {
-            match open_on(provider, &bytes, &facts, settings, &inputs, named.as_ref()) {
-                Ok((session, recognised)) => {
-                    attempts.push(Attempt { provider, refusal: None });
-                    let labels = labels::choose(named, recognised.reading.labels.clone(), recognised.reading.classes)?;
-                    let opened = Opened { facts, spec: inputs.picture, session, recognised, labels, attempts };
-                    return Ok(Self::assemble(settings, opened, clock));
-                }
-                Err(Refusal::Fault(error)) => return Err(error),
-                Err(Refusal::Provider(reason)) => {
-                    attempts.push(Attempt { provider, refusal: Some(reason) });
-                }
+        let mut attempts = earlier.to_vec();
+        match open_on(provider, &file.bytes, facts, settings, &inputs, named.as_ref()) {
+            Ok((session, recognised)) => {
+                attempts.push(Attempt { provider, refusal: None });
+                let labels = labels::choose(named, recognised.reading.labels.clone(), recognised.reading.classes)?;
+                let (facts, spec) = (facts.clone(), inputs.picture);
+                let opened = Opened { facts, spec, session, recognised, labels, attempts };
+                Ok(Self::assemble(settings, opened, clock))
+            }
+            Err(Refusal::Fault(error)) => Err(error),
+            Err(Refusal::Provider(reason)) => {
+                attempts.push(Attempt { provider, refusal: Some(reason) });
+                Err(DetectError::Provider { path, asked: settings.provider, attempts })
             }
         }
-        Err(DetectError::Provider { path, asked: settings.provider, attempts })
     }
 
     fn assemble(settings: &Settings, opened: Opened, clock: SharedClock) -> Self {
@@ -94,7 +93,8 @@ impl Detector {
         }
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
-        Self { settings: settings.clone(), facts, family, labels, spec, report, session, letterbox, reading, clock }
+        let (settings, package) = (settings.clone(), None);
+        Self { settings, facts, family, labels, spec, report, session, letterbox, reading, package, clock }
     }
 
     /// Looks at a frame. `found` is emptied first and then holds what was seen, most confident first, with boxes over the
@@ -154,6 +154,47 @@ impl Detector {
         &self.settings
     }
 
+    /// As [`detect_picture`](Self::detect_picture), with other thresholds this once.
+    pub(super) fn detect_as(
+        &mut self,
+        picture: &Picture,
+        thresholds: &Thresholds,
+        found: &mut Vec<Detection>,
+    ) -> Result<Timing, DetectError> {
+        let before = self.settings.clone();
+        self.set_thresholds(thresholds);
+        let result = self.detect_picture(picture, found);
+        self.settings = before;
+        result
+    }
+
+    /// What is asked of a detection from the next picture on.
+    pub fn set_thresholds(&mut self, thresholds: &Thresholds) {
+        self.settings.threshold = thresholds.score as f32;
+        self.settings.nms_iou = thresholds.nms_iou as f32;
+        self.settings.max_detections = thresholds.max_detections as usize;
+    }
+
+    /// Notes the package that it came from, and how it did on the pictures in it.
+    pub(super) fn came_from(&mut self, package: PackageFacts, golden: GoldenReport) {
+        self.package = Some((package, golden));
+    }
+
+    /// The package it came from, if it came in one.
+    pub fn package(&self) -> Option<&PackageFacts> {
+        self.package.as_ref().map(|(package, _)| package)
+    }
+
+    /// How it did on the golden pictures of its package, if it came in one.
+    pub fn golden(&self) -> Option<&GoldenReport> {
+        self.package.as_ref().map(|(_, golden)| golden)
+    }
+
+    /// How a picture becomes the model's input.
+    pub fn preprocess(&self) -> Preprocess {
+        self.letterbox.preprocess()
+    }
+
     /// The score a detection must reach from the next picture on.
     pub fn set_threshold(&mut self, threshold: f32) {
         self.settings.threshold = threshold;
@@ -186,9 +227,11 @@ impl Detector {
 
     /// What an event says about the model that saw it.
     pub fn facts(&self) -> ModelFacts {
+        let package = self.package();
+        let version = || self.facts.metadata("version").unwrap_or_default().to_owned();
         ModelFacts {
-            name: self.settings.name.to_string(),
-            version: self.facts.metadata("version").unwrap_or_default().to_owned(),
+            name: package.map_or_else(|| self.settings.name.to_string(), |package| package.name.clone()),
+            version: package.map_or_else(version, |package| package.version.to_string()),
             sha256: self.facts.sha256.clone(),
             provider: self.report.obtained.as_str().to_owned(),
             threshold: self.settings.threshold,
@@ -252,38 +295,6 @@ fn open_on(
         }
         Err(error) => Err(Refusal::Fault(error)),
     }
-}
-
-/// The providers to try, in order.
-fn candidates(settings: &Settings, facts: &Facts) -> Vec<Provider> {
-    match settings.provider {
-        ProviderChoice::Auto => Provider::auto_order(facts.is_quantised())
-            .filter(|provider| provider.is_built_in())
-            .chain([Provider::Cpu])
-            .collect(),
-        ProviderChoice::One(Provider::Cpu) => vec![Provider::Cpu],
-        ProviderChoice::One(provider) if settings.required => vec![provider],
-        ProviderChoice::One(provider) => vec![provider, Provider::Cpu],
-    }
-}
-
-fn check(settings: &Settings) -> Result<(), DetectError> {
-    let refuse =
-        |key, value: String, allowed| Err(DetectError::Setting { model: settings.name.clone(), key, value, allowed });
-    let share = 0.0..=1.0;
-    if !share.contains(&settings.threshold) {
-        return refuse("threshold", settings.threshold.to_string(), "0 to 1");
-    }
-    if !share.contains(&settings.nms_iou) {
-        return refuse("nms_iou", settings.nms_iou.to_string(), "0 to 1");
-    }
-    if !(1..=64).contains(&settings.threads) {
-        return refuse("threads", settings.threads.to_string(), "1 to 64");
-    }
-    if settings.max_detections == 0 {
-        return refuse("max_detections", "0".to_owned(), "1 and more");
-    }
-    Ok(())
 }
 
 struct Draw<'a> {

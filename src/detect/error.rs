@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use crate::model::ModelError;
+use crate::model::hostile::HostileError;
+use crate::model::keys::TrustError;
+use crate::model::policy::Refusal;
 use crate::vocab::Id;
 
 use super::picture::PictureError;
@@ -41,6 +44,76 @@ pub enum DetectError {
         path: PathBuf,
         /// What it is instead.
         source: ModelError,
+    },
+    /// The file is not handed to ONNX Runtime.
+    #[error("the model {path} is refused")]
+    Hostile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: HostileError,
+    },
+    /// The package may not be used.
+    #[error("the package {path} is refused")]
+    Package {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<Refusal>,
+    },
+    /// Only signed packages are run, and this is an ONNX file.
+    #[error(
+        "the model {path} is an ONNX file, and only signed packages are run here; make one with `vedette model package`"
+    )]
+    NotAPackage {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Only signed packages are run, and nobody is trusted to sign one.
+    #[error("model {model} must be signed, and nobody is trusted to sign it; name a file of keys under `trust`")]
+    NobodyTrusted {
+        /// The model.
+        model: Id,
+    },
+    /// The file of trusted keys cannot be read.
+    #[error("cannot read the trusted keys {path}")]
+    ReadTrust {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file of trusted keys does not say whom to trust.
+    #[error("cannot use the trusted keys {path}")]
+    Trust {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: TrustError,
+    },
+    /// The manifest of a package says something of the model that is not so.
+    #[error("the package {path} says that the {key} of its model is {says}; it is {found}; make the package again")]
+    Manifest {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: &'static str,
+        /// What it says.
+        says: String,
+        /// What is so.
+        found: String,
+    },
+    /// The model sees something else in a golden picture than its package says.
+    #[error("the model {path} fails on {provider} at its golden picture {picture}: {reason}")]
+    Golden {
+        /// The file.
+        path: PathBuf,
+        /// What ran it.
+        provider: &'static str,
+        /// The picture.
+        picture: String,
+        /// What differs.
+        reason: String,
     },
     /// No provider runs the model.
     #[error("no execution provider runs the model {path} (asked for {asked}){attempts}", attempts = list(.attempts))]

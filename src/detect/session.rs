@@ -4,7 +4,7 @@
 //! session keeps.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use half::f16;
@@ -74,7 +74,7 @@ impl Session {
         }
         let heard = Arc::new(Heard::default());
         let session = configure(facts, settings, provider, &heard)
-            .and_then(|builder| commit(builder, bytes, facts, &settings.file))
+            .and_then(|builder| commit(builder, bytes))
             .map_err(|error| first_line(&error))?;
         let placement = heard.placement(provider);
         if placement.is_some_and(|p| p.on_provider == 0) {
@@ -256,9 +256,9 @@ fn configure(
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
         .with_log_id(settings.name.as_str())?;
-    if facts.is_quantised() {
-        // This optimiser turns a convolution that was left in floats on purpose into one with 8-bit weights.
-        builder = builder.with_disabled_optimizers("WeightBiasQuantization")?;
+    let off = disabled_optimizers(facts, settings);
+    if !off.is_empty() {
+        builder = builder.with_disabled_optimizers(off.join(";"))?;
     }
     let cache = cache_folder(settings, facts, provider);
     let Some(request) = provider.request(settings, cache.as_deref(), facts.is_quantised()) else {
@@ -275,13 +275,22 @@ fn configure(
     Ok(builder.with_logger(Arc::new(log))?.with_log_level(LogLevel::Verbose)?.with_execution_providers([request])?)
 }
 
-fn commit(mut builder: SessionBuilder, bytes: &[u8], facts: &Facts, path: &Path) -> ort::Result<OrtSession> {
-    if facts.has_external_data {
-        // Weights beside the file are found through its path.
-        return builder.commit_from_file(path);
-    }
-    // From the very bytes whose digest was taken.
+/// From the very bytes whose digest was taken.
+fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> {
     builder.commit_from_memory(bytes)
+}
+
+/// Optimisers that must stay off for 8-bit models: this one turns a convolution that was left in floats on purpose into one
+/// with 8-bit weights.
+pub const OFF_FOR_8_BIT: [&str; 1] = ["WeightBiasQuantization"];
+
+/// The optimisers that must stay off: those that the model's package names, and those for 8-bit models.
+fn disabled_optimizers<'s>(facts: &Facts, settings: &'s Settings) -> Vec<&'s str> {
+    let mut names: Vec<&str> = settings.disabled_optimizers.iter().map(String::as_str).collect();
+    if facts.is_quantised() {
+        names.extend(OFF_FOR_8_BIT.iter().filter(|name| !settings.disabled_optimizers.iter().any(|n| n == *name)));
+    }
+    names
 }
 
 /// A folder for what a provider compiled from exactly this model with exactly this ONNX Runtime.

@@ -1,9 +1,12 @@
 //! How one model is run: what the configuration says about it, and the defaults.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::model::policy::Accepted;
 use crate::vocab::Id;
 
+use super::error::DetectError;
 use super::families::Family;
 use super::provider::ProviderChoice;
 
@@ -42,6 +45,16 @@ pub struct Settings {
     /// Where providers that compile models (TensorRT, OpenVINO, …) keep the result; none by default, which compiles at
     /// every start.
     pub cache_dir: Option<PathBuf>,
+    /// A file that says who may sign packages: a list of keys, or public keys one per line. None by default: a package is
+    /// checked, and anybody may have signed it.
+    pub trust: Option<PathBuf>,
+    /// Whether only packages signed by those of `trust` are run; false by default.
+    pub require_signed: bool,
+    /// The packages that were accepted before, by the names of their models: no older security version is accepted after
+    /// them, and the same one may go on after it has expired. None by default.
+    pub accepted: BTreeMap<String, Accepted>,
+    /// Optimisers of ONNX Runtime that must stay off; a package brings its own. None by default.
+    pub disabled_optimizers: Vec<String>,
 }
 
 /// Where the names of the classes come from.
@@ -70,6 +83,33 @@ impl Settings {
             labels: None,
             input: None,
             cache_dir: None,
+            trust: None,
+            require_signed: false,
+            accepted: BTreeMap::new(),
+            disabled_optimizers: Vec::new(),
         }
+    }
+
+    /// Whether every number is in its range.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub(super) fn check(&self) -> Result<(), DetectError> {
+        let refuse =
+            |key, value: String, allowed| Err(DetectError::Setting { model: self.name.clone(), key, value, allowed });
+        let share = 0.0..=1.0;
+        if !share.contains(&self.threshold) {
+            return refuse("threshold", self.threshold.to_string(), "0 to 1");
+        }
+        if !share.contains(&self.nms_iou) {
+            return refuse("nms_iou", self.nms_iou.to_string(), "0 to 1");
+        }
+        if !(1..=64).contains(&self.threads) {
+            return refuse("threads", self.threads.to_string(), "1 to 64");
+        }
+        if self.max_detections == 0 {
+            return refuse("max_detections", "0".to_owned(), "1 and more");
+        }
+        Ok(())
     }
 }

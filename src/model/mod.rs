@@ -1,11 +1,28 @@
-//! What an ONNX file says of itself, read without a runtime: digest, inputs and outputs, metadata, operators.
+//! Models before anything runs them: what an ONNX file says of itself, whether it may be handed to a runtime, and the
+//! signed package that carries it.
+//!
+//! ```text
+//!   file ── package (form, signatures) ── manifest ── policy (trust, time, machine) ──▶ admitted
+//!                                            └── each ONNX file: onnx (facts), hostile (static checks)
+//! ```
 //!
 //! Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
 //! bounded by their length, never recurses, and ends in a typed error.
 
+mod canonical;
+pub mod golden;
+mod hex;
+pub mod hostile;
+pub mod keys;
+pub mod manifest;
 mod onnx;
+pub mod package;
+pub mod policy;
 mod protobuf;
 mod sniff;
+#[cfg(test)]
+mod tests;
 
+pub use canonical::CanonicalError;
 pub use onnx::{Dimension, ElementType, Facts, ModelError, Port, sha256_hex};
 pub use protobuf::WireError;

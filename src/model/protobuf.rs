@@ -69,6 +69,21 @@ impl<'a> Fields<'a> {
         Self { bytes, at: 0 }
     }
 
+    /// The varints that `bytes` are, as a packed repeated field holds them. Ends after the first error.
+    pub(super) fn packed(bytes: &'a [u8]) -> impl Iterator<Item = Result<u64, WireError>> {
+        let mut rest = Self::of(bytes);
+        std::iter::from_fn(move || {
+            if rest.at >= rest.bytes.len() {
+                return None;
+            }
+            let number = rest.varint();
+            if number.is_err() {
+                rest.at = rest.bytes.len();
+            }
+            Some(number)
+        })
+    }
+
     fn varint(&mut self) -> Result<u64, WireError> {
         let start = self.at;
         let mut value = 0u64;
@@ -138,6 +153,13 @@ mod tests {
         let message = [0x08, 0x96, 0x01, 0x12, 0x02, b'h', b'i', 0x1d, 1, 2, 3, 4];
         let fields: Vec<_> = Fields::of(&message).map(Result::unwrap).collect();
         assert_eq!(fields, [(1, Value::Varint(150)), (2, Value::Bytes(b"hi")), (3, Value::Fixed)]);
+    }
+
+    #[test]
+    fn packed_numbers_are_read_one_after_the_other() {
+        let numbers: Vec<_> = Fields::packed(&[1, 0x96, 0x01, 0]).map(Result::unwrap).collect();
+        assert_eq!(numbers, [1, 150, 0]);
+        assert_eq!(Fields::packed(&[5, 0x80]).last(), Some(Err(WireError::Truncated(1))));
     }
 
     #[test]

@@ -97,6 +97,14 @@ pub enum OpenError {
     Detector(#[from] DetectError),
 }
 
+/// Loads ONNX Runtime.
+///
+/// # Errors
+/// When no place holds a usable library.
+pub fn load(search: &LibrarySearch) -> Result<(), RuntimeError> {
+    runtime::load(search).map(drop)
+}
+
 /// Loads ONNX Runtime and opens a detector.
 ///
 /// # Errors

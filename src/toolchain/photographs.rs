@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder, ImageReader};
-
-use crate::detect::{Picture, PictureError, RgbPicture};
+use crate::detect::{self, Picture, PictureError};
 
 /// Why there is no photograph to look at.
 #[derive(Debug, thiserror::Error)]
@@ -73,18 +71,9 @@ pub fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, PhotographError> {
 /// # Errors
 /// When the file cannot be read or decoded, or is too large.
 pub fn read(path: &Path) -> Result<Picture, PhotographError> {
-    let reader = ImageReader::open(path)
-        .and_then(ImageReader::with_guessed_format)
-        .map_err(|source| PhotographError::Read { path: path.to_owned(), source })?;
-    let decode = |source| PhotographError::Decode { path: path.to_owned(), source };
-    let mut decoder = reader.into_decoder().map_err(decode)?;
-    // A file without this note is upright.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(decode)?;
-    picture.apply_orientation(orientation);
-    let pixels = picture.into_rgb8();
-    let (width, height) = pixels.dimensions();
-    let picture = RgbPicture::new(width, height, pixels.into_raw())
-        .map_err(|source| PhotographError::Size { path: path.to_owned(), source })?;
-    Ok(Picture::Rgb(picture))
+    let bytes = fs::read(path).map_err(|source| PhotographError::Read { path: path.to_owned(), source })?;
+    detect::photograph(&bytes).map_err(|error| match error {
+        detect::PhotographError::Decode(source) => PhotographError::Decode { path: path.to_owned(), source },
+        detect::PhotographError::Size(source) => PhotographError::Size { path: path.to_owned(), source },
+    })
 }

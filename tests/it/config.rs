@@ -296,8 +296,11 @@ fn documented_defaults_are_those_of_the_rooms() {
     let motion = &camera.motion;
     assert_eq!((motion.threshold, motion.area, motion.hold), (scene.motion.step, scene.motion.area, scene.motion.hold));
     let (model, detect) = (&config.models[0], vedette::detect::Settings::new(camera.id.clone(), ""));
-    assert_eq!((model.threshold, model.nms, model.threads), (detect.threshold, detect.nms_iou, detect.threads));
-    assert_eq!((model.max_detections, model.required), (detect.max_detections, detect.required));
+    assert_eq!((model.threads, model.required), (detect.threads, detect.required));
+    let filled = model.completed(None);
+    assert_eq!((filled.threshold, filled.nms), (Some(detect.threshold), Some(detect.nms_iou)));
+    assert_eq!(filled.max_detections, Some(detect.max_detections));
+    assert_eq!((&model.trust, model.require_signed), (&detect.trust, detect.require_signed));
     let mqtt = vedette::mqtt::Settings::default();
     assert_eq!((config.mqtt.keep_alive, config.mqtt.inflight), (mqtt.keep_alive, mqtt.window));
     assert_eq!(config.mqtt.max_packet, mqtt.max_packet);

@@ -11,6 +11,7 @@ mod detect;
 mod families;
 mod mqtt;
 mod outbox;
+mod packages;
 mod replay;
 mod rules;
 mod scene;

@@ -97,6 +97,11 @@ impl Letterbox {
         Self { width, height, layout, preprocess, plans: Vec::new(), scratch, drawn: None }
     }
 
+    /// How a picture becomes the tensor.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
     /// How many elements the tensor has.
     pub fn len(&self) -> usize {
         3 * self.width as usize * self.height as usize

@@ -1,0 +1,33 @@
+//! `vedette model`: work on model files. A subcommand is a variant here and a file beside this one.
+
+mod package;
+mod verify;
+
+use clap::Subcommand;
+
+use super::Failure;
+
+/// Work on model files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  vedette model verify people-1.4.0.vedette --trust release.pub")]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Package(package::Args),
+    Verify(verify::Args),
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Those of the work that was asked for.
+pub fn run(args: Args) -> Result<(), Failure> {
+    match args.what {
+        What::Package(args) => package::run(args),
+        What::Verify(args) => verify::run(&args),
+    }
+}
