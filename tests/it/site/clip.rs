@@ -97,7 +97,7 @@ async fn who_listens_is_told_of_each_visit_with_a_picture() {
     assert!(rate("decoded_fps") > 2.0 && rate("inferred_fps") > 0.3);
     let model = &health["models"]["people"];
     assert_eq!((&model["asked"], &model["obtained"]), (&"cpu".into(), &"cpu".into()));
-    assert!(model["inferences"].as_u64().unwrap() > 20 && health["stages"]["people/infer"]["count"].is_u64());
+    assert!(model["inferences"].as_u64().unwrap() > 8 && health["stages"]["people/infer"]["count"].is_u64());
     let count = ear.latest("count/door/all").unwrap();
     agent.signal(Signal::TERM);
     let (status, took) = agent.await_end();
