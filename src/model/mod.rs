@@ -1,9 +1,11 @@
 //! What an ONNX file says of itself, read without a runtime: digest, inputs and outputs, metadata, operators.
 //!
-//! Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
+//! [`Facts`] are what the rest of the program needs to know of a file; [`proto`] is the whole file, to be changed and
+//! written again. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
 //! bounded by their length, never recurses, and ends in a typed error.
 
 mod onnx;
+pub mod proto;
 mod protobuf;
 mod sniff;
 

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod decode;
 mod detect;
+mod model;
 mod mqtt;
 mod outbox;
 mod replay;
