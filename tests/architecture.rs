@@ -77,6 +77,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("gstreamer_video", "decode"),
     ("gstreamer_rtsp_server", "decode"),
     ("ort", "detect"),
+    ("prost", "model"),
     ("rumqttc", "mqtt"),
     ("rustls", "mqtt"),
     ("ed25519_dalek", "model"),

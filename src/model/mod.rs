@@ -6,8 +6,9 @@
 //!                                            └── each ONNX file: onnx (facts), hostile (static checks)
 //! ```
 //!
-//! Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over them is
-//! bounded by their length, never recurses, and ends in a typed error.
+//! [`Facts`] are what the rest of the program needs to know of a file; [`proto`] is the whole file, to be changed and
+//! written again. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
+//! them is bounded by their length, never recurses (prost's own depth is bounded), and ends in a typed error.
 
 mod canonical;
 pub mod golden;
@@ -18,6 +19,7 @@ pub mod manifest;
 mod onnx;
 pub mod package;
 pub mod policy;
+pub mod proto;
 mod protobuf;
 mod sniff;
 #[cfg(test)]
