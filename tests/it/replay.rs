@@ -77,13 +77,14 @@ fn six_visits_are_told_when_they_are_and_twice_in_the_same_bytes() {
 }
 
 #[test]
-fn with_every_due_picture_looked_at_the_visits_start_no_earlier() {
+fn with_every_due_picture_looked_at_the_visits_start_hardly_earlier() {
     let clip = data::find("video/one-by-one-person-detection.mp4");
     let (Some(clip), Some(model)) = (clip, data::find("models/detect/yolox_nano_416.onnx")) else { return };
     let (told, looks) = replay(&clip, &model, false);
     assert!(looks >= 690, "{looks} looks");
     assert_visits(&told);
     for (gated, every) in visits(&replay(&clip, &model, true).0).iter().zip(visits(&told)) {
-        assert!(gated.0 - every.0 < 0.25, "{gated:?} against {every:?}: more than one look later");
+        // While nothing moves a picture is wanted every 400 ms, or 800 ms after the last where a keyframe is near.
+        assert!(gated.0 - every.0 <= 0.8, "{gated:?} against {every:?}: later than the next picture that was wanted");
     }
 }
