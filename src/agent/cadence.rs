@@ -30,7 +30,8 @@ use std::time::Duration;
 use crate::decode::Want;
 use crate::vocab::{DropReason, MediaTime, Rect, Track, TrackId, TrackState};
 
-/// How often somebody is looked at who moves as expected: every second due frame, and no rarer than this.
+/// How often somebody brisk is looked at, and what moves without being news: every second due frame, and no rarer than
+/// this.
 const CALM_INTERVAL: Duration = Duration::from_millis(400);
 
 /// How often somebody is looked at who moves, but not briskly. Twice this, where a keyframe is near, is the longest time
