@@ -16,7 +16,7 @@ use super::{Failure, onnx_runtime};
 /// Look at photographs, clips or streams with a detector; one JSON line per picture.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  vedette detect --model yolox_nano_416.onnx --annotate seen/ street.jpg yard.png
+  vedette detect --annotate seen/ street.jpg yard.png
   vedette detect --model yolox_nano_416.onnx --fps 5 yesterday.mp4 | jq .detections
   vedette detect --model yolox_nano_416.onnx --seconds 10 rtsp://10.0.0.5/stream2
 
@@ -55,8 +55,8 @@ pub struct Args {
 /// What every command with a detector needs to know about it.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
-    /// The ONNX file or package.
-    #[arg(long, value_name = "FILE")]
+    /// The ONNX file or package; by default the detector that the program brings.
+    #[arg(long, value_name = "FILE", default_value = detect::bundled::DETECTOR)]
     model: PathBuf,
     /// Who must have signed the package: a list of trusted keys, or public keys one per line.
     #[arg(long, value_name = "FILE")]

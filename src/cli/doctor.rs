@@ -5,12 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-use super::demo::found_model;
 use super::{Failure, onnx_runtime};
 use crate::agent::doctor::capacity::{Capacity, Request};
 use crate::agent::doctor::{self, CodecReport, Examination, Report};
 use crate::base::clock::SystemClock;
-use crate::toolchain::detect::{ProviderChoice, Settings};
+use crate::toolchain::detect::{ProviderChoice, Settings, bundled};
 use crate::vocab::Id;
 
 /// Say what this box can do: decoders, providers, ONNX Runtime, memory, and how many cameras fit, measured.
@@ -26,9 +25,9 @@ What it decodes is a street that it films itself, or --clip.
 Exit status: 0 when nothing essential is missing, 1 when H.264 cannot be decoded, ONNX Runtime is missing, or the model \
 does not run.")]
 pub struct Args {
-    /// The detector that is tried and measured, an ONNX file
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    /// The detector that is tried and measured, an ONNX file or package; by default the one that the program brings
+    #[arg(long, value_name = "FILE", default_value = bundled::DETECTOR)]
+    model: PathBuf,
     /// Execution provider for it: auto, cpu, cuda, tensorrt, openvino, …
     #[arg(long, default_value = "auto")]
     provider: ProviderChoice,
@@ -55,10 +54,9 @@ pub struct Args {
 /// [`Failure::Running`] when something essential is missing.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let name = Id::new("model").context("the name of the model")?;
-    let settings = |file| Settings { provider: args.provider, ..Settings::new(name, file) };
     let examination = Examination {
         search: onnx_runtime::search(None),
-        model: args.model.clone().or_else(found_model).map(settings),
+        model: Settings { provider: args.provider, ..Settings::new(name, args.model.clone()) },
         state_dir: args.state_dir.clone(),
         capacity: Request { clip: args.clip.clone(), stream_fps: args.stream_fps, detect_fps: args.detect_fps },
     };

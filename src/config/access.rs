@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
+use crate::detect::bundled;
 use crate::vocab::Secret;
 
 /// The longest password, in bytes; more is a wrong file.
@@ -138,6 +139,11 @@ impl Folders {
     /// The place of an ordinary file.
     pub(super) fn file(&self, path: &str) -> PathBuf {
         self.config.join(path)
+    }
+
+    /// The place of a model, unless it is the one that the program brings.
+    pub(super) fn model(&self, path: &str) -> PathBuf {
+        if path == bundled::DETECTOR { path.into() } else { self.file(path) }
     }
 
     /// The place of a secret file.

@@ -18,6 +18,7 @@ use super::fault::{Faults, Path, Position};
 use super::phrase;
 use super::ready::{Config, Evidence, LabelSource, Model, Spool};
 use super::yaml::Node;
+use crate::detect::bundled;
 use crate::vocab::Id;
 
 /// What a message may take besides its payload.
@@ -185,9 +186,15 @@ impl Check<'_> {
                 return None;
             }
         };
+        if model.file.starts_with(bundled::PREFIX) && model.file != bundled::DETECTOR {
+            let problem = format!("found {:?}, which the program does not bring", model.file);
+            let remedy = format!("use `{}`, or the name of a file", bundled::DETECTOR);
+            self.error(&path.key("file"), &problem, &remedy);
+            return None;
+        }
         Some(Model {
             name,
-            file: self.folders.file(&model.file),
+            file: self.folders.model(&model.file),
             threshold: model.threshold.map(|score| score as f32),
             nms: model.nms.map(|iou| iou as f32),
             provider: model.provider,

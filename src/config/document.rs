@@ -13,6 +13,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::detect::bundled;
 use crate::vocab::Id;
 
 pub use camera::{
@@ -131,9 +132,10 @@ pub enum Compat {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
-    /// The ONNX file, or the signed package that `vedette model package` makes of one, relative to this file.
+    /// The ONNX file, or the signed package that `vedette model package` makes of one, relative to this file; or
+    /// `bundled:vedette-nano`, the detector of people, vehicles and bikes that the program brings.
+    #[serde(default = "bundled_detector")]
     #[schemars(length(min = 1, max = 4096))]
-    #[schemars(example = &"models/vedette-nano.int8.onnx")]
     pub file: String,
     /// Detections with a lower score are ignored. Default: what the package says, else 0.4.
     #[schemars(range(min = 0.01, max = 1.0))]
@@ -291,6 +293,10 @@ fn inflight() -> u16 {
 
 fn max_packet_kib() -> u32 {
     256
+}
+
+fn bundled_detector() -> String {
+    bundled::DETECTOR.to_owned()
 }
 
 fn model_threads() -> u16 {

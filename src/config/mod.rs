@@ -33,6 +33,8 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::detect::bundled;
+
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
 pub use plain::read_value;
@@ -120,7 +122,7 @@ pub fn missing_files(config: &Config) -> Vec<String> {
         files.extend(tls.identity.iter().map(|i| ("mqtt.cert_file".to_owned(), i.cert_file.clone())));
         files.extend(tls.identity.iter().map(|i| ("mqtt.key_file".to_owned(), i.key_file.clone())));
     }
-    for model in &config.models {
+    for model in config.models.iter().filter(|model| bundled::find(&model.file).is_none()) {
         files.push((format!("models.{}.file", model.name), model.file.clone()));
     }
     // All models have the same.

@@ -29,6 +29,7 @@ mod source;
 mod version;
 mod worker;
 
+pub use crate::model::bundled;
 pub use crate::model::manifest::Thresholds;
 pub use crate::model::policy::Accepted;
 pub use detector::{Detector, Timing};

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use crate::base::clock::Clock;
 use crate::model::Facts;
+use crate::model::bundled;
 use crate::model::hostile;
 use crate::model::keys::{PublicKey, Trust};
 use crate::model::manifest::{Golden, Manifest, Moment, Thresholds, Version};
@@ -56,7 +57,7 @@ pub struct PackageFacts {
     pub digest: String,
     /// Who signed it.
     pub signers: Vec<PublicKey>,
-    /// Whether those were asked for and are enough.
+    /// Whether those were asked for and are enough, or the program itself brought it.
     pub is_trusted: bool,
     /// Whether it has expired since it was accepted.
     pub is_expired: bool,
@@ -71,11 +72,14 @@ pub fn this_machine() -> Hardware {
     Hardware { architecture: std::env::consts::ARCH.to_owned(), providers, agent: Version::of_this_program() }
 }
 
-/// The content of a model's file, which is an ONNX file or a package.
+/// The content of a model's file, which is an ONNX file or a package; or the bundled package.
 ///
 /// # Errors
 /// When it cannot be read or is larger than any package.
 pub fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    if let Some(bytes) = bundled::find(path) {
+        return Ok(bytes.to_vec());
+    }
     let file = File::open(path)?;
     let size = file.metadata()?.len();
     if size > package::MOST_BYTES {
@@ -120,8 +124,9 @@ impl Source {
     }
 
     fn from_package(bytes: &[u8], settings: &Settings, clock: &dyn Clock) -> Result<Self, DetectError> {
-        let trust = settings.trust.as_deref().map(read_trust).transpose()?;
-        if trust.is_none() && settings.require_signed {
+        let is_bundled = bundled::find(&settings.file).is_some();
+        let trust = settings.trust.as_deref().filter(|_| !is_bundled).map(read_trust).transpose()?;
+        if trust.is_none() && settings.require_signed && !is_bundled {
             return Err(DetectError::NobodyTrusted { model: settings.name.clone() });
         }
         let terms = Terms {
@@ -132,7 +137,8 @@ impl Source {
             accepted: settings.accepted.clone(),
         };
         let refused = |source| DetectError::Package { path: settings.file.clone(), source: Box::new(source) };
-        let admitted = policy::admit(bytes, &terms).map_err(refused)?;
+        let mut admitted = policy::admit(bytes, &terms).map_err(refused)?;
+        admitted.is_trusted |= is_bundled;
         Ok(Self::take(admitted))
     }
 

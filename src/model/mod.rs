@@ -10,6 +10,7 @@
 //! written again. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
 //! them is bounded by their length, never recurses (prost's own depth is bounded), and ends in a typed error.
 
+pub mod bundled;
 mod canonical;
 pub mod golden;
 mod hex;

@@ -13,7 +13,7 @@ use crate::detect::runtime;
 use super::annotate;
 
 pub use crate::detect::{
-    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings,
+    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings, bundled,
 };
 
 /// A picture and where it comes from.

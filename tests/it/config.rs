@@ -217,6 +217,14 @@ fn without_credentials_secrets_lie_beside_the_configuration() {
 }
 
 #[test]
+fn a_model_of_which_nothing_is_said_is_the_bundled_one() {
+    let text = "agent: { id: a }\nmqtt: { url: \"mqtt://b\" }\nmodels: { people: {} }\ncameras:\n  - { id: door, url: \"rtsp://c\", detect: { model: people } }\n";
+    let loaded = load(text).unwrap();
+    assert_eq!(loaded.config.models[0].file, Path::new("bundled:vedette-nano"), "and no file of the folder");
+    assert_eq!(config::missing_files(&loaded.config), Vec::<String>::new());
+}
+
+#[test]
 fn the_revision_names_the_bytes() {
     assert_eq!(config::revision(b""), "e3b0c44298fc");
     let (a, b) = (with_camera_lines(""), with_camera_lines("    # the same, but for this\n"));

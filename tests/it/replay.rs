@@ -88,3 +88,9 @@ fn with_every_due_picture_looked_at_the_visits_start_hardly_earlier() {
         assert!(gated.0 - every.0 <= 0.8, "{gated:?} against {every:?}: later than the next picture that was wanted");
     }
 }
+
+#[test]
+fn the_bundled_detector_tells_the_same_six_visits() {
+    let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
+    assert_visits(&replay(&clip, Path::new("bundled:vedette-nano"), true).0);
+}

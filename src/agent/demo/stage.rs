@@ -169,7 +169,7 @@ impl Stage {
 agent: {{ id: demo, state_dir: {state} }}
 mqtt: {{ url: {broker} }}
 models:
-  people: {{ file: {model}, threshold: 0.4 }}
+  people: {{ file: {model} }}
 cameras:
   - id: door
     url: {camera}

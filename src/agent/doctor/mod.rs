@@ -21,8 +21,8 @@ use capacity::{Capacity, Request};
 pub struct Examination {
     /// Where ONNX Runtime is looked for.
     pub search: LibrarySearch,
-    /// The model that is tried and measured, where there is one.
-    pub model: Option<detect::Settings>,
+    /// The model that is tried and measured.
+    pub model: detect::Settings,
     /// Where the agent would keep its state.
     pub state_dir: PathBuf,
     /// What the estimate is made with.
@@ -151,18 +151,10 @@ pub fn examine(examination: &Examination, clock: &SharedClock, progress: &mut dy
         findings
             .push(optional("mosquitto is not installed; only `vedette demo` needs it", "apt-get install mosquitto"));
     }
-    let mut detector = match (&onnx_runtime, &examination.model) {
-        (Some(_), Some(settings)) => {
-            progress("opening the model");
-            open(settings, clock, &mut findings)
-        }
-        (Some(_), None) => {
-            let remedy = "pass --model FILE, an ONNX detector";
-            findings.push(optional("no model was tried, so that it is not known how many cameras fit", remedy));
-            None
-        }
-        (None, _) => None,
-    };
+    let mut detector = onnx_runtime.as_ref().and_then(|_| {
+        progress("opening the model");
+        open(&examination.model, clock, &mut findings)
+    });
     let model = detector.as_ref().map(told);
     let capacity = detector.as_mut().filter(|_| gstreamer.is_some()).and_then(|detector| {
         let measured = measure(examination, machine.cores, detector, clock, progress);

@@ -16,6 +16,7 @@ use crate::agent::run::{self, Options};
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::logging::{self, Target};
 use crate::base::shutdown::{Shutdown, Stopping};
+use crate::toolchain::detect::bundled;
 use crate::wire::{EventMessage, HealthMessage};
 use screen::{CameraRow, Screen, Shown};
 
@@ -26,15 +27,15 @@ use screen::{CameraRow, Screen, Shown};
   vedette demo --input rtsp://10.0.0.5/stream2 --model yolox_nano_416.onnx --seconds 600
   vedette demo --input clip.mp4 --model yolov8n.onnx
 
-Without --input and --model it plays a clip of people who enter a room one by one, through YOLOX-nano, from the test data \
-beside the project (VEDETTE_TEST_DATA, else ../shared/data). With --model alone it plays a street that it draws itself.")]
+Without --input it plays a street that it draws itself; without --model it looks with the detector that the program \
+brings.")]
 pub struct Args {
-    /// A clip, or the rtsp:// URL of a camera
+    /// A clip, or the rtsp:// URL of a camera; by default a street that is drawn
     #[arg(long, value_name = "FILE|URL")]
     input: Option<String>,
-    /// The detector, an ONNX file
-    #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
+    /// The detector, an ONNX file or package; by default the one that the program brings
+    #[arg(long, value_name = "FILE", default_value = bundled::DETECTOR)]
+    model: PathBuf,
     /// End after so many seconds
     #[arg(long, value_name = "N", default_value_t = 45)]
     seconds: u64,
@@ -46,15 +47,12 @@ pub struct Args {
     plain: bool,
 }
 
-const CLIP: &str = "video/one-by-one-person-detection.mp4";
-const MODEL: &str = "models/detect/yolox_nano_416.onnx";
-
 /// Runs the command.
 ///
 /// # Errors
 /// When there is nothing to play, the stage cannot be set, or no alert came through the broker.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let (play, model) = choose(args)?;
+    let (play, model) = (play(args.input.as_deref())?, model(&args.model)?);
     let folder =
         args.out.clone().unwrap_or_else(|| std::env::temp_dir().join(format!("vedette-demo-{}", std::process::id())));
     std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -75,39 +73,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What is played through which model.
-fn choose(args: &Args) -> Result<(Play, PathBuf), Failure> {
-    let data = test_data();
-    let found = |file: &str| Some(data.join(file)).filter(|path| path.exists());
-    let model = args.model.clone().or_else(found_model).ok_or_else(|| {
-        Failure::Refused(anyhow!(
-            "there is no detector to use: no model is bundled with this version yet, and {} is not there. Pass --model FILE, \
-             an ONNX detector such as YOLOX-nano or YOLOv8n",
-            data.join(MODEL).display()
-        ))
-    })?;
-    if !model.exists() {
-        return Err(Failure::Refused(anyhow!("there is no file {}; pass --model FILE", model.display())));
+/// What is played.
+fn play(input: Option<&str>) -> Result<Play, Failure> {
+    match input {
+        Some(url) if url.contains("://") => Ok(Play::Camera(url.to_owned())),
+        Some(file) if Path::new(file).exists() => Ok(Play::Clip(absolute(Path::new(file)))),
+        Some(file) => Err(Failure::Refused(anyhow!("there is no file {file}; pass --input FILE or an rtsp:// URL"))),
+        None => Ok(Play::Street),
     }
-    let play = match &args.input {
-        Some(url) if url.contains("://") => Play::Camera(url.clone()),
-        Some(file) if Path::new(file).exists() => Play::Clip(absolute(Path::new(file))),
-        Some(file) => {
-            return Err(Failure::Refused(anyhow!("there is no file {file}; pass --input FILE or an rtsp:// URL")));
-        }
-        None if args.model.is_none() => found(CLIP).map_or(Play::Street, |clip| Play::Clip(absolute(&clip))),
-        None => Play::Street,
-    };
-    Ok((play, absolute(&model)))
 }
 
-fn test_data() -> PathBuf {
-    std::env::var_os("VEDETTE_TEST_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from)
-}
-
-/// The detector to use where none is named, if there is one.
-pub(super) fn found_model() -> Option<PathBuf> {
-    Some(test_data().join(MODEL)).filter(|path| path.exists())
+/// The model as the configuration of the demo names it.
+fn model(file: &Path) -> Result<PathBuf, Failure> {
+    match file {
+        file if bundled::find(file).is_some() => Ok(file.to_owned()),
+        file if file.exists() => Ok(absolute(file)),
+        file => Err(Failure::Refused(anyhow!("there is no file {}; pass --model FILE", file.display()))),
+    }
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -73,6 +73,14 @@ pub enum EvalError {
         /// How many classes the model has.
         classes: usize,
     },
+    /// A class is mapped to a label that the model does not have.
+    #[error("the model has no label {label:?}; it has {known}")]
+    UnknownLabel {
+        /// The label.
+        label: String,
+        /// Those of the model.
+        known: String,
+    },
     /// No label at all.
     #[error("no photograph of {images} has a label in {labels}")]
     NoTruth {
@@ -92,13 +100,20 @@ pub enum EvalError {
 }
 
 /// Looks at every photograph in `images` and compares with the labels in `labels`. The detector should have been opened
-/// with [`THRESHOLD`], [`NMS_IOU`] and [`MAX_DETECTIONS`].
+/// with [`THRESHOLD`], [`NMS_IOU`] and [`MAX_DETECTIONS`]. `map` tells which class of the label files is which label of
+/// the model, and leaves out all others; where it is empty, the classes are the model's.
 ///
 /// # Errors
-/// When a photograph or label file cannot be used, or there is no truth at all.
-pub fn run(detector: &mut Detector, images: &Path, labels: &Path) -> Result<Report, EvalError> {
+/// When a photograph or label file cannot be used, the model lacks a label, or there is no truth at all.
+pub fn run(
+    detector: &mut Detector,
+    images: &Path,
+    labels: &Path,
+    map: &BTreeMap<u16, String>,
+) -> Result<Report, EvalError> {
     let files = photographs::in_folder(images)?;
     let classes = detector.labels().len();
+    let numbering = Numbering::new(map, detector)?;
     let mut judged = Vec::with_capacity(files.len());
     let mut found = Vec::new();
     for path in &files {
@@ -108,7 +123,7 @@ pub fn run(detector: &mut Detector, images: &Path, labels: &Path) -> Result<Repo
             .map_err(|source| EvalError::Detect { path: path.clone(), source: Box::new(source) })?;
         let name = path.file_stem().unwrap_or_default();
         let label_file = labels.join(name).with_added_extension("txt");
-        judged.push(judge(&picture, &found, read_labels(&label_file, classes)?));
+        judged.push(judge(&picture, &found, read_labels(&label_file, &numbering)?));
     }
     let count = u16::try_from(classes).unwrap_or(u16::MAX);
     let precisions = coco::evaluate(&judged, count);
@@ -119,6 +134,47 @@ pub fn run(detector: &mut Detector, images: &Path, labels: &Path) -> Result<Repo
         Some((detector.labels().name(class).to_owned(), report))
     });
     Ok(Report { map, map50, per_class: named.collect(), images: files.len() })
+}
+
+/// How the classes of label files become those of the model.
+enum Numbering {
+    /// They are the same, so many.
+    Same(usize),
+    /// Those that are not there are left out.
+    Mapped(BTreeMap<u16, u16>),
+}
+
+impl Numbering {
+    fn new(map: &BTreeMap<u16, String>, detector: &Detector) -> Result<Self, EvalError> {
+        let (labels, count) = (detector.labels(), detector.labels().len());
+        if map.is_empty() {
+            return Ok(Self::Same(count));
+        }
+        let all = || 0..u16::try_from(count).unwrap_or(u16::MAX);
+        let numbered = map.iter().map(|(class, label)| match all().find(|number| labels.name(*number) == label) {
+            Some(number) => Ok((*class, number)),
+            None => {
+                let known = all().map(|number| labels.name(number)).collect::<Vec<_>>().join(", ");
+                Err(EvalError::UnknownLabel { label: label.clone(), known })
+            }
+        });
+        Ok(Self::Mapped(numbered.collect::<Result<_, _>>()?))
+    }
+
+    /// How many classes a label file may have.
+    fn limit(&self) -> usize {
+        match self {
+            Self::Same(count) => *count,
+            Self::Mapped(_) => usize::from(u16::MAX),
+        }
+    }
+
+    fn of_the_model(&self, class: u16) -> Option<u16> {
+        match self {
+            Self::Same(_) => Some(class),
+            Self::Mapped(map) => map.get(&class).copied(),
+        }
+    }
 }
 
 /// An object as a label file has it: class, centre and size, normalised.
@@ -138,23 +194,24 @@ fn judge(picture: &Picture, found: &[Detection], truth: Vec<Label>) -> Judged {
     }
 }
 
-fn read_labels(path: &Path, classes: usize) -> Result<Vec<Label>, EvalError> {
+fn read_labels(path: &Path, numbering: &Numbering) -> Result<Vec<Label>, EvalError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => return Err(EvalError::Read { path: path.to_owned(), source }),
     };
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(at, line)| {
-            read_label(line, classes).ok_or_else(|| EvalError::Label {
-                path: path.to_owned(),
-                line: at + 1,
-                found: line.chars().take(80).collect(),
-                classes,
-            })
+    let classes = numbering.limit();
+    let labels = lines.map(|(at, line)| {
+        read_label(line, classes).ok_or_else(|| EvalError::Label {
+            path: path.to_owned(),
+            line: at + 1,
+            found: line.chars().take(80).collect(),
+            classes,
         })
-        .collect()
+    });
+    let labels = labels.collect::<Result<Vec<_>, _>>()?;
+    Ok(labels.into_iter().filter_map(|(class, place)| Some((numbering.of_the_model(class)?, place))).collect())
 }
 
 fn read_label(line: &str, classes: usize) -> Option<Label> {
@@ -176,12 +233,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.txt");
         fs::write(&path, "0 0.5 0.5 0.25 1\n\n3 0 0 1 1\n").unwrap();
-        assert_eq!(read_labels(&path, 4).unwrap(), [(0, [0.5, 0.5, 0.25, 1.0]), (3, [0.0, 0.0, 1.0, 1.0])]);
-        let error = read_labels(&path, 3).unwrap_err().to_string();
+        assert_eq!(
+            read_labels(&path, &Numbering::Same(4)).unwrap(),
+            [(0, [0.5, 0.5, 0.25, 1.0]), (3, [0.0, 0.0, 1.0, 1.0])]
+        );
+        let error = read_labels(&path, &Numbering::Same(3)).unwrap_err().to_string();
         assert!(error.contains("a.txt:3") && error.contains("below 3"), "{error}");
         for wrong in ["0 0.5 0.5 0.25", "x 0 0 0 0", "0 1.5 0 0 0", "0 0 0 0 0 0", "0 nan 0 0 0"] {
             assert_eq!(read_label(wrong, 80), None, "{wrong}");
         }
-        assert_eq!(read_labels(&dir.path().join("none.txt"), 3).unwrap(), []);
+        let mapped = Numbering::Mapped([(3, 1)].into());
+        assert_eq!(read_labels(&path, &mapped).unwrap(), [(1, [0.0, 0.0, 1.0, 1.0])], "others are left out");
+        assert_eq!(read_labels(&dir.path().join("none.txt"), &Numbering::Same(3)).unwrap(), []);
     }
 }

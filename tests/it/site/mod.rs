@@ -7,6 +7,7 @@ mod agent;
 mod clip;
 mod commands;
 mod delivery;
+mod demo;
 mod disk;
 mod ear;
 mod hang;
