@@ -11,6 +11,7 @@ use vedette::toolchain::graph::prepare::prepare;
 use vedette::toolchain::quantize::Target;
 use vedette::toolchain::quantize::calibrate::Ranges;
 use vedette::toolchain::quantize::material::TensorFile;
+use vedette::toolchain::quantize::profile::Profile;
 use vedette::toolchain::quantize::run::Method;
 
 use crate::support::data;
@@ -88,7 +89,9 @@ fn scales_zero_points_and_weights_are_those_of_onnxruntime_quantization() {
     pictures.iter().for_each(|picture| tensors.push(picture).unwrap());
     let bytes = reference_network().to_bytes();
     let prepared = prepare(&bytes, (16, 16), &pictures[0], &dir.path().join("simplified")).unwrap();
-    let method = Method { target: Target::CpuX86, ranges: Ranges::MinMax, weight_limit: 127 };
+    // The other tool knows no rule about few channels, nor about slow kernels.
+    let profile = Profile { fewest_channels: 0, all_kernels: true, ..Target::CpuX86.profile() };
+    let method = Method { target: Target::CpuX86, profile, ranges: Ranges::MinMax, weight_limit: 127 };
     let quantised = method.everything(&prepared, &tensors, (16, 16)).unwrap().unwrap();
     let constants = constants(&quantised);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/reference/quantize.json");
@@ -163,7 +166,8 @@ impl Place {
     /// The files there, less what was there before.
     fn new_files(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.folder.path()).unwrap();
-        let mut names: Vec<String> = names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> =
+            names.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.retain(|name| name != "float.onnx" && name != "spots");
         names.sort();
         names
@@ -269,4 +273,32 @@ fn what_cannot_be_quantised_is_refused_by_name_and_nothing_is_left_behind() {
         assert!(word.contains(expected), "{model} {pictures}: {word}");
         assert_eq!(place.new_files(), before, "{model} {pictures}");
     }
+}
+
+/// AP of a model on the 64 COCO pictures.
+fn precision(library: &Path, model: &str) -> f64 {
+    let pictures = data::find("images/coco_val64").unwrap();
+    let [images, labels] = ["images", "labels"].map(|part| pictures.join(part).display().to_string());
+    let output = vedette(library, &["eval", "detect", "--model", model, "--images", &images, "--labels", &labels]);
+    json_lines(&output).pop().unwrap()["map"].as_f64().unwrap()
+}
+
+#[test]
+fn a_real_detector_keeps_its_precision() {
+    let Some(library) = library("VEDETTE_ORT") else { return };
+    let (Some(model), Some(pictures)) =
+        (data::find("models/detect/fastestdet_352.onnx"), data::find("images/coco_train128"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let [model, pictures] = [model, pictures].map(|path| path.display().to_string());
+    let result = folder.path().join("int8.onnx").display().to_string();
+    let arguments = ["model", "quantize", &model, "--calibrate", &pictures, "-o", &result, "--json"];
+    let output = vedette(&library, &[&arguments[..], &PATIENT].concat());
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let (float, int8) = (precision(&library, &model), precision(&library, &result));
+    println!("FastestDet: AP {float:.4}, in 8 bits {int8:.4}: {}", String::from_utf8_lossy(&output.stdout));
+    assert!(float - int8 <= 0.015, "AP {float} became {int8}");
 }

@@ -65,8 +65,11 @@ pub struct Args {
     #[arg(long)]
     reduce_range: bool,
     /// Least agreement with the float model, 0..1, averaged over IoU .50 to .95.
-    #[arg(long, default_value_t = 0.9, value_name = "SHARE")]
+    #[arg(long, default_value_t = 0.85, value_name = "SHARE")]
     min_agreement: f64,
+    /// Least agreement with the float model at IoU .50, 0..1.
+    #[arg(long, default_value_t = 0.95, value_name = "SHARE")]
+    min_agreement50: f64,
     /// Most mAP that may be lost, 0..1, where there are labels.
     #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
     max_map_drop: f64,
@@ -125,10 +128,16 @@ fn request(args: &Args) -> Result<Request, Failure> {
         labels: args.labels.clone(),
         method: Method {
             target: args.target,
+            profile: args.target.profile(),
             ranges: args.ranges,
             weight_limit: if args.reduce_range { 63 } else { 127 },
         },
-        gate: Gate { agreement: args.min_agreement, map_drop: args.max_map_drop, latency: args.max_latency },
+        gate: Gate {
+            agreement: args.min_agreement,
+            agreement50: args.min_agreement50,
+            map_drop: args.max_map_drop,
+            latency: args.max_latency,
+        },
         output: args.output.clone(),
     })
 }
@@ -158,7 +167,12 @@ fn print(args: &Args, outcome: &Outcome) -> io::Result<()> {
     }
     let (integer, all) = outcome.integer_operators;
     let (learned, judged) = (outcome.calibrated_with, outcome.judged_by);
-    writeln!(out, "{}: {integer} of {all} operators compute in integers, {} tensors left in floats;", outcome.target, outcome.left_in_floats.len())?;
+    writeln!(
+        out,
+        "{}: {integer} of {all} operators compute in integers, {} tensors left in floats;",
+        outcome.target,
+        outcome.left_in_floats.len()
+    )?;
     writeln!(out, "ranges from {learned} pictures, judged by {judged} others; latency by turns on one thread")?;
     writeln!(out, "{}: {}", if outcome.passed { "passed" } else { "rejected" }, outcome.file.display())
 }

@@ -3,6 +3,7 @@
 pub mod opset;
 pub mod prepare;
 pub mod shapes;
+pub mod silu;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::detect::probe::simplify;
 use crate::detect::DetectError;
+use crate::detect::probe::simplify;
 use crate::model::proto::{ModelProto, ProtoError};
 
 use super::opset::{self, OpsetError};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::probe::{Effort, Probe, Value};
 use crate::detect::DetectError;
+use crate::detect::probe::{Effort, Probe, Value};
 use crate::model::proto::{ModelProto, ValueInfoProto};
 
 /// A tensor as a run gave it.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::detect::probe::{Effort, Probe};
 use crate::toolchain::graph::prepare::Prepared;
 use crate::toolchain::graph::shapes::expose;
+use crate::toolchain::graph::silu;
 
 use super::error::QuantizeError;
 use super::grid::Grid;
@@ -90,12 +91,17 @@ fn range(plan: &Plan<'_>, name: &str, histogram: &Histogram, ranges: Ranges) -> 
 /// Whether a tensor is taken by `x * sigmoid(x)` and nothing else.
 fn feeds_silu(plan: &Plan<'_>, name: &str) -> bool {
     let nodes = &plan.view.graph.node;
-    let &[a, b] = plan.view.consumers(name) else { return false };
-    let (sigmoid, product) = if nodes[a].op_type() == "Sigmoid" { (a, b) } else { (b, a) };
-    nodes[sigmoid].op_type() == "Sigmoid"
-        && nodes[product].op_type() == "Mul"
-        && nodes[product].input.contains(&nodes[sigmoid].output[0])
-        && plan.view.consumers(&nodes[sigmoid].output[0]) == [product]
+    match *plan.view.consumers(name) {
+        [fused] => nodes[fused].op_type() == silu::FUSED,
+        [a, b] => {
+            let (sigmoid, product) = if nodes[a].op_type() == "Sigmoid" { (a, b) } else { (b, a) };
+            nodes[sigmoid].op_type() == "Sigmoid"
+                && nodes[product].op_type() == "Mul"
+                && nodes[product].input.contains(&nodes[sigmoid].output[0])
+                && plan.view.consumers(&nodes[sigmoid].output[0]) == [product]
+        }
+        _ => false,
+    }
 }
 
 /// Left of its minimum `x * sigmoid(x)` rises to 0 and stays there: values so far left that what they become differs
@@ -115,4 +121,20 @@ fn silu_floor(low: f32, high: f32) -> f32 {
         floor = x;
     }
     low.max(floor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_a_silu_makes_nothing_of_need_no_steps() {
+        let floor = silu_floor(-117.0, 131.0);
+        assert!((-6.0..-2.0).contains(&floor), "{floor}");
+        // What becomes of the floor differs from 0 by less than half a step.
+        let silu = floor / (1.0 + (-floor).exp());
+        assert!(-silu <= (131.0 - floor) / 510.0 + 1e-3, "{silu}");
+        assert_eq!(silu_floor(-0.5, 1.0), -0.5, "a range is never widened");
+        assert!(silu_floor(-9.0, 2.0) < silu_floor(-9.0, 100.0), "finer steps see more");
+    }
 }

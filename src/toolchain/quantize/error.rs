@@ -39,7 +39,7 @@ pub enum QuantizeError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: PrepareError,
+        source: Box<PrepareError>,
     },
     /// No operator of it would compute in integers.
     #[error(
@@ -68,7 +68,9 @@ pub enum QuantizeError {
         source: PictureError,
     },
     /// Too few pictures to learn ranges from and to judge by.
-    #[error("found {found} pictures to calibrate with; at least {least} are needed, and 200 to 500 of the cameras it will watch are good")]
+    #[error(
+        "found {found} pictures to calibrate with; at least {least} are needed, and 200 to 500 of the cameras it will watch are good"
+    )]
     TooFew {
         /// How many there are.
         found: usize,

@@ -92,7 +92,11 @@ impl<'a> Judge<'a> {
             let found = detect::judge(&shot.picture, seen, Vec::new()).found;
             for class in 0..self.classes {
                 let of = |objects: &[(u16, f64, coco::PixelBox)]| {
-                    objects.iter().filter(|object| object.0 == class).map(|(_, score, place)| (0, *score, *place)).collect()
+                    objects
+                        .iter()
+                        .filter(|object| object.0 == class)
+                        .map(|(_, score, place)| (0, *score, *place))
+                        .collect()
                 };
                 let (truth, found): (Vec<_>, Vec<_>) = (of(&truth), of(&found));
                 if !truth.is_empty() || !found.is_empty() {
@@ -149,7 +153,8 @@ mod tests {
 
     #[test]
     fn seeing_the_same_is_full_agreement_and_what_the_float_model_doubts_does_not_count() {
-        let same = score(vec![at(0, 0.9, 0.1), at(1, 0.5, 0.6), at(0, 0.1, 0.4)], vec![at(0, 0.9, 0.1), at(1, 0.5, 0.6)]);
+        let same =
+            score(vec![at(0, 0.9, 0.1), at(1, 0.5, 0.6), at(0, 0.1, 0.4)], vec![at(0, 0.9, 0.1), at(1, 0.5, 0.6)]);
         assert!((same.agreement - 1.0).abs() < 1e-9 && same.map.is_none(), "{same:?}");
     }
 

@@ -211,7 +211,7 @@ mod tests {
             std::fs::write(dir.path().join(format!("{number:03}.jpg")), "").unwrap();
         }
         let kept = inputs(&[dir.path().to_owned()], 10).unwrap();
-        let names: Vec<String> = kept.iter().map(|input| name(input)).collect();
+        let names: Vec<String> = kept.iter().map(name).collect();
         assert_eq!(names.len(), 10);
         assert!(names[1].ends_with("010.jpg") && names[9].ends_with("090.jpg"), "{names:?}");
         let set = tempfile::tempdir().unwrap();

@@ -48,7 +48,8 @@ fn page(outcome: &Outcome, evidence: &Evidence) -> String {
         "<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style><h1>{title}</h1>"
     );
     let reasons = escaped(&outcome.reasons.join("; "));
-    let verdict = if outcome.passed { "passed".to_owned() } else { format!("<span class=bad>rejected: {reasons}</span>") };
+    let verdict =
+        if outcome.passed { "passed".to_owned() } else { format!("<span class=bad>rejected: {reasons}</span>") };
     let (integer, all) = outcome.integer_operators;
     // Writing to a String cannot fail; this goes for all of it.
     let _ = write!(
@@ -60,20 +61,24 @@ fn page(outcome: &Outcome, evidence: &Evidence) -> String {
         learned = outcome.calibrated_with,
         judged = outcome.judged_by,
     );
-    page.push_str("<h2>What was tried</h2><table><tr><th>tensors left in floats<th>agreement<th>agreement50<th>mAP</tr>");
+    page.push_str(
+        "<h2>What was tried</h2><table><tr><th>tensors left in floats<th>agreement<th>agreement50<th>mAP</tr>",
+    );
     for candidate in &outcome.candidates {
         let (left, score) = (candidate.left_in_floats, candidate.score);
         let map = share(score.map);
-        let _ =
-            write!(page, "<tr><td>{left}<td>{:.3}<td>{:.3}<td>{map}</tr>", score.agreement, score.agreement50);
+        let _ = write!(page, "<tr><td>{left}<td>{:.3}<td>{:.3}<td>{map}</tr>", score.agreement, score.agreement50);
     }
     page.push_str("</table><h2>Float on the left, 8-bit on the right</h2>");
     for (at, shot) in evidence.material.held.iter().enumerate().take(PICTURES) {
         let both = [&evidence.float[at], &evidence.int8[at]].map(|seen| picture(&shot.picture, seen));
-        let _ = write!(page, "<figure>{} {}<figcaption>{}</figcaption></figure>", both[0], both[1], escaped(&shot.source));
+        let _ =
+            write!(page, "<figure>{} {}<figcaption>{}</figcaption></figure>", both[0], both[1], escaped(&shot.source));
     }
-    page.push_str("<h2>Values of tensors</h2><p>How often each value was seen (logarithmic), and between the red lines what \
-         8 bits hold. Tensors that were left in floats come first.</p>");
+    page.push_str(
+        "<h2>Values of tensors</h2><p>How often each value was seen (logarithmic), and between the red lines what \
+         8 bits hold. Tensors that were left in floats come first.</p>",
+    );
     for (name, is_float) in shown(outcome, evidence) {
         if let (Some(histogram), Some(grid)) = (evidence.table.get(name), evidence.grids.get(name)) {
             page.push_str(&chart(name, histogram, *grid, is_float));
@@ -93,8 +98,11 @@ fn shown<'a>(outcome: &'a Outcome, evidence: &'a Evidence) -> Vec<(&'a str, bool
     floats.chain(others.into_iter().step_by(step).map(|name| (name, false))).collect()
 }
 
+/// What a row of the table says of one side.
+type Cell = fn(&Side) -> String;
+
 fn figures(outcome: &Outcome) -> String {
-    let rows: [(&str, fn(&Side) -> String); 6] = [
+    let rows: [(&str, Cell); 6] = [
         ("agreement", |side| share(Some(side.score.agreement))),
         ("agreement at IoU .50", |side| share(Some(side.score.agreement50))),
         ("mAP", |side| share(side.score.map)),
@@ -102,7 +110,7 @@ fn figures(outcome: &Outcome) -> String {
         ("latency p95", |side| side.latency.map_or("-".to_owned(), |latency| format!("{:.2} ms", latency.p95_ms))),
         ("size", |side| format!("{} KiB", side.bytes.div_ceil(1024))),
     ];
-    let row = |(name, cell): &(&str, fn(&Side) -> String)| {
+    let row = |(name, cell): &(&str, Cell)| {
         format!("<tr><td>{name}<td>{}<td>{}</tr>", cell(&outcome.float), cell(&outcome.int8))
     };
     format!("<table><tr><th><th>float<th>8-bit</tr>{}</table>", rows.iter().map(row).collect::<String>())
@@ -127,8 +135,11 @@ fn picture(picture: &Picture, seen: &[Detection]) -> String {
 
 /// One tensor: its histogram and the ends of its range.
 fn chart(name: &str, histogram: &Histogram, grid: Grid, is_float: bool) -> String {
-    let merged: Vec<u64> =
-        histogram.counts.chunks(histogram.counts.len().div_ceil(COLUMNS).max(1)).map(|bins| bins.iter().sum()).collect();
+    let merged: Vec<u64> = histogram
+        .counts
+        .chunks(histogram.counts.len().div_ceil(COLUMNS).max(1))
+        .map(|bins| bins.iter().sum())
+        .collect();
     let height = |count: u64| (count as f64).ln_1p();
     let highest = merged.iter().map(|count| height(*count)).fold(f64::MIN_POSITIVE, f64::max);
     let mut bars = String::new();

@@ -10,6 +10,7 @@ use crate::model::proto::ModelProto;
 use crate::model::{Facts, sha256_hex};
 use crate::toolchain::graph::View;
 use crate::toolchain::graph::prepare::{Prepared, prepare};
+use crate::toolchain::graph::silu;
 
 use super::calibrate::{self, Ranges, Table};
 use super::error::QuantizeError;
@@ -19,7 +20,7 @@ use super::latency::{self, Latency};
 use super::material::{self, Material, Selection, TensorFile};
 use super::place::{self, Recipe};
 use super::plan::Plan;
-use super::profile::Target;
+use super::profile::{Profile, Target};
 use super::progress::{Progress, Silent};
 use super::rank;
 use super::search::{Found, Search};
@@ -31,6 +32,8 @@ use super::workbench::{Workbench, beside};
 pub struct Method {
     /// Who will run it.
     pub target: Target,
+    /// The target's rules.
+    pub profile: Profile,
     /// How ranges follow from what is seen.
     pub ranges: Ranges,
     /// The highest step of a weight: 127, or 63 for x86 without VNNI.
@@ -85,12 +88,14 @@ pub fn run(
     let mut float = bench.float()?;
     let size = (float.input().width, float.input().height);
     let scratch = beside(&request.output, "tensors");
-    let material =
-        material::gather(&float, &request.calibration, request.selection, &scratch, clock, progress)?;
+    let material = material::gather(&float, &request.calibration, request.selection, &scratch, clock, progress)?;
     let first = material.calibration.read(0)?;
     let simplified = beside(&request.output, "simplified");
-    let prepared = prepare(&bytes, size, &first, &simplified)
-        .map_err(|source| QuantizeError::Prepare { path: request.settings.file.clone(), source })?;
+    let mut prepared = prepare(&bytes, size, &first, &simplified)
+        .map_err(|source| QuantizeError::Prepare { path: request.settings.file.clone(), source: Box::new(source) })?;
+    if !request.method.profile.all_kernels {
+        silu::fuse(&mut prepared.model);
+    }
     let plan = request.method.plan(&prepared).ok_or_else(|| nothing_to_do(request))?;
     let table = calibrate::measure(&prepared, &plan, &material.calibration, size, progress)?;
     let grids = request.method.grids(&plan, &table);
@@ -101,9 +106,8 @@ pub fn run(
     let gate = request.gate;
     let search =
         Search { model: &prepared.model, plan: &plan, recipe, bench: &bench, float: &float, judge: &judge, gate };
-    let mut ranked = |progress: &mut dyn Progress| {
-        rank::rank(&prepared.model, &plan, recipe, &material.calibration, size, progress)
-    };
+    let mut ranked =
+        |progress: &mut dyn Progress| rank::rank(&prepared.model, &plan, recipe, &material.calibration, size, progress);
     let found = search.run(&mut ranked, progress)?;
     let quantised = found.model.to_bytes();
     let timed = request.method.target.is_cpu_here().then(|| {
@@ -129,7 +133,8 @@ fn read(path: &Path) -> Result<Vec<u8>, QuantizeError> {
     if let Ok(facts) = Facts::parse(&bytes)
         && facts.is_quantised()
     {
-        let is_sign = |name: &&String| name.contains("Quantize") || name.contains("Integer") || name.starts_with("QLinear");
+        let is_sign =
+            |name: &&String| name.contains("Quantize") || name.contains("Integer") || name.starts_with("QLinear");
         let operator = facts.operators.keys().find(is_sign).cloned().unwrap_or_default();
         return Err(QuantizeError::Quantised { path: path.to_owned(), operator });
     }
@@ -144,16 +149,16 @@ impl Method {
     /// Which tensors can be 8-bit; none where no operator with weights would compute in integers.
     fn plan(self, prepared: &Prepared) -> Option<Plan<'_>> {
         let graph = prepared.model.graph.as_ref()?;
-        let plan = Plan::of(View::of(graph), &prepared.shapes, self.target.profile());
+        let plan = Plan::of(View::of(graph), &prepared.shapes, self.profile);
         (plan.weighted_integers() > 0).then_some(plan)
     }
 
     fn grids(self, plan: &Plan<'_>, table: &Table) -> BTreeMap<String, Grid> {
-        calibrate::grids(plan, table, self.ranges, self.target.profile())
+        calibrate::grids(plan, table, self.ranges, self.profile)
     }
 
     fn recipe(self, grids: &BTreeMap<String, Grid>) -> Recipe<'_> {
-        Recipe { grids, profile: self.target.profile(), weight_limit: self.weight_limit }
+        Recipe { grids, profile: self.profile, weight_limit: self.weight_limit }
     }
 
     /// The model with everything in 8 bits that can be, which is what a search begins with; none where nothing can.

@@ -28,6 +28,9 @@ pub(super) struct Search<'a> {
     pub(super) gate: Gate,
 }
 
+/// Ranks tensors, worst first.
+pub(super) type Ranking<'a> = dyn FnMut(&mut dyn Progress) -> Result<Vec<Ranked>, QuantizeError> + 'a;
+
 /// The candidate that was chosen.
 pub(super) struct Found {
     pub(super) model: ModelProto,
@@ -40,11 +43,7 @@ pub(super) struct Found {
 impl Search<'_> {
     /// Tries candidates until one is accurate enough; else the most accurate one. `ranked` is asked for only when the
     /// first is not, since ranking takes long.
-    pub(super) fn run(
-        &self,
-        ranked: &mut dyn FnMut(&mut dyn Progress) -> Result<Vec<Ranked>, QuantizeError>,
-        progress: &mut dyn Progress,
-    ) -> Result<Found, QuantizeError> {
+    pub(super) fn run(&self, ranked: &mut Ranking<'_>, progress: &mut dyn Progress) -> Result<Found, QuantizeError> {
         let reference = self.judge.score(&self.judge.float);
         let mut best = self.candidate(&[], Vec::new())?;
         if self.gate.inaccuracy(&reference, &best.score).is_none() {

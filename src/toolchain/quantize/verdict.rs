@@ -12,6 +12,8 @@ use super::latency::Latency;
 pub struct Gate {
     /// The least agreement with the float model, averaged over IoU .50 to .95, where there are no labels.
     pub agreement: f64,
+    /// The least agreement at IoU .50, where there are no labels.
+    pub agreement50: f64,
     /// The most mean average precision that it may lose, where there are labels.
     pub map_drop: f64,
     /// The most time it may take, as a share of the float model's.
@@ -26,15 +28,18 @@ impl Gate {
             let fault = || format!("it loses {drop:.3} mAP; at most {:.3} is allowed", self.map_drop);
             return (drop > self.map_drop).then(fault);
         }
-        let fault =
-            || format!("it agrees to {:.3} with the float model; at least {:.3} is asked", score.agreement, self.agreement);
-        (score.agreement < self.agreement).then(fault)
+        let pairs = [(score.agreement, self.agreement, ""), (score.agreement50, self.agreement50, " at IoU .50")];
+        let fault = |(found, least, at)| {
+            format!("it agrees to {found:.3}{at} with the float model; at least {least:.2} is asked")
+        };
+        pairs.into_iter().find(|(found, least, _)| found < least).map(fault)
     }
 
     /// Why a latency is not good enough, if it is not.
     pub fn slowness(&self, float: &Latency, quantised: &Latency) -> Option<String> {
         let share = quantised.p50_ms / float.p50_ms.max(f64::MIN_POSITIVE);
-        let fault = || format!("it takes {share:.2} times as long as the float model; at most {:.2} is allowed", self.latency);
+        let fault =
+            || format!("it takes {share:.2} times as long as the float model; at most {:.2} is allowed", self.latency);
         (share > self.latency).then(fault)
     }
 }
@@ -99,7 +104,7 @@ pub struct Outcome {
 mod tests {
     use super::*;
 
-    const GATE: Gate = Gate { agreement: 0.9, map_drop: 0.01, latency: 1.0 };
+    const GATE: Gate = Gate { agreement: 0.85, agreement50: 0.95, map_drop: 0.01, latency: 1.0 };
 
     fn score(agreement: f64, map: Option<f64>) -> Score {
         Score { agreement, agreement50: agreement, map, map50: map }
@@ -107,8 +112,9 @@ mod tests {
 
     #[test]
     fn labels_decide_where_there_are_any_and_agreement_elsewhere() {
-        assert_eq!(GATE.inaccuracy(&score(1.0, None), &score(0.9, None)), None);
-        assert!(GATE.inaccuracy(&score(1.0, None), &score(0.85, None)).unwrap().contains("0.850"));
+        assert_eq!(GATE.inaccuracy(&score(1.0, None), &score(0.96, None)), None);
+        assert!(GATE.inaccuracy(&score(1.0, None), &score(0.8, None)).unwrap().contains("0.800 with"));
+        assert!(GATE.inaccuracy(&score(1.0, None), &score(0.9, None)).unwrap().contains("0.900 at IoU .50"));
         assert_eq!(GATE.inaccuracy(&score(1.0, Some(0.5)), &score(0.2, Some(0.495))), None);
         assert!(GATE.inaccuracy(&score(1.0, Some(0.5)), &score(0.99, Some(0.48))).unwrap().contains("0.020 mAP"));
     }

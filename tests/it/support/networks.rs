@@ -115,7 +115,8 @@ pub fn bright_spots() -> ModelProto {
         TensorProto::from_floats("nothing", &[1, 6, 20], &nothing),
     ];
     let mut model = model(11, &[1, 3, 64, 64], ("output0", &[1, 6, CELLS as i64]), nodes, constants);
-    let entry = |(key, value): (&str, &str)| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
+    let entry =
+        |(key, value): (&str, &str)| StringStringEntryProto { key: Some(key.into()), value: Some(value.into()) };
     let facts = [("task", "detect"), ("names", "{0: 'dark', 1: 'bright'}"), ("stride", "32")];
     model.metadata_props = facts.into_iter().map(entry).collect();
     model
