@@ -202,6 +202,26 @@ fn a_small_detector_is_quantised_and_seen_with_no_family_named() {
 }
 
 #[test]
+fn labels_are_what_counts_where_there_are_any() {
+    let Some(place) = place() else { return };
+    let labels = place.path("labels");
+    std::fs::create_dir(&labels).unwrap();
+    for number in 0..12u32 {
+        let centre = |at: u32| f64::from(at + 9) / 64.0;
+        let (x, y) = (centre(number % 4 * 14 + 2), centre(number / 4 * 18 + 4));
+        std::fs::write(format!("{labels}/spot-{number:02}.txt"), format!("1 {x} {y} 0.25 0.25\n")).unwrap();
+    }
+    let output = place.quantize("float.onnx", "spots", &[&PATIENT[..], &["--json", "--labels", &labels]].concat());
+    let outcome = json_lines(&output).pop().unwrap();
+    let [float, int8] = ["float", "int8"].map(|side| outcome[side]["map50"].as_f64().unwrap());
+    assert!(float > 0.0 && (float - int8).abs() < 0.1, "{outcome}");
+    std::fs::write(format!("{labels}/spot-02.txt"), "7 0.5 0.5 0.25 0.25\n").unwrap();
+    let output = place.quantize("float.onnx", "spots", &[&PATIENT[..], &["--labels", &labels]].concat());
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && log.contains("spot-02.txt:1"), "{log}");
+}
+
+#[test]
 fn what_does_not_pass_is_kept_aside_and_told() {
     let Some(place) = place() else { return };
     let output = place.quantize("float.onnx", "spots", &["--target", "cpu-x86", "--max-latency", "0.0001"]);

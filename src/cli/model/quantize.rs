@@ -73,8 +73,8 @@ pub struct Args {
     /// Most mAP that may be lost, 0..1, where there are labels.
     #[arg(long, default_value_t = 0.01, value_name = "SHARE")]
     max_map_drop: f64,
-    /// Most time that it may take, as a share of the float model's.
-    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    /// Most time that it may take, as a share of the float model's; less than a twentieth is chance.
+    #[arg(long, default_value_t = 1.05, value_name = "SHARE")]
     max_latency: f64,
     /// How the model's outputs are to be read; recognised from the file by default.
     #[arg(long)]
@@ -166,13 +166,14 @@ fn print(args: &Args, outcome: &Outcome) -> io::Result<()> {
         writeln!(out, "{head:12} {float:>10} {int8:>10}")?;
     }
     let (integer, all) = outcome.integer_operators;
-    let (learned, judged) = (outcome.calibrated_with, outcome.judged_by);
+    let (work, floats) = (outcome.integer_work * 100.0, outcome.left_in_floats.len());
     writeln!(
         out,
-        "{}: {integer} of {all} operators compute in integers, {} tensors left in floats;",
-        outcome.target,
-        outcome.left_in_floats.len()
+        "{}: {integer} of {all} operators compute in integers, {work:.0}% of the multiplications;",
+        outcome.target
     )?;
+    let (learned, judged) = (outcome.calibrated_with, outcome.judged_by);
+    writeln!(out, "{floats} of the worst tensors are left in floats;")?;
     writeln!(out, "ranges from {learned} pictures, judged by {judged} others; latency by turns on one thread")?;
     writeln!(out, "{}: {}", if outcome.passed { "passed" } else { "rejected" }, outcome.file.display())
 }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::proto::NodeProto;
-use crate::toolchain::graph::View;
 use crate::toolchain::graph::shapes::Shape;
+use crate::toolchain::graph::{View, int};
 
 use super::profile::Profile;
 
@@ -59,6 +59,8 @@ pub struct Plan<'a> {
     pub heads: BTreeSet<usize>,
     /// Tensors that may be quantised, in the order of the graph, each with the one whose steps it has.
     pub tensors: BTreeMap<&'a str, &'a str>,
+    /// How many multiplications each operator with weights takes.
+    multiplications: BTreeMap<usize, f64>,
     profile: Profile,
 }
 
@@ -66,7 +68,8 @@ impl<'a> Plan<'a> {
     /// Looks through the graph.
     pub fn of(view: View<'a>, shapes: &BTreeMap<String, Shape>, profile: Profile) -> Self {
         let (tail, heads) = tail(&view);
-        let mut plan = Self { view, tail, heads, tensors: BTreeMap::new(), profile };
+        let multiplications = multiplications(&view, shapes);
+        let mut plan = Self { view, tail, heads, tensors: BTreeMap::new(), multiplications, profile };
         let graph = plan.view.graph;
         // Inputs beside the picture are pairs of numbers.
         plan.offer(plan.picture(), plan.picture());
@@ -160,6 +163,12 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Which share of all multiplications is done by `nodes`.
+    pub fn share_of_work(&self, nodes: &BTreeSet<usize>) -> f64 {
+        let done: f64 = self.multiplications.iter().filter(|(at, _)| nodes.contains(at)).map(|(_, count)| count).sum();
+        done / self.multiplications.values().sum::<f64>().max(1.0)
+    }
+
     /// How many operators with weights compute in integers when no tensor is left out.
     pub fn weighted_integers(&self) -> usize {
         let (_, nodes) = self.choose(&BTreeSet::new());
@@ -207,9 +216,28 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// The multiplications of every operator with constant weights, from the shapes of what it makes or takes.
+fn multiplications(view: &View<'_>, shapes: &BTreeMap<String, Shape>) -> BTreeMap<usize, f64> {
+    let count = |dims: &[i64]| dims.iter().map(|&dim| dim as f64).product::<f64>();
+    let of = |(at, node): (usize, &NodeProto)| {
+        let weight = view.constant(node.input.get(1)?).filter(|_| WEIGHTED.contains(&node.op_type()))?;
+        // Each of the output's elements takes as many as a channel has weights; of a transposed convolution each of the
+        // input's does.
+        let (tensor, channels) = match node.op_type() {
+            "Conv" => (&node.output[0], weight.dims.first()),
+            "ConvTranspose" => (&node.input[0], weight.dims.first()),
+            _ if int(node, "transB", 0) != 0 => (&node.output[0], weight.dims.first()),
+            _ => (&node.output[0], weight.dims.last()),
+        };
+        let channels = channels.filter(|channels| **channels > 0)?;
+        Some((at, count(&shapes.get(tensor)?.dims) * count(&weight.dims) / *channels as f64))
+    };
+    view.graph.node.iter().enumerate().filter_map(of).collect()
+}
+
 /// How many groups a convolution has.
 pub fn group(node: &NodeProto) -> i64 {
-    crate::toolchain::graph::int(node, "group", 1)
+    int(node, "group", 1)
 }
 
 /// Walks back from the outputs to the first operators with weights: what lies behind them is the tail, they are the
@@ -318,6 +346,15 @@ mod tests {
         assert_eq!(operators(&plan(&graph, Target::OpenVino), &[]), ["a", "d", "e", "f"]);
         // Four channels are too few for it.
         assert_eq!(plan(&graph, Target::TensorRt).weighted_integers(), 0);
+    }
+
+    #[test]
+    fn work_is_counted_in_multiplications() {
+        let graph = graph();
+        let plan = plan(&graph, Target::CpuX86);
+        // Four convolutions of four by four channels over maps of one size.
+        assert!((plan.share_of_work(&BTreeSet::from([0, 3])) - 0.5).abs() < 1e-9);
+        assert_eq!(plan.share_of_work(&BTreeSet::from([2])), 0.0);
     }
 
     #[test]

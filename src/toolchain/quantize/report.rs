@@ -54,20 +54,22 @@ fn page(outcome: &Outcome, evidence: &Evidence) -> String {
     // Writing to a String cannot fail; this goes for all of it.
     let _ = write!(
         page,
-        "<p>{verdict}</p>{figures}<p>{integer} of {all} operators compute in integers. Ranges were learned from {learned} \
+        "<p>{verdict}</p>{figures}<p>{integer} of {all} operators compute in integers, {work:.0}% of the multiplications. Ranges were learned from {learned} \
          pictures, and both models judged by {judged} others. Agreement is the average precision of what a model sees, \
          with what the float model is sure of as the truth.</p>",
         figures = figures(outcome),
+        work = outcome.integer_work * 100.0,
         learned = outcome.calibrated_with,
         judged = outcome.judged_by,
     );
     page.push_str(
-        "<h2>What was tried</h2><table><tr><th>tensors left in floats<th>agreement<th>agreement50<th>mAP</tr>",
+        "<h2>What was tried</h2><table><tr><th>tensors left in floats<th>work in integers<th>agreement<th>agreement50<th>mAP</tr>",
     );
     for candidate in &outcome.candidates {
         let (left, score) = (candidate.left_in_floats, candidate.score);
-        let map = share(score.map);
-        let _ = write!(page, "<tr><td>{left}<td>{:.3}<td>{:.3}<td>{map}</tr>", score.agreement, score.agreement50);
+        let (work, map) = (candidate.integer_work * 100.0, share(score.map));
+        let (all, half) = (score.agreement, score.agreement50);
+        let _ = write!(page, "<tr><td>{left}<td>{work:.0}%<td>{all:.3}<td>{half:.3}<td>{map}</tr>");
     }
     page.push_str("</table><h2>Float on the left, 8-bit on the right</h2>");
     for (at, shot) in evidence.material.held.iter().enumerate().take(PICTURES) {

@@ -200,6 +200,7 @@ fn outcome(request: &Request, float: &Detector, plan: &Plan<'_>, found: &Found, 
         calibrated_with: 0,
         judged_by: 0,
         integer_operators: (plan.choose(&left_out).1.len(), plan.view.graph.node.len()),
+        integer_work: found.work,
         left_in_floats: found.left_out.clone(),
         candidates: found.tried.clone(),
     }

@@ -1,4 +1,5 @@
-//! How many of the worst tensors must stay floats: from none upwards until what is seen agrees with the float model.
+//! How many of the worst tensors must stay floats: from none upwards until what is seen agrees with the float model, and a
+//! few more where they cost next to nothing.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,13 @@ use super::workbench::Workbench;
 
 /// How many tensors are left in floats, in turn. The first few bring most.
 const COUNTS: [usize; 15] = [0, 1, 2, 3, 4, 6, 10, 16, 24, 32, 48, 64, 96, 128, 192];
+
+/// How many candidates are tried behind the first that is accurate enough.
+const FURTHER: usize = 3;
+/// One of those is better if it agrees by so much more, and does at least this share of the first one's multiplications in
+/// integers.
+const GAIN: f64 = 0.01;
+const WORK: f64 = 0.97;
 
 /// What the candidates are made of and judged by.
 pub(super) struct Search<'a> {
@@ -37,6 +45,8 @@ pub(super) struct Found {
     pub(super) score: Score,
     pub(super) seen: Seen,
     pub(super) left_out: Vec<String>,
+    /// The share of its multiplications that is done in integers.
+    pub(super) work: f64,
     pub(super) tried: Vec<Candidate>,
 }
 
@@ -52,16 +62,27 @@ impl Search<'_> {
         let ranked = ranked(progress)?;
         let counts: Vec<usize> = COUNTS.into_iter().skip(1).filter(|count| *count < ranked.len()).collect();
         progress.begin("searching", counts.len());
+        // Once one is accurate enough: how much work a better one must do in integers, and how many are still tried.
+        let mut further: Option<(f64, usize)> = None;
         for count in counts {
             let found = self.candidate(&ranked[..count], std::mem::take(&mut best.tried))?;
             progress.step();
             let is_enough = self.gate.inaccuracy(&reference, &found.score).is_none();
-            if is_enough || found.score.agreement > best.score.agreement {
+            let gain = found.score.agreement - best.score.agreement;
+            let is_better = match further {
+                None => is_enough || gain > 0.0,
+                Some((least, _)) => is_enough && gain > GAIN && found.work >= least,
+            };
+            further = match further {
+                None => is_enough.then_some((found.work * WORK, FURTHER)),
+                Some((least, left)) => Some((least, left - 1)),
+            };
+            if is_better {
                 best = found;
             } else {
                 best.tried = found.tried;
             }
-            if is_enough {
+            if further.is_some_and(|(_, left)| left == 0) {
                 break;
             }
         }
@@ -73,8 +94,9 @@ impl Search<'_> {
         let model = place::place(self.model, self.plan, self.recipe, &names);
         let (score, seen) = self.bench.score(&model, self.float, self.judge)?;
         tracing::debug!(left_in_floats = left_out.len(), agreement = score.agreement, map = score.map, "tried");
-        tried.push(Candidate { left_in_floats: left_out.len(), score });
+        let work = self.plan.share_of_work(&self.plan.choose(&names).1);
+        tried.push(Candidate { left_in_floats: left_out.len(), integer_work: work, score });
         let left_out = left_out.iter().map(|ranked| ranked.tensor.clone()).collect();
-        Ok(Found { model, score, seen, left_out, tried })
+        Ok(Found { model, score, seen, left_out, work, tried })
     }
 }

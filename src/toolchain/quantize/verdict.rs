@@ -62,6 +62,8 @@ pub struct Side {
 pub struct Candidate {
     /// How many of the worst tensors are floats.
     pub left_in_floats: usize,
+    /// The share of its multiplications that is done in integers.
+    pub integer_work: f64,
     /// How it does.
     #[serde(flatten)]
     pub score: Score,
@@ -94,6 +96,8 @@ pub struct Outcome {
     pub judged_by: usize,
     /// Operators that compute in integers, and how many there are in all.
     pub integer_operators: (usize, usize),
+    /// The share of all multiplications that those do.
+    pub integer_work: f64,
     /// Tensors that are floats because 8 bits cost too much.
     pub left_in_floats: Vec<String>,
     /// All that was tried, in turn.
