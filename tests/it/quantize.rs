@@ -285,6 +285,11 @@ fn what_cannot_be_quantised_is_refused_by_name_and_nothing_is_left_behind() {
         ("float.onnx", "few", "found 1 pictures to calibrate with; at least 8"),
         ("float.onnx", "dark", "sees nothing in the 3 pictures"),
     ];
+    let [float, pictures] = ["float.onnx", "spots"].map(|name| place.path(name));
+    let arguments = ["model", "quantize", &float, "--calibrate", &pictures, "-o", &float];
+    let output = vedette(&place.library, &[&arguments[..], &PATIENT].concat());
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && log.contains("would overwrite the float model"), "{log}");
     for (model, pictures, expected) in cases {
         let output = place.quantize(model, pictures, &PATIENT);
         let log = String::from_utf8_lossy(&output.stderr).into_owned();

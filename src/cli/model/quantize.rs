@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use crate::base::clock::SystemClock;
+use crate::cli::detect::rate;
 use crate::cli::{Failure, onnx_runtime};
 use crate::toolchain::detect::{Family, LabelSource, Settings, load};
 use crate::toolchain::quantize::calibrate::Ranges;
@@ -86,6 +87,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// Below this share of the multiplications in integers there is nothing to gain.
+const HARDLY: f64 = 0.1;
 
 /// Runs the command.
 ///
@@ -172,6 +176,12 @@ fn print(args: &Args, outcome: &Outcome) -> io::Result<()> {
         "{}: {integer} of {all} operators compute in integers, {work:.0}% of the multiplications;",
         outcome.target
     )?;
+    if outcome.integer_work < HARDLY {
+        writeln!(
+            out,
+            "so little is left in 8 bits that the float model serves as well; a network of dense convolutions gains"
+        )?;
+    }
     let (learned, judged) = (outcome.calibrated_with, outcome.judged_by);
     writeln!(out, "{floats} of the worst tensors are left in floats;")?;
     writeln!(out, "ranges from {learned} pictures, judged by {judged} others; latency by turns on one thread")?;
@@ -225,11 +235,6 @@ impl Progress for Teller {
             self.draw();
         }
     }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=1000.0).contains(rate));
-    rate.ok_or_else(|| "frames per second are a number from 0.01 to 1000".to_owned())
 }
 
 fn ranges(text: &str) -> Result<Ranges, String> {

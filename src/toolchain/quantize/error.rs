@@ -19,6 +19,12 @@ pub enum QuantizeError {
         /// Why.
         source: io::Error,
     },
+    /// The float model would be lost.
+    #[error("the result would overwrite the float model {path}; name another file")]
+    Overwrites {
+        /// The file.
+        path: PathBuf,
+    },
     /// A package holds models for several machines, and its signature would not survive.
     #[error("{path} is a package; quantise the ONNX file that it was made from and make a new package")]
     Package {

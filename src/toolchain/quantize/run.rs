@@ -84,6 +84,12 @@ pub fn run(
     progress: &mut dyn Progress,
 ) -> Result<(Outcome, Evidence), QuantizeError> {
     let bytes = read(&request.settings.file)?;
+    let places = [&request.settings.file, &request.output].map(std::fs::canonicalize);
+    if let [Ok(float), Ok(int8)] = places
+        && float == int8
+    {
+        return Err(QuantizeError::Overwrites { path: request.output.clone() });
+    }
     let bench = Workbench::new(&request.settings, &request.output, clock.clone());
     let mut float = bench.float()?;
     let size = (float.input().width, float.input().height);

@@ -61,17 +61,20 @@ pub fn model(
     ModelProto { ir_version, graph: Some(graph), opset_import: vec![import], ..ModelProto::default() }
 }
 
+/// Channels of its convolutions; TensorRT is given none with fewer.
+const WIDTH: usize = 16;
+
 /// Cells of the grids of an input of 64 by 64: 8x8, 4x4 and 2x2.
 const CELLS: usize = 84;
 
 /// A detector in YOLOv8's form of `dark` and `bright` that says `bright` where a cell of 8 by 8 pixels and what surrounds
-/// it is bright: three convolutions of eight channels that each take means, one of them through batch normalisation, and
+/// it is bright: three convolutions of 16 channels that each take means, one of them through batch normalisation, and
 /// one that decides. Of operator set 11, as many files are.
 pub fn bright_spots() -> ModelProto {
-    let mean = |inputs: usize, channel: usize| 1.0 / (9 * inputs) as f32 * (1.0 + 0.05 * (channel as f32 - 3.5));
+    let mean = |inputs: usize, channel: usize| 1.0 / (9 * inputs) as f32 * (1.0 + 0.02 * (channel as f32 - 7.5));
     let kernels = |name: &str, inputs: usize| {
-        let values: Vec<f32> = (0..8).flat_map(|channel| vec![mean(inputs, channel); 9 * inputs]).collect();
-        TensorProto::from_floats(name, &[8, inputs as i64, 3, 3], &values)
+        let values: Vec<f32> = (0..WIDTH).flat_map(|channel| vec![mean(inputs, channel); 9 * inputs]).collect();
+        TensorProto::from_floats(name, &[WIDTH as i64, inputs as i64, 3, 3], &values)
     };
     let halving = |input: &str, weight: &str, output: &str| {
         with_ints(with_ints(node("Conv", &[input, weight], output), "pads", &[1, 1, 1, 1]), "strides", &[2, 2])
@@ -84,8 +87,8 @@ pub fn bright_spots() -> ModelProto {
     // The coarser grids see nothing, in boxes of their own.
     let mut nothing = vec![0.01f32; 6 * 20];
     nothing[..80].fill(16.0);
-    let decide: Vec<f32> = [vec![-0.1; 8], vec![2.5; 8]].concat();
-    let ones = |name: &str, value: f32| TensorProto::from_floats(name, &[8], &[value; 8]);
+    let decide: Vec<f32> = [vec![-0.05; WIDTH], vec![1.25; WIDTH]].concat();
+    let ones = |name: &str, value: f32| TensorProto::from_floats(name, &[WIDTH as i64], &[value; WIDTH]);
     let nodes = vec![
         halving("images", "w1", "c1"),
         node("BatchNormalization", &["c1", "gain", "shift", "average", "variance"], "n1"),
@@ -102,13 +105,13 @@ pub fn bright_spots() -> ModelProto {
     ];
     let constants = vec![
         kernels("w1", 3),
-        kernels("w2", 8),
-        kernels("w3", 8),
+        kernels("w2", WIDTH),
+        kernels("w3", WIDTH),
         ones("gain", 1.0),
         ones("shift", 0.0),
         ones("average", 0.0),
         ones("variance", 1.0),
-        TensorProto::from_floats("decide", &[2, 8, 1, 1], &decide),
+        TensorProto::from_floats("decide", &[2, WIDTH as i64, 1, 1], &decide),
         TensorProto::from_floats("doubt", &[2], &[-4.0, -8.0]),
         TensorProto::from_ints("flat", &[3], &[1, 2, 64]),
         TensorProto::from_floats("boxes", &[1, 4, 64], &boxes),
