@@ -193,7 +193,7 @@ fn a_small_detector_is_quantised_and_seen_with_no_family_named() {
     assert_eq!((facts.sha256.as_str(), facts.opset()), (outcome["sha256"].as_str().unwrap(), 13));
     assert!(facts.is_quantised() && !facts.operators.contains_key("BatchNormalization"), "{:?}", facts.operators);
     let key = vedette::detect::DISABLED_OPTIMIZERS_KEY;
-    assert_eq!(facts.metadata(key), Some("WeightBiasQuantization"));
+    assert_eq!(facts.metadata(key), Some("WeightBiasQuantization;QDQPropagationTransformer"));
     let arguments = ["detect", "--model", &place.path("int8.onnx"), &place.path("spots/spot-05.png")];
     let seen = json_lines(&vedette(&place.library, &arguments)).pop().unwrap();
     assert_eq!(seen["detections"][0]["label"], "bright", "{seen}");

@@ -38,7 +38,7 @@ impl Grid {
     /// The least and the greatest value that it holds.
     pub fn range(&self) -> (f32, f32) {
         let (first, last) = match self.steps {
-            Steps::Unsigned => (-f32::from(self.zero_point), 255.0 - f32::from(self.zero_point)),
+            Steps::Unsigned => (0.0 - f32::from(self.zero_point), 255.0 - f32::from(self.zero_point)),
             Steps::Symmetric => (-127.0, 127.0),
         };
         (first * self.scale, last * self.scale)

@@ -13,6 +13,10 @@ use super::grid::{self, Grid};
 use super::plan::Plan;
 use super::profile::{Profile, Steps};
 
+/// Optimisers of ONNX Runtime that must not touch what is written. The first gives convolutions that are floats on purpose
+/// 8-bit weights with a single scale; the second pulls conversions before a `MaxPool`, whose 8-bit kernel is the slow one.
+const OFF: [&str; 2] = ["WeightBiasQuantization", "QDQPropagationTransformer"];
+
 /// What a model is written from.
 #[derive(Debug, Clone, Copy)]
 pub struct Recipe<'a> {
@@ -85,7 +89,8 @@ fn finish(model: &ModelProto, writer: Writer<'_, '_>, nodes: Vec<NodeProto>) -> 
         let mut keep = keep.into_iter();
         graph.initializer.retain(|_| keep.next().unwrap_or(true));
     }
-    set_metadata(&mut quantised, DISABLED_OPTIMIZERS_KEY, "WeightBiasQuantization");
+    let off = if writer.recipe.profile.all_kernels { &OFF[..1] } else { &OFF[..] };
+    set_metadata(&mut quantised, DISABLED_OPTIMIZERS_KEY, &off.join(";"));
     quantised
 }
 
