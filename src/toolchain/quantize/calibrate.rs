@@ -105,17 +105,18 @@ fn feeds_silu(plan: &Plan<'_>, name: &str) -> bool {
 }
 
 /// Left of its minimum `x * sigmoid(x)` rises to 0 and stays there: values so far left that what they become differs
-/// from 0 by less than an eighth of a step need no steps of their own. Without this rule a stem whose sums reach from -117
-/// to 131 spends half of its steps on values that all become 0.
+/// from 0 by less than half a step need no steps of their own. Without this rule a stem whose sums reach from -117 to
+/// 131 spends half of its steps on values that all become 0. An eighth of a step was tried: of YOLOX-nano it agrees more
+/// with every tensor in 8 bits (.537 and .484) and less with the six worst in floats (.887 and .908).
 fn silu_floor(low: f32, high: f32) -> f32 {
     let silu = |x: f32| x / (1.0 + (-x).exp());
     let mut floor = -20f32;
     // Fixed point: a higher floor makes finer steps, finer steps want a lower floor.
     for _ in 0..8 {
-        let eighth = (high - floor) / (8.0 * 255.0);
+        let half_step = (high - floor) / 510.0;
         // The minimum lies at -1.278.
         let mut x = -20f32;
-        while x < -1.278 && -silu(x) < eighth {
+        while x < -1.278 && -silu(x) < half_step {
             x += 0.01;
         }
         floor = x;
@@ -130,9 +131,9 @@ mod tests {
     #[test]
     fn values_that_a_silu_makes_nothing_of_need_no_steps() {
         let floor = silu_floor(-117.0, 131.0);
-        assert!((-6.0..-2.0).contains(&floor), "{floor}");
+        assert!((-2.0..-1.278).contains(&floor), "{floor}");
         let silu = floor / (1.0 + (-floor).exp());
-        assert!(-silu <= (131.0 - floor) / 2040.0 + 1e-3, "{silu}");
+        assert!(-silu <= (131.0 - floor) / 510.0 + 1e-3, "{silu}");
         assert_eq!(silu_floor(-0.5, 1.0), -0.5, "a range is never widened");
         assert!(silu_floor(-9.0, 2.0) < silu_floor(-9.0, 100.0), "finer steps see more");
     }

@@ -23,7 +23,7 @@ const FURTHER: usize = 3;
 /// One of those is better if it agrees by so much more, and does at least this share of the first one's multiplications in
 /// integers.
 const GAIN: f64 = 0.01;
-const WORK: f64 = 0.97;
+const WORK: f64 = 0.95;
 
 /// What the candidates are made of and judged by.
 pub(super) struct Search<'a> {
