@@ -15,7 +15,7 @@
 //!
 //!   config                         YAML ─▶ each room's own settings, or every fault at once
 //!   agent                          the line put together: `agent::pipeline` is the picture
-//!   toolchain                      offline: evaluation, tracking, looking at files
+//!   toolchain                      offline: evaluation, tracking, quantisation, looking at files
 //!   cli                            a file per subcommand
 //! ```
 //!

@@ -179,7 +179,8 @@ fn size(text: &str) -> Result<(u32, u32), String> {
     sides.ok_or_else(|| "a size is two numbers from 16 to 8192, such as 640x384".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+/// Frames per second, as every command that takes pictures from a video reads them.
+pub fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse::<f64>().ok().filter(|rate| (0.01..=1000.0).contains(rate));
     rate.ok_or_else(|| "frames per second are a number from 0.01 to 1000".to_owned())
 }

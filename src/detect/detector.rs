@@ -120,6 +120,17 @@ impl Detector {
         self.look(start, geometry, found)
     }
 
+    /// What the model would be fed for `picture`, in the order of its input, as floats whatever its input is.
+    ///
+    /// # Errors
+    /// When the picture is impossible.
+    pub fn tensor_of(&self, picture: &Picture) -> Result<Vec<f32>, PictureError> {
+        let mut letterbox = self.letterbox.anew();
+        let mut tensor = vec![0f32; letterbox.len()];
+        letterbox.draw(picture, &mut tensor)?;
+        Ok(tensor)
+    }
+
     fn look(
         &mut self,
         start: std::time::Duration,

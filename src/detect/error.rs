@@ -17,6 +17,14 @@ pub enum DetectError {
     /// [`runtime::load`](super::runtime::load) has not succeeded yet.
     #[error("ONNX Runtime is not loaded")]
     NoRuntime,
+    /// ONNX Runtime cannot take or run a model that is being worked on.
+    #[error("ONNX Runtime cannot {operation} the model: {reason}")]
+    Probe {
+        /// What was tried.
+        operation: &'static str,
+        /// Its words.
+        reason: String,
+    },
     /// A setting is out of range.
     #[error("{key} of model {model} is {value}; allowed: {allowed}")]
     Setting {

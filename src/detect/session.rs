@@ -4,6 +4,7 @@
 //! session keeps.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,7 +46,7 @@ pub(super) struct Session {
 }
 
 /// The tensor that is fed. It lives as long as the session and is written in place, so that nothing is copied.
-enum Input {
+pub(super) enum Input {
     F32(OrtTensor<f32>),
     F16(OrtTensor<f16>),
     U8(OrtTensor<u8>),
@@ -110,11 +111,7 @@ impl Session {
 
     /// Fills the input tensor.
     pub(super) fn fill<F: Fill>(&mut self, fill: F) -> F::Output {
-        match &mut self.input {
-            Input::F32(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-            Input::F16(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-            Input::U8(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-        }
+        self.input.fill(fill)
     }
 
     fn first_run(&mut self) -> Result<Vec<OutputPort>, DetectError> {
@@ -140,14 +137,14 @@ impl Session {
 }
 
 /// The inputs of a run.
-struct Feed<'a> {
-    picture: &'a Input,
-    name: &'a str,
-    constants: &'a [(String, DynTensor)],
+pub(super) struct Feed<'a> {
+    pub(super) picture: &'a Input,
+    pub(super) name: &'a str,
+    pub(super) constants: &'a [(String, DynTensor)],
 }
 
 impl Feed<'_> {
-    fn run<'s>(
+    pub(super) fn run<'s>(
         &self,
         session: &'s mut OrtSession,
         options: &'s RunOptions,
@@ -168,7 +165,17 @@ impl Feed<'_> {
 }
 
 impl Input {
-    fn new(spec: &InputSpec) -> ort::Result<Self> {
+    /// Fills the tensor.
+    pub(super) fn fill<F: Fill>(&mut self, fill: F) -> F::Output {
+        match self {
+            Self::F32(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+            Self::F16(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+            Self::U8(tensor) => fill.fill(tensor.extract_tensor_mut().1),
+        }
+    }
+
+    /// A tensor of zeros.
+    pub(super) fn new(spec: &InputSpec) -> ort::Result<Self> {
         let (w, h) = (spec.width as usize, spec.height as usize);
         let shape = match spec.layout {
             Layout::Nchw => [1, 3, h, w],
@@ -183,7 +190,7 @@ impl Input {
     }
 }
 
-fn constants(inputs: &Inputs) -> ort::Result<Vec<(String, DynTensor)>> {
+pub(super) fn constants(inputs: &Inputs) -> ort::Result<Vec<(String, DynTensor)>> {
     let tensor = |values: &ConstantValues| -> ort::Result<DynTensor> {
         Ok(match values {
             ConstantValues::I64(pair) => OrtTensor::from_array(([1usize, 2], pair.to_vec()))?.upcast(),
@@ -235,7 +242,7 @@ fn as_floats<'a>(output: &'a DynValue, buffer: &'a mut Vec<f32>) -> &'a [f32] {
     buffer
 }
 
-fn quiet_options() -> ort::Result<RunOptions> {
+pub(super) fn quiet_options() -> ort::Result<RunOptions> {
     let mut options = RunOptions::new()?;
     options.set_log_level(LogLevel::Warning)?;
     Ok(options)
@@ -284,13 +291,22 @@ fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> 
 /// with 8-bit weights.
 pub const OFF_FOR_8_BIT: [&str; 1] = ["WeightBiasQuantization"];
 
-/// The optimisers that must stay off: those that the model's package names, and those for 8-bit models.
-fn disabled_optimizers<'s>(facts: &Facts, settings: &'s Settings) -> Vec<&'s str> {
+/// Under which key the metadata of an ONNX file names optimisers that must stay off, separated by semicolons.
+pub const DISABLED_OPTIMIZERS_KEY: &str = "vedette.session.disable_specified_optimizers";
+
+/// The optimisers that must stay off: those that the model's package or its own metadata names, and those for 8-bit models.
+fn disabled_optimizers<'s>(facts: &'s Facts, settings: &'s Settings) -> Vec<&'s str> {
     let mut names: Vec<&str> = settings.disabled_optimizers.iter().map(String::as_str).collect();
-    if facts.is_quantised() {
-        names.extend(OFF_FOR_8_BIT.iter().filter(|name| !settings.disabled_optimizers.iter().any(|n| n == *name)));
-    }
+    names.extend(disabled_by_file(facts).filter(|name| !settings.disabled_optimizers.iter().any(|n| n == *name)));
     names
+}
+
+/// The optimisers that must stay off whatever the settings say, each once.
+pub(super) fn disabled_by_file(facts: &Facts) -> impl Iterator<Item = &str> {
+    let named = facts.metadata(DISABLED_OPTIMIZERS_KEY).unwrap_or_default().split(';').map(str::trim);
+    let usual = OFF_FOR_8_BIT.into_iter().filter(|_| facts.is_quantised());
+    let names: BTreeSet<&str> = named.chain(usual).filter(|name| !name.is_empty()).collect();
+    names.into_iter()
 }
 
 /// A folder for what a provider compiled from exactly this model with exactly this ONNX Runtime.
@@ -341,7 +357,7 @@ fn placed(message: &str) -> Option<(String, usize)> {
 }
 
 /// ONNX Runtime's messages can carry stack traces; the first line is for people.
-fn first_line(error: &ort::Error) -> String {
+pub(super) fn first_line(error: &ort::Error) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().chars().take(400).collect()
 }
@@ -349,6 +365,21 @@ fn first_line(error: &ort::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn optimisers_that_the_file_or_the_settings_name_stay_off_each_once() {
+        let settings = Settings {
+            disabled_optimizers: vec!["GeluFusion".into()],
+            ..Settings::new(crate::vocab::Id::new("m").unwrap(), "m.onnx")
+        };
+        let mut facts = Facts::default();
+        assert_eq!(disabled_optimizers(&facts, &settings), ["GeluFusion"]);
+        facts.metadata = vec![(DISABLED_OPTIMIZERS_KEY.into(), "GeluFusion; WeightBiasQuantization;".into())];
+        assert_eq!(disabled_optimizers(&facts, &settings), ["GeluFusion", "WeightBiasQuantization"]);
+        facts.metadata.clear();
+        facts.operators.insert("QuantizeLinear".into(), 1);
+        assert_eq!(disabled_optimizers(&facts, &settings), ["GeluFusion", "WeightBiasQuantization"]);
+    }
 
     #[test]
     fn the_log_tells_who_took_the_operators() {

@@ -14,6 +14,7 @@ mod model;
 mod mqtt;
 mod outbox;
 mod packages;
+mod quantize;
 mod replay;
 mod rules;
 mod scene;

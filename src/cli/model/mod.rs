@@ -1,6 +1,7 @@
 //! `vedette model`: work on model files. A subcommand is a variant here and a file beside this one.
 
 mod package;
+mod quantize;
 mod verify;
 
 use clap::Subcommand;
@@ -18,6 +19,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Package(package::Args),
+    Quantize(quantize::Args),
     Verify(verify::Args),
 }
 
@@ -28,6 +30,7 @@ enum What {
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Package(args) => package::run(args),
+        What::Quantize(args) => quantize::run(&args),
         What::Verify(args) => verify::run(&args),
     }
 }

@@ -97,6 +97,11 @@ impl Letterbox {
         Self { width, height, layout, preprocess, plans: Vec::new(), scratch, drawn: None }
     }
 
+    /// Another one for another tensor of the same kind.
+    pub fn anew(&self) -> Self {
+        Self::new(self.width, self.height, self.layout, self.preprocess)
+    }
+
     /// How a picture becomes the tensor.
     pub fn preprocess(&self) -> Preprocess {
         self.preprocess

@@ -137,7 +137,8 @@ pub fn run(
 }
 
 /// How the classes of label files become those of the model.
-enum Numbering {
+#[derive(Debug)]
+pub enum Numbering {
     /// They are the same, so many.
     Same(usize),
     /// Those that are not there are left out.
@@ -178,9 +179,10 @@ impl Numbering {
 }
 
 /// An object as a label file has it: class, centre and size, normalised.
-type Label = (u16, [f64; 4]);
+pub type Label = (u16, [f64; 4]);
 
-fn judge(picture: &Picture, found: &[Detection], truth: Vec<Label>) -> Judged {
+/// What there is and what was seen in one picture, in its pixels.
+pub fn judge(picture: &Picture, found: &[Detection], truth: Vec<Label>) -> Judged {
     let (w, h) = (f64::from(picture.width()), f64::from(picture.height()));
     let to_pixels =
         |[cx, cy, bw, bh]: [f64; 4]| -> PixelBox { [(cx - bw / 2.0) * w, (cy - bh / 2.0) * h, bw * w, bh * h] };
@@ -194,7 +196,11 @@ fn judge(picture: &Picture, found: &[Detection], truth: Vec<Label>) -> Judged {
     }
 }
 
-fn read_labels(path: &Path, numbering: &Numbering) -> Result<Vec<Label>, EvalError> {
+/// The objects in a label file for a model; none where there is no such file.
+///
+/// # Errors
+/// When the file cannot be read or a line is no label.
+pub fn read_labels(path: &Path, numbering: &Numbering) -> Result<Vec<Label>, EvalError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

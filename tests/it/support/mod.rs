@@ -7,6 +7,7 @@ pub mod data;
 pub mod detectors;
 pub mod heads;
 pub mod mosquitto;
+pub mod networks;
 pub mod onnx;
 pub mod proxy;
 pub mod rtsp;
