@@ -9,6 +9,7 @@ mod config;
 mod decode;
 mod detect;
 mod families;
+mod inspect;
 mod model;
 mod mqtt;
 mod outbox;

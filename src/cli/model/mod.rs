@@ -1,5 +1,7 @@
 //! `vedette model`: work on model files. A subcommand is a variant here and a file beside this one.
 
+mod figures;
+mod inspect;
 mod package;
 mod verify;
 
@@ -17,6 +19,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Inspect(inspect::Args),
     Package(package::Args),
     Verify(verify::Args),
 }
@@ -27,6 +30,7 @@ enum What {
 /// Those of the work that was asked for.
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
+        What::Inspect(args) => inspect::run(&args),
         What::Package(args) => package::run(args),
         What::Verify(args) => verify::run(&args),
     }
