@@ -35,6 +35,7 @@ pub use crate::model::policy::Accepted;
 pub use detector::{Detector, Timing};
 pub use error::DetectError;
 pub use families::{Evidence, Family, UnknownFamily};
+pub use golden::picture as self_test_picture;
 pub use input::{InputSpec, input_sizes};
 pub use labels::COCO;
 pub use latency::Histogram;

@@ -13,7 +13,8 @@ use crate::detect::runtime;
 use super::annotate;
 
 pub use crate::detect::{
-    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings,
+    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, Provider, ProviderChoice, RuntimeError,
+    Settings,
 };
 
 /// A picture and where it comes from.

@@ -1,11 +1,13 @@
 //! Offline work on models and recordings: looking through a detector, following detections, measuring both, saying what
-//! a model is, packaging and signing.
+//! a model is and how fast it runs, packaging and signing.
 
 pub mod annotate;
+pub mod bench;
 pub mod detect;
 pub mod eval;
 pub mod inspect;
 pub mod keys;
+mod memory;
 pub mod mot;
 pub mod package;
 pub mod photographs;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print, in its helpers too")]
 
 mod accuracy;
+mod bench;
 mod camera;
 mod commands;
 mod config;

@@ -1,5 +1,6 @@
 //! `vedette model`: work on model files. A subcommand is a variant here and a file beside this one.
 
+mod bench;
 mod figures;
 mod inspect;
 mod package;
@@ -20,6 +21,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     Inspect(inspect::Args),
+    Bench(bench::Args),
     Package(package::Args),
     Verify(verify::Args),
 }
@@ -31,6 +33,7 @@ enum What {
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Inspect(args) => inspect::run(&args),
+        What::Bench(args) => bench::run(args),
         What::Package(args) => package::run(args),
         What::Verify(args) => verify::run(&args),
     }
