@@ -173,7 +173,8 @@ fn print(record: &detect::Record<'_>) -> io::Result<()> {
     out.flush()
 }
 
-fn size(text: &str) -> Result<(u32, u32), String> {
+/// A size in pixels, `WIDTHxHEIGHT`.
+pub fn size(text: &str) -> Result<(u32, u32), String> {
     let side = |text: &str| text.parse::<u32>().ok().filter(|side| (16..=8192).contains(side));
     let sides = text.split_once('x').and_then(|(width, height)| side(width).zip(side(height)));
     sides.ok_or_else(|| "a size is two numbers from 16 to 8192, such as 640x384".to_owned())

@@ -14,7 +14,7 @@ use super::nms;
 use super::open::GoldenReport;
 use super::picture::{Picture, PictureError};
 use super::provider::{Attempt, Provider, ProviderReport};
-use super::recognise::{self, Recognised};
+use super::recognise::{self, Recognised, Recognition};
 use super::session::{Fill, Session};
 use super::settings::Settings;
 use super::source::{ModelFile, PackageFacts};
@@ -37,6 +37,7 @@ pub struct Detector {
     settings: Settings,
     facts: Facts,
     family: Family,
+    recognition: Recognition,
     labels: Labels,
     spec: InputSpec,
     report: ProviderReport,
@@ -86,7 +87,9 @@ impl Detector {
 
     fn assemble(settings: &Settings, opened: Opened, clock: SharedClock) -> Self {
         let Opened { facts, spec, session, recognised, labels, attempts } = opened;
-        let Recognised { family, reading, letterbox } = recognised;
+        let Recognised { family, reading, letterbox, ruled_out } = recognised;
+        let evidence = settings.family.is_none().then_some(reading.evidence);
+        let recognition = Recognition { evidence, ruled_out };
         let report = ProviderReport::new(settings.provider, session.provider, session.placement, attempts, &facts);
         for warning in &report.warnings {
             tracing::warn!(model = %settings.name, "{warning}");
@@ -94,7 +97,7 @@ impl Detector {
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
         let (settings, package) = (settings.clone(), None);
-        Self { settings, facts, family, labels, spec, report, session, letterbox, reading, package, clock }
+        Self { settings, facts, family, recognition, labels, spec, report, session, letterbox, reading, package, clock }
     }
 
     /// Looks at a frame. `found` is emptied first and then holds what was seen, most confident first, with boxes over the
@@ -219,6 +222,11 @@ impl Detector {
     /// The family it was recognised as.
     pub fn family(&self) -> Family {
         self.family
+    }
+
+    /// How it was recognised.
+    pub fn recognition(&self) -> &Recognition {
+        &self.recognition
     }
 
     /// The names of its classes.

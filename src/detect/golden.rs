@@ -9,7 +9,7 @@ const HEIGHT: usize = 240;
 
 /// A street-like scene: sky, road, a dark box with wheels, an upright figure, and noise over everything, so that no
 /// layer of a network sees only a constant.
-pub(super) fn picture() -> Picture {
+pub fn picture() -> Picture {
     let (cw, ch) = (WIDTH / 2, HEIGHT / 2);
     let mut bytes = vec![128u8; WIDTH * HEIGHT + 2 * cw * ch];
     let (luma, chroma) = bytes.split_at_mut(WIDTH * HEIGHT);

@@ -74,6 +74,22 @@ impl Inputs {
     }
 }
 
+/// The name and sizes of every input as they are when the model runs, with `size` (width, height) for sides that the file
+/// leaves open.
+///
+/// # Errors
+/// What keeps the model from being fed with pictures, as a phrase.
+pub fn input_sizes(facts: &Facts, size: Option<(u32, u32)>) -> Result<Vec<(String, Vec<usize>)>, String> {
+    let inputs = Inputs::of(facts, size)?;
+    let (width, height) = (inputs.picture.width as usize, inputs.picture.height as usize);
+    let picture = match inputs.picture.layout {
+        Layout::Nchw => vec![1, 3, height, width],
+        Layout::Nhwc => vec![1, height, width, 3],
+    };
+    let others = inputs.constants.into_iter().map(|constant| (constant.name, vec![1, 2]));
+    Ok(std::iter::once((inputs.picture_name, picture)).chain(others).collect())
+}
+
 /// What an input beside the picture is fed. RT-DETR and D-FINE ask for the size of the original picture, width first
 /// (lyuwenyu/RT-DETR, `rtdetrv2_pytorch/tools/export_onnx.py`); PaddleDetection for its size, height first, and for the
 /// scale of both sides (PaddleDetection, `ppdet/data/transform/operators.py`, `Resize`).

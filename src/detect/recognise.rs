@@ -1,12 +1,10 @@
 //! Finds out which family a model belongs to, by its ports and by what it makes of the golden picture.
 
-use std::fmt::Write as _;
-
 use crate::model::Facts;
 use crate::vocab::Labels;
 
 use super::error::DetectError;
-use super::families::{Family, Implausible, KINDS, Kind, OutputPort, Ports, Reading};
+use super::families::{Evidence, Family, Implausible, KINDS, Kind, OutputPort, Ports, Reading};
 use super::golden;
 use super::input::InputSpec;
 use super::letterbox::{Element, Geometry, Letterbox};
@@ -19,6 +17,17 @@ pub(super) struct Recognised {
     pub(super) family: Family,
     pub(super) reading: Reading,
     pub(super) letterbox: Letterbox,
+    /// The families whose shapes it has too, and what spoke against each.
+    pub(super) ruled_out: Vec<(Family, String)>,
+}
+
+/// How a model was recognised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recognition {
+    /// What the claim rests on; none where the settings named the family.
+    pub evidence: Option<Evidence>,
+    /// The families whose shapes it has too, and what spoke against each.
+    pub ruled_out: Vec<(Family, String)>,
 }
 
 /// Shows the golden picture to the model behind `session` in the way of every family its ports fit, or of the one that the
@@ -36,7 +45,7 @@ pub(super) fn recognise(
 ) -> Result<Recognised, DetectError> {
     let outputs = session.outputs.clone();
     let ports = Ports { width: spec.width, height: spec.height, outputs: &outputs, facts, labels };
-    let (claims, mut hints) = claims(&ports, settings);
+    let (claims, mut against) = claims(&ports, settings);
     let (mut fitting, mut broken) = (Vec::<Recognised>::new(), None);
     let picture = golden::picture();
     for (kind, mut reading) in claims {
@@ -44,13 +53,13 @@ pub(super) fn recognise(
             break;
         }
         match show(session, spec, &picture, &mut reading)? {
-            Ok(letterbox) => fitting.push(Recognised { family: kind.family, reading, letterbox }),
+            Ok(letterbox) => fitting.push(Recognised::new(kind, reading, letterbox)),
             Err((Implausible::OtherForm(reason), letterbox)) if settings.family.is_some() => {
                 // Whoever names the family knows more than a single picture can tell.
                 tracing::warn!(model = %settings.name, "the outputs do not look like {}: {reason}", kind.name);
-                fitting.push(Recognised { family: kind.family, reading, letterbox });
+                fitting.push(Recognised::new(kind, reading, letterbox));
             }
-            Err((Implausible::OtherForm(reason), _)) => note(&mut hints, kind.family, &reason),
+            Err((Implausible::OtherForm(reason), _)) => against.push((kind.family, reason)),
             Err((Implausible::Broken(reason), _)) => broken = broken.or(Some(reason)),
         }
     }
@@ -61,31 +70,40 @@ pub(super) fn recognise(
     }
     let path = settings.file.clone();
     match (fitting.pop(), broken) {
-        (Some(recognised), _) => Ok(recognised),
+        (Some(recognised), _) => Ok(Recognised { ruled_out: against, ..recognised }),
         (None, Some(reason)) => Err(DetectError::SelfTest { path, provider: session.provider.as_str(), reason }),
         (None, None) => Err(DetectError::NoFamily {
             path,
             input: format!("{}x{}", spec.width, spec.height),
             outputs: describe(&outputs),
-            advice: advice(settings, &outputs, &hints),
-            hints,
+            advice: advice(settings, &outputs, &against),
+            hints: against.iter().map(|(family, text)| format!("\n  {family}: {text}")).collect(),
         }),
     }
 }
 
+/// Families and what speaks against each.
+type Against = Vec<(Family, String)>;
+
 /// Every kind that the ports fit, with its reading, the strongest evidence first, and what is to be said of the family
 /// that the settings name if it is not among them.
-fn claims(ports: &Ports<'_>, settings: &Settings) -> (Vec<(&'static Kind, Reading)>, String) {
-    let (mut claims, mut hints) = (Vec::new(), String::new());
+fn claims(ports: &Ports<'_>, settings: &Settings) -> (Vec<(&'static Kind, Reading)>, Against) {
+    let (mut claims, mut against) = (Vec::new(), Vec::new());
     for kind in KINDS.iter().filter(|kind| settings.family.is_none_or(|family| family == kind.family)) {
         match (kind.fits)(ports) {
             Some(reading) => claims.push((kind, reading)),
-            None if settings.family.is_some() => note(&mut hints, kind.family, &format!("expects {}", kind.shapes)),
+            None if settings.family.is_some() => against.push((kind.family, format!("expects {}", kind.shapes))),
             None => {}
         }
     }
     claims.sort_by_key(|(_, reading)| std::cmp::Reverse(reading.evidence));
-    (claims, hints)
+    (claims, against)
+}
+
+impl Recognised {
+    fn new(kind: &Kind, reading: Reading, letterbox: Letterbox) -> Self {
+        Self { family: kind.family, reading, letterbox, ruled_out: Vec::new() }
+    }
 }
 
 /// Shows the golden picture in the way of one reading. The letterbox that comes back is a fresh one: another kind may draw
@@ -105,11 +123,11 @@ fn show(
     })
 }
 
-fn advice(settings: &Settings, outputs: &[OutputPort], hints: &str) -> String {
+fn advice(settings: &Settings, outputs: &[OutputPort], against: &[(Family, String)]) -> String {
     if let Some(family) = settings.family {
         return format!("The settings say `family: {family}`; without that key the family is recognised");
     }
-    if !hints.is_empty() {
+    if !against.is_empty() {
         return "These have such shapes, but not such values. If one is right all the same, set `family:` to it"
             .to_owned();
     }
@@ -123,11 +141,6 @@ fn advice(settings: &Settings, outputs: &[OutputPort], hints: &str) -> String {
     }
     let names: Vec<&str> = Family::names().collect();
     format!("No family has outputs of these shapes. Families: {}", names.join(", "))
-}
-
-fn note(hints: &mut String, family: Family, text: &str) {
-    // Writing to a String cannot fail.
-    let _ = write!(hints, "\n  {family}: {text}");
 }
 
 fn describe(outputs: &[OutputPort]) -> String {

@@ -7,11 +7,12 @@
 //! ```
 //!
 //! [`Facts`] are what the rest of the program needs to know of a file; [`proto`] is the whole file, to be changed and
-//! written again. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
+//! written again; [`shapes`], [`cost`] and [`weights`] are worked out from that. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
 //! them is bounded by their length, never recurses (prost's own depth is bounded), and ends in a typed error.
 
 pub mod bundled;
 mod canonical;
+pub mod cost;
 pub mod golden;
 mod hex;
 pub mod hostile;
@@ -22,9 +23,11 @@ pub mod package;
 pub mod policy;
 pub mod proto;
 mod protobuf;
+pub mod shapes;
 mod sniff;
 #[cfg(test)]
 mod tests;
+pub mod weights;
 
 pub use canonical::CanonicalError;
 pub use onnx::{Dimension, ElementType, Facts, ModelError, Port, sha256_hex};

@@ -300,7 +300,7 @@ fn read_dimension(bytes: &[u8]) -> Result<Dimension, WireError> {
 }
 
 impl ElementType {
-    fn from_number(number: i64) -> Self {
+    pub(super) fn from_number(number: i64) -> Self {
         match number {
             1 => Self::F32,
             2 => Self::U8,

@@ -13,7 +13,8 @@ use crate::detect::runtime;
 use super::annotate;
 
 pub use crate::detect::{
-    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, ProviderChoice, RuntimeError, Settings, bundled,
+    DetectError, Detector, Family, LabelSource, LibrarySearch, Picture, Provider, ProviderChoice, RuntimeError,
+    Settings, bundled,
 };
 
 /// A picture and where it comes from.

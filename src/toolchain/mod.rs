@@ -1,11 +1,14 @@
-//! Offline work on models and recordings: looking through a detector, following detections, measuring both, quantising,
-//! packaging and signing.
+//! Offline work on models and recordings: looking through a detector, following detections, measuring both, saying what
+//! a model is and how fast it runs, quantising, packaging and signing.
 
 pub mod annotate;
+pub mod bench;
 pub mod detect;
 pub mod eval;
 pub mod graph;
+pub mod inspect;
 pub mod keys;
+mod memory;
 pub mod mot;
 pub mod package;
 pub mod photographs;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic and print, in its helpers too")]
 
 mod accuracy;
+mod bench;
 mod bundled;
 mod camera;
 mod commands;
@@ -10,6 +11,7 @@ mod config;
 mod decode;
 mod detect;
 mod families;
+mod inspect;
 mod model;
 mod mqtt;
 mod outbox;

@@ -1,5 +1,8 @@
 //! `vedette model`: work on model files. A subcommand is a variant here and a file beside this one.
 
+mod bench;
+mod figures;
+mod inspect;
 mod package;
 mod quantize;
 mod verify;
@@ -18,6 +21,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Inspect(inspect::Args),
+    Bench(bench::Args),
     Package(package::Args),
     Quantize(quantize::Args),
     Verify(verify::Args),
@@ -29,6 +34,8 @@ enum What {
 /// Those of the work that was asked for.
 pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
+        What::Inspect(args) => inspect::run(&args),
+        What::Bench(args) => bench::run(args),
         What::Package(args) => package::run(args),
         What::Quantize(args) => quantize::run(&args),
         What::Verify(args) => verify::run(&args),

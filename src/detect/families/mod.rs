@@ -130,13 +130,24 @@ pub(super) struct Usual {
 
 /// What the claim that a model is of a kind rests on, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Evidence {
+pub enum Evidence {
     /// The shapes of the outputs.
     Shapes,
     /// Their names too.
     Names,
     /// What the file says of itself.
     Metadata,
+}
+
+impl Evidence {
+    /// As a phrase that continues "known by …".
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Shapes => "the shapes of its outputs",
+            Self::Names => "the names of its outputs",
+            Self::Metadata => "its metadata",
+        }
+    }
 }
 
 /// How a model is to be fed and read.

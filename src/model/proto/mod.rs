@@ -3,6 +3,7 @@
 //! Tags are those of the specification (`onnx/onnx.in.proto`, IR version 14). [`ModelProto::parse`] refuses a file with a
 //! field that the structs do not hold, or of a later IR version: what cannot be kept must not be dropped silently.
 
+mod attributes;
 mod graph;
 mod known;
 mod tensor;

@@ -13,6 +13,8 @@ use crate::model::package::Envelope;
 use crate::model::policy::{self, Accepted, Admitted, Hardware, Refusal, Terms};
 use crate::vocab::{Frame, Id};
 
+use super::super::memory::resident_kib;
+
 /// Looks of which the median counts.
 const LOOKS: usize = 9;
 
@@ -327,11 +329,4 @@ fn check_limits(request: &Request, provider: &str, run: &Run, limits: Option<Lim
         return over(format!("{} MiB", run.memory_mib), format!("{} MiB", limits.memory_mib));
     }
     Ok(())
-}
-
-/// Resident memory of this process; 0 where that cannot be told.
-fn resident_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
