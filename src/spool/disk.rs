@@ -114,6 +114,16 @@ pub(super) struct Found {
 }
 
 impl Disk {
+    /// Lets go of the file. After one panic within redb its closing may panic as well.
+    pub(super) fn close(disk: Option<Self>) {
+        if let Err(fault) = contained(|| {
+            drop(disk);
+            Ok(())
+        }) {
+            tracing::debug!(error = %fault, "the spool's file was not closed in order");
+        }
+    }
+
     /// Takes a file that redb has opened; makes its tables where it is new.
     pub(super) fn new(open: impl FnOnce() -> Result<Database, redb::DatabaseError>) -> Result<Self, Fault> {
         contained(|| {

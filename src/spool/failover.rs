@@ -102,7 +102,7 @@ impl Failover {
         tracing::error!(path = %self.path.display(), error = text, retry_s = wait.as_secs_f32(), "the spool's disk fails; records are held in memory");
         self.fault = Some(text);
         self.pause = Some(now + wait);
-        self.disk = None;
+        Disk::close(self.disk.take());
         match fault {
             Fault::Damaged(_) => self.set_aside(),
             Fault::Failed { .. } => self.disk = Disk::new(&self.open).ok(),
