@@ -15,6 +15,7 @@ mod model;
 mod mqtt;
 mod outbox;
 mod packages;
+mod prune;
 mod replay;
 mod rules;
 mod scene;
