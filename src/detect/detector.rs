@@ -6,7 +6,7 @@ use crate::model::manifest::Thresholds;
 use crate::vocab::{Detection, Frame, Labels, ModelFacts};
 
 use super::error::DetectError;
-use super::families::{Family, Reading};
+use super::families::{Family, OutputPort, Reading, Tensor};
 use super::input::{InputSpec, Inputs};
 use super::labels;
 use super::letterbox::{Element, Geometry, Letterbox, Preprocess};
@@ -30,6 +30,17 @@ pub struct Timing {
     pub infer_us: u32,
     /// From the outputs to detections, suppression included.
     pub decode_us: u32,
+}
+
+/// One output of a model for one picture.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RawOutput {
+    /// Its name.
+    pub name: String,
+    /// Its sizes, as they were in the first run.
+    pub shape: Vec<usize>,
+    /// Its elements.
+    pub data: Vec<f32>,
 }
 
 /// A model made ready. It belongs to one thread at a time; see [`Worker`](super::Worker) for sharing it.
@@ -160,6 +171,23 @@ impl Detector {
             letterbox_us: micros(start, drawn),
             infer_us: micros(drawn, inferred),
             decode_us: micros(inferred, self.clock.mono()),
+        })
+    }
+
+    /// What comes out of the model for a picture, before it is read; numbers of any type as 32-bit floats.
+    ///
+    /// # Errors
+    /// When the picture is impossible or the inference fails.
+    pub fn raw_outputs(&mut self, picture: &Picture) -> Result<Vec<RawOutput>, DetectError> {
+        self.session.fill(Draw { letterbox: &mut self.letterbox, picture })?;
+        let ports = self.session.outputs.clone();
+        self.session.run(|outputs| {
+            let raw = |(port, output): (OutputPort, &Tensor<'_>)| RawOutput {
+                name: port.name,
+                shape: port.shape,
+                data: output.data.to_vec(),
+            };
+            ports.into_iter().zip(outputs).map(raw).collect()
         })
     }
 

@@ -34,7 +34,7 @@ mod worker;
 pub use crate::model::bundled;
 pub use crate::model::manifest::Thresholds;
 pub use crate::model::policy::Accepted;
-pub use detector::{Detector, Timing};
+pub use detector::{Detector, RawOutput, Timing};
 pub use error::DetectError;
 pub use families::{Evidence, Family, UnknownFamily};
 pub use golden::picture as self_test_picture;

@@ -91,6 +91,8 @@ fn claims(ports: &Ports<'_>, settings: &Settings) -> (Vec<(&'static Kind, Readin
     let (mut claims, mut against) = (Vec::new(), Vec::new());
     for kind in KINDS.iter().filter(|kind| settings.family.is_none_or(|family| family == kind.family)) {
         match (kind.fits)(ports) {
+            // Whatever wrote the file may have named its classes as Ultralytics does.
+            Some(reading) if reading.labels.is_none() => claims.push((kind, reading.names_of(ports.facts))),
             Some(reading) => claims.push((kind, reading)),
             None if settings.family.is_some() => against.push((kind.family, format!("expects {}", kind.shapes))),
             None => {}

@@ -30,5 +30,5 @@ mod tests;
 pub mod weights;
 
 pub use canonical::CanonicalError;
-pub use onnx::{Dimension, ElementType, Facts, ModelError, Port, sha256_hex};
+pub use onnx::{CLASSES_BEFORE, Dimension, ElementType, Facts, ModelError, Port, sha256_hex};
 pub use protobuf::WireError;

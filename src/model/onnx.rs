@@ -12,6 +12,10 @@ use sha2::{Digest, Sha256};
 use super::protobuf::{Fields, Value, WireError};
 use super::sniff;
 
+/// The metadata entry of a model whose classes were cut: how many there were. Scores that shared a softmax with those
+/// that are gone do not add up to 1 any more.
+pub const CLASSES_BEFORE: &str = "vedette.classes_before";
+
 /// What an ONNX file says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Facts {

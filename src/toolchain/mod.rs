@@ -1,5 +1,5 @@
 //! Offline work on models and recordings: looking through a detector, following detections, measuring both, saying what
-//! a model is and how fast it runs, quantising, packaging and signing.
+//! a model is and how fast it runs, quantising, taking out of it what is not needed, packaging and signing.
 
 pub mod annotate;
 pub mod bench;
@@ -13,5 +13,6 @@ pub mod mot;
 pub mod package;
 pub mod photographs;
 pub mod pictures;
+pub mod prune;
 pub mod quantize;
 pub mod track;

@@ -16,6 +16,7 @@ mod model;
 mod mqtt;
 mod outbox;
 mod packages;
+mod prune;
 mod quantize;
 mod replay;
 mod rules;

@@ -164,7 +164,8 @@ fn provider(text: &str) -> Result<Provider, String> {
     }
 }
 
-fn seconds(text: &str) -> Result<f64, String> {
+/// How long something is measured.
+pub fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
     seconds.ok_or_else(|| "seconds are a number from 0.1 to 3600".to_owned())
 }

@@ -4,6 +4,7 @@ mod bench;
 mod figures;
 mod inspect;
 mod package;
+mod prune;
 mod quantize;
 mod verify;
 
@@ -23,6 +24,7 @@ pub struct Args {
 enum What {
     Inspect(inspect::Args),
     Bench(bench::Args),
+    Prune(prune::Args),
     Package(package::Args),
     Quantize(quantize::Args),
     Verify(verify::Args),
@@ -36,6 +38,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.what {
         What::Inspect(args) => inspect::run(&args),
         What::Bench(args) => bench::run(args),
+        What::Prune(args) => prune::run(args),
         What::Package(args) => package::run(args),
         What::Quantize(args) => quantize::run(&args),
         What::Verify(args) => verify::run(&args),

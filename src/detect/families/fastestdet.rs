@@ -4,6 +4,7 @@
 //! `score = objectness^0.6 * class^0.4`, `cx = (column + tanh(x)) / columns`, `w = sigmoid(w)` of the whole width
 //! (dog-qiuqiu/FastestDet, `utils/tool.py`, `handle_preds`). Input: BGR, 0..1, stretched.
 
+use crate::model::CLASSES_BEFORE;
 use crate::vocab::{Detection, Rect};
 
 use super::super::letterbox::{Fit, Order, Preprocess};
@@ -36,7 +37,8 @@ fn reading(ports: &Ports<'_>) -> Option<Reading> {
         return None;
     }
     let preprocess = Preprocess { fit: Fit::Stretch, order: Order::Bgr, mean: [0.0; 3], std: [255.0; 3] };
-    let decoder = Fastestdet { columns: map.columns, rows: map.rows, classes, stride: stride as f32 };
+    let is_whole = ports.facts.metadata(CLASSES_BEFORE).is_none();
+    let decoder = Fastestdet { columns: map.columns, rows: map.rows, classes, stride: stride as f32, is_whole };
     Some(Reading::new(preprocess, decoder).classes(classes))
 }
 
@@ -45,6 +47,8 @@ struct Fastestdet {
     rows: usize,
     classes: usize,
     stride: f32,
+    /// Whether no class was cut, so that their scores add up to 1.
+    is_whole: bool,
 }
 
 impl Fastestdet {
@@ -97,7 +101,8 @@ impl Decode for Fastestdet {
         // What a softmax made adds up to 1 in every cell.
         let sums = (0..self.cells()).map(|cell| classes.iter().skip(cell).step_by(self.cells()).sum::<f32>());
         let sum = mean(sums);
-        form((0.9..1.1).contains(&sum), || format!("the classes of a cell add up to {sum:.2}, not to 1"))
+        let least = if self.is_whole { 0.9 } else { 0.0 };
+        form((least..1.1).contains(&sum), || format!("the classes of a cell add up to {sum:.2}, not to 1"))
     }
 }
 
@@ -107,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_box_is_placed_by_its_cell_and_sized_by_the_picture() {
-        let mut decoder = Fastestdet { columns: 2, rows: 2, classes: 2, stride: 16.0 };
+        let mut decoder = Fastestdet { columns: 2, rows: 2, classes: 2, stride: 16.0, is_whole: true };
         let mut map = [[0.0f32; 4]; 7];
         map[5..].fill([0.5; 4]);
         // Cell 3 is column 1, row 1.
@@ -122,5 +127,14 @@ mod tests {
         map[6][2] = 1.0;
         let verdict = decoder.plausible(&[Tensor { data: map.as_flattened() }]);
         assert!(matches!(verdict, Err(Implausible::OtherForm(reason)) if reason.contains("add up to 1.1")));
+    }
+    #[test]
+    fn classes_that_were_cut_need_not_add_up_to_1() {
+        let map = [[0.1f32; 4]; 7];
+        let outputs = [Tensor { data: map.as_flattened() }];
+        let verdict = |is_whole| {
+            Fastestdet { columns: 2, rows: 2, classes: 2, stride: 16.0, is_whole }.plausible(&outputs).is_ok()
+        };
+        assert_eq!((verdict(true), verdict(false)), (false, true));
     }
 }

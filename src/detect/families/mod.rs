@@ -293,7 +293,7 @@ impl Reading {
 
     /// The same with the names that Ultralytics and others write as `names`, if they are as many as the classes, where
     /// those are known.
-    fn names_of(self, facts: &Facts) -> Self {
+    pub(super) fn names_of(self, facts: &Facts) -> Self {
         let names = facts.metadata("names").and_then(super::labels::from_python_dict);
         let fitting = names.filter(|names| self.classes.is_none_or(|classes| classes == names.len()));
         let Some(labels) = fitting.map(Labels::new) else { return self };

@@ -140,7 +140,7 @@ pub fn run(request: &Request, clock: &SharedClock, progress: &mut dyn FnMut(f64)
         let opened = open(settings, clock, &pictures, &expected);
         candidates.push(opened.map_err(|error| reason(&error, &configuration.provider)));
     }
-    measure(request, clock, &pictures, &mut candidates, progress)?;
+    measure(request.time, clock, &pictures, &mut candidates, progress)?;
     for ((configuration, _), candidate) in configurations.iter_mut().zip(&candidates) {
         match candidate {
             Ok(candidate) => configuration.measured = Some(candidate.measured()),
@@ -152,6 +152,14 @@ pub fn run(request: &Request, clock: &SharedClock, progress: &mut dyn FnMut(f64)
     let reference_objects = expected.iter().map(Vec::len).sum();
     let (pictures, min_agreement) = (pictures.len(), request.min_agreement);
     Ok(Report { pictures, reference_objects, min_agreement, configurations })
+}
+
+/// The median time of an inference of each detector, in milliseconds, in turns over the self-test picture.
+pub(super) fn medians(detectors: Vec<Detector>, time: Duration, clock: &SharedClock) -> Result<Vec<f64>, BenchError> {
+    let fresh = |detector| Ok(Candidate { detector, infer_us: Vec::new(), look_us: 0, memory_mib: 0, agreement: None });
+    let mut candidates: Vec<Result<Candidate, String>> = detectors.into_iter().map(fresh).collect();
+    measure(time, clock, &[detect::self_test_picture()], &mut candidates, &mut |_| {})?;
+    Ok(candidates.iter().flatten().map(|candidate| candidate.measured().p50_ms).collect())
 }
 
 fn pictures(folder: Option<&Path>) -> Result<Vec<Picture>, PhotographError> {
@@ -246,13 +254,13 @@ fn reason(error: &DetectError, provider: &str) -> String {
 
 /// Rounds in which each has its slice, until each has had its time.
 fn measure(
-    request: &Request,
+    time: Duration,
     clock: &SharedClock,
     pictures: &[Picture],
     candidates: &mut [Result<Candidate, String>],
     progress: &mut dyn FnMut(f64),
 ) -> Result<(), BenchError> {
-    let rounds = (request.time.as_secs_f64() / SLICE.as_secs_f64()).ceil().max(1.0) as usize;
+    let rounds = (time.as_secs_f64() / SLICE.as_secs_f64()).ceil().max(1.0) as usize;
     let all = candidates.len().max(1);
     for round in 0..rounds {
         // Each round begins with another one, so that nobody always runs behind the same.
