@@ -32,6 +32,7 @@ pub mod decode;
 pub mod detect;
 pub mod event;
 pub mod evidence;
+pub mod hub;
 pub mod model;
 pub mod mqtt;
 pub mod scene;
