@@ -9,4 +9,5 @@
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
 //! [`database`]: one pool, one set of SQL statements that SQLite and PostgreSQL both take.
 
+pub mod access;
 pub mod database;
