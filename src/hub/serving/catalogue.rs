@@ -166,7 +166,7 @@ mod tests {
             versions: vec![2, 10],
             aliases: BTreeMap::from([("champion".to_owned(), 2)]),
         };
-        assert_eq!(folder.models().unwrap(), [entry.clone()]);
+        assert_eq!(folder.models().unwrap(), std::slice::from_ref(&entry));
         assert_eq!(folder.model("street").unwrap(), Some(entry));
         assert_eq!(folder.model("../street").unwrap(), None);
         assert!(folder.file("street", 2).unwrap().ends_with("street/2/model.onnx"));

@@ -41,7 +41,8 @@ struct Reading {
     packed: Vec<u8>,
     texts: Vec<Bytes>,
     count: usize,
-    sides: Vec<usize>,
+    /// By depth; the inner ones are known before the outer.
+    sides: Vec<Option<usize>>,
     leaf_depth: Option<usize>,
     is_regular: bool,
 }
@@ -55,7 +56,7 @@ impl Reading {
     fn finish(self) -> Read {
         // An empty array is of one dimension.
         let is_regular = self.is_regular && self.leaf_depth.is_none_or(|depth| depth == self.sides.len());
-        let sides = self.sides.iter().map(|&side| i64::try_from(side).unwrap_or(i64::MAX));
+        let sides = self.sides.iter().map(|&side| i64::try_from(side.unwrap_or(0)).unwrap_or(i64::MAX));
         let shape = is_regular.then(|| sides.collect());
         let elements = match self.datatype {
             Datatype::Bytes => Elements::Texts(self.texts),
@@ -71,9 +72,9 @@ impl Reading {
 
     fn note_side(&mut self, depth: usize, side: usize) {
         if self.sides.len() <= depth {
-            self.sides.resize(depth + 1, side);
+            self.sides.resize(depth + 1, None);
         }
-        self.is_regular &= self.sides[depth] == side;
+        self.is_regular &= *self.sides[depth].get_or_insert(side) == side;
     }
 
     fn float(&mut self, value: f64) -> Result<(), String> {

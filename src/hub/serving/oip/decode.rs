@@ -149,7 +149,7 @@ fn refuse_what_is_not_done(request: &RawRequest<'_>) -> Result<(), String> {
     if all.any(|parameters| parameters.shared_memory_region.is_some()) {
         return Err("shared memory is not supported; send the tensors in the request".to_owned());
     }
-    let is_none = |id: &Value| *id == Value::from(0) || *id == Value::from("");
+    let is_none = |id: &Value| *id == 0 || *id == "";
     if request.parameters.sequence_id.as_ref().is_some_and(|id| !is_none(id)) {
         return Err("sequences are not supported; every request stands alone".to_owned());
     }
