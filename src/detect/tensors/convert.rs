@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
-use bytemuck::checked::{CheckedBitPattern, try_cast_slice};
-use bytemuck::{NoUninit, PodCastError, checked::CheckedCastError};
+use bytemuck::checked::try_cast_slice as try_cast_checked;
+use bytemuck::{NoUninit, Pod, PodCastError, try_cast_slice};
 use bytes::Bytes;
 use half::{bf16, f16};
 use ort::session::SessionInputValue;
@@ -12,16 +12,12 @@ use ort::value::{DynValue, PrimitiveTensorElementType, Tensor as OrtTensor, Tens
 
 use super::{Datatype, Elements, Tensor};
 
-/// An element that is sent and received as bytes.
-trait Number: CheckedBitPattern + NoUninit + PrimitiveTensorElementType + Debug + 'static {}
-
-impl<T: CheckedBitPattern + NoUninit + PrimitiveTensorElementType + Debug + 'static> Number for T {}
-
-/// Calls `$function::<T>($arguments)` with the Rust type of a datatype; `$texts` stands for those without one.
+/// Calls `$function::<T>($arguments)` with the Rust type of a datatype; `$truths` and `$texts` stand for the two that are no
+/// numbers.
 macro_rules! for_type {
-    ($datatype:expr, $function:ident($($argument:expr),*), $texts:expr) => {
+    ($datatype:expr, $function:ident($($argument:expr),*), $truths:expr, $texts:expr) => {
         match $datatype {
-            Datatype::Bool => $function::<bool>($($argument),*),
+            Datatype::Bool => $truths,
             Datatype::Uint8 => $function::<u8>($($argument),*),
             Datatype::Uint16 => $function::<u16>($($argument),*),
             Datatype::Uint32 => $function::<u32>($($argument),*),
@@ -47,35 +43,40 @@ pub(super) fn input_value(tensor: &Tensor) -> Result<SessionInputValue<'_>, Stri
     match &tensor.elements {
         Elements::Packed(bytes) => {
             let texts = Err("it has numbers where texts are expected".to_owned());
-            for_type!(tensor.datatype, number_value(&tensor.shape, bytes), texts)
+            for_type!(tensor.datatype, number_value(&tensor.shape, bytes), truth_value(&tensor.shape, bytes), texts)
         }
         Elements::Texts(texts) => text_value(&tensor.shape, texts),
     }
 }
 
-fn number_value<'a, T: Number>(shape: &'a [i64], bytes: &'a [u8]) -> Result<SessionInputValue<'a>, String> {
-    let refused = |error: ort::Error| error.to_string();
-    match elements::<T>(bytes)? {
-        Cow::Borrowed(elements) => Ok(TensorRef::from_array_view((shape, elements)).map_err(refused)?.into()),
-        Cow::Owned(elements) => Ok(OrtTensor::from_array((shape, elements)).map_err(refused)?.into()),
-    }
+fn number_value<'a, T: Pod + PrimitiveTensorElementType + Debug>(
+    shape: &'a [i64],
+    bytes: &'a [u8],
+) -> Result<SessionInputValue<'a>, String> {
+    let value = match elements::<T>(bytes)? {
+        Cow::Borrowed(elements) => TensorRef::from_array_view((shape, elements)).map(SessionInputValue::from),
+        Cow::Owned(elements) => OrtTensor::from_array((shape, elements)).map(SessionInputValue::from),
+    };
+    value.map_err(|error| error.to_string())
 }
 
 /// The bytes as elements: where they lie if they lie aligned, else copied to where they do.
-fn elements<T: Number>(bytes: &[u8]) -> Result<Cow<'_, [T]>, String> {
+fn elements<T: Pod>(bytes: &[u8]) -> Result<Cow<'_, [T]>, String> {
+    if !bytes.len().is_multiple_of(size_of::<T>()) {
+        return Err("its last element is cut".to_owned());
+    }
     match try_cast_slice(bytes) {
         Ok(elements) => Ok(Cow::Borrowed(elements)),
-        Err(CheckedCastError::PodCastError(PodCastError::TargetAlignmentGreaterAndInputNotAligned)) => {
-            let each = bytes.chunks_exact(size_of::<T>());
-            if !each.remainder().is_empty() {
-                return Err("its last element is cut".to_owned());
-            }
-            let read = each.map(|bytes| bytemuck::checked::try_pod_read_unaligned(bytes));
-            read.collect::<Result<Vec<T>, _>>().map(Cow::Owned).map_err(|error| error.to_string())
+        Err(PodCastError::TargetAlignmentGreaterAndInputNotAligned) => {
+            Ok(Cow::Owned(bytemuck::allocation::pod_collect_to_vec(bytes)))
         }
-        Err(CheckedCastError::InvalidBitPattern) => Err("a truth value is neither 0 nor 1".to_owned()),
-        Err(CheckedCastError::PodCastError(_)) => Err("its last element is cut".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
+}
+
+fn truth_value<'a>(shape: &'a [i64], bytes: &'a [u8]) -> Result<SessionInputValue<'a>, String> {
+    let truths: &[bool] = try_cast_checked(bytes).map_err(|_| "a truth value is neither 0 nor 1".to_owned())?;
+    TensorRef::from_array_view((shape, truths)).map(Into::into).map_err(|error| error.to_string())
 }
 
 fn text_value(shape: &[i64], texts: &[Bytes]) -> Result<SessionInputValue<'static>, String> {
@@ -95,11 +96,12 @@ fn text_value(shape: &[i64], texts: &[Bytes]) -> Result<SessionInputValue<'stati
 pub(super) fn output_tensor(name: &str, value: &DynValue) -> Result<Tensor, String> {
     let element = value.dtype().tensor_type().and_then(Datatype::of);
     let datatype = element.ok_or_else(|| format!("output {name} is {}", value.dtype()))?;
-    let (shape, elements) = for_type!(datatype, packed(value), texts(value)).map_err(|error| error.to_string())?;
+    let (shape, elements) =
+        for_type!(datatype, packed(value), packed::<bool>(value), texts(value)).map_err(|error| error.to_string())?;
     Ok(Tensor { name: name.to_owned(), datatype, shape, elements })
 }
 
-fn packed<T: Number>(value: &DynValue) -> ort::Result<(Vec<i64>, Elements)> {
+fn packed<T: NoUninit + PrimitiveTensorElementType>(value: &DynValue) -> ort::Result<(Vec<i64>, Elements)> {
     let (shape, elements) = value.try_extract_tensor::<T>()?;
     Ok((shape.to_vec(), Elements::Packed(Bytes::copy_from_slice(bytemuck::cast_slice(elements)))))
 }
@@ -121,6 +123,6 @@ mod tests {
         assert!(matches!(elements::<f32>(&bytes[1..9]), Ok(Cow::Owned(copied)) if copied.len() == 2));
         assert!(elements::<f32>(&bytes[..7]).is_err());
         assert!(elements::<f32>(&bytes[1..6]).is_err());
-        assert!(elements::<bool>(&[0, 1, 2]).is_err());
+        assert!(truth_value(&[3], &[0, 1, 2]).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! What serving costs. Not run by default: a shared machine gives no figures. Run with
 //! `cargo nextest run --run-ignored only --no-capture serving::measure`, best with `--release`.
 
+#![expect(clippy::disallowed_methods, reason = "it measures what the clock of the machine says")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
