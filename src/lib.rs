@@ -16,6 +16,7 @@
 //!   config                         YAML ─▶ each room's own settings, or every fault at once
 //!   agent                          the line put together: `agent::pipeline` is the picture
 //!   toolchain                      offline: evaluation, tracking, quantisation, looking at files
+//!   hub                            the centre: models served to whoever asks
 //!   cli                            a file per subcommand
 //! ```
 //!
@@ -32,6 +33,7 @@ pub mod decode;
 pub mod detect;
 pub mod event;
 pub mod evidence;
+#[cfg(feature = "hub")]
 pub mod hub;
 pub mod model;
 pub mod mqtt;

@@ -22,6 +22,7 @@ mod replay;
 mod rules;
 mod scene;
 mod serve;
+mod serving;
 mod site;
 mod spool;
 mod support;
