@@ -15,6 +15,7 @@
 //!
 //!   config                         YAML ─▶ each room's own settings, or every fault at once
 //!   agent                          the line put together: `agent::pipeline` is the picture
+//!   hub                            the centre: serves models over HTTP, with tokens and roles
 //!   toolchain                      offline: evaluation, tracking, quantisation, looking at files
 //!   hub                            the centre: models served to whoever asks
 //!   cli                            a file per subcommand
@@ -33,7 +34,6 @@ pub mod decode;
 pub mod detect;
 pub mod event;
 pub mod evidence;
-#[cfg(feature = "hub")]
 pub mod hub;
 pub mod model;
 pub mod mqtt;

@@ -1,6 +1,8 @@
 //! The record of every change: who, when, what, to what. Written in the transaction of the change itself, so that there
 //! is none without the other.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
@@ -57,8 +59,10 @@ impl Audit {
         by: &Caller,
         change: &Change<'_>,
     ) -> Result<(), AccessError> {
-        // The time first, so that changes of one nanosecond are told apart and all are in order.
-        let id = format!("{now:020}-{}", secret::random::<4>()?);
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // The time first, so that all are in order; then those of one moment in this hub; then those of other hubs.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{now:020}-{number:016x}-{}", secret::random::<4>()?);
         let statement = "INSERT INTO audit (id, at_ns, who, action, object, details) VALUES ($1, $2, $3, $4, $5, $6)";
         let insert = sqlx::query(statement)
             .bind(id)

@@ -3,31 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use serde_json::Value;
+use axum::http::Method;
 use vedette::base::clock::SystemClock;
 use vedette::detect::{Provider, ProviderChoice};
 use vedette::hub::serving::{Folder, Serving, Settings, Tuning, router};
 
 use crate::support::detectors;
+use crate::support::http::{Answer, Http};
 
 /// A server, and the folder of its models.
 pub struct Server {
     pub url: String,
     pub serving: Arc<Serving>,
     pub folder: tempfile::TempDir,
-    client: Client<HttpConnector, Body>,
-}
-
-/// What came back.
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+    client: Http,
 }
 
 /// On the CPU, whatever else the machine has.
@@ -58,7 +47,7 @@ pub async fn serve(models: &[(&str, u64, Vec<u8>)], settings: Settings) -> Optio
     let url = format!("http://{}", listener.local_addr().unwrap());
     let app = router(serving.clone());
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+    let client = Http::default();
     Some(Server { url, serving, folder, client })
 }
 
@@ -69,14 +58,7 @@ pub fn settings() -> Settings {
 
 impl Server {
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.url));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let answer = self.client.request(request.body(Body::from(body)).unwrap()).await.unwrap();
-        let (parts, body) = answer.into_parts();
-        let body = axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.client.send(method, &format!("{}{path}", self.url), headers, body).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -92,28 +74,6 @@ impl Server {
         let length = json.len().to_string();
         let body = [json.as_bytes(), tail].concat();
         self.send(Method::POST, path, &[("Inference-Header-Content-Length", &length)], body).await
-    }
-}
-
-impl Answer {
-    /// The JSON of an answer with status 200.
-    pub fn fine(&self) -> Value {
-        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The sentence of a refusal.
-    pub fn refusal(&self, status: u16) -> String {
-        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
-        let body: Value = serde_json::from_slice(&self.body).unwrap();
-        body["error"].as_str().unwrap().to_owned()
-    }
-
-    /// The JSON and the tensors behind it.
-    pub fn parts(&self) -> (Value, &[u8]) {
-        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
-        let length: usize = self.headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
-        (serde_json::from_slice(&self.body[..length]).unwrap(), &self.body[length..])
     }
 }
 

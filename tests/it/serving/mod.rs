@@ -2,7 +2,7 @@
 
 mod clients;
 mod detection;
-mod graphs;
+pub mod graphs;
 mod http;
 mod loading;
 mod measure;

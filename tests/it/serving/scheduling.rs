@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use vedette::hub::serving::{Settings, Tuning};
 
 use super::graphs::{doubled, entangled, slow};
-use super::http::{Answer, Server, on_cpu, serve, settings};
+use super::http::{Server, on_cpu, serve, settings};
+use crate::support::http::Answer;
 
 fn row_of_slow(first: f32) -> String {
     let mut row = vec![0f32; 256];
