@@ -3,11 +3,12 @@
 export VEDETTE_ORT := $(CURDIR)/.ort/cpu/libonnxruntime.so
 export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 
-.PHONY: help demo test lint bench audit setup
+.PHONY: help demo test test-clients lint bench audit setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
 	@echo "make test   format, lints and all tests"
+	@echo "make test-clients  Triton's Python client against the model server, compared with ONNX Runtime"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
 	@echo "make audit  licences, bans and sources of all dependencies"
 	@echo "make setup  install the packages and ONNX Runtime that the others need"
@@ -32,6 +33,11 @@ test: lint
 		echo "cargo-nextest is not installed: tests run one at a time"; \
 		cargo test -- --test-threads=1; \
 	fi
+
+test-clients: setup
+	@test -x target/clients/bin/python || python3 -m venv target/clients
+	target/clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients
 
 bench: setup
 	cargo bench

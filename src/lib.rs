@@ -15,7 +15,9 @@
 //!
 //!   config                         YAML ─▶ each room's own settings, or every fault at once
 //!   agent                          the line put together: `agent::pipeline` is the picture
+//!   hub                            the centre: serves models over HTTP, with tokens and roles
 //!   toolchain                      offline: evaluation, tracking, quantisation, looking at files
+//!   hub                            the centre: models served to whoever asks
 //!   cli                            a file per subcommand
 //! ```
 //!
@@ -32,6 +34,7 @@ pub mod decode;
 pub mod detect;
 pub mod event;
 pub mod evidence;
+pub mod hub;
 pub mod model;
 pub mod mqtt;
 pub mod scene;

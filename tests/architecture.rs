@@ -87,6 +87,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("ratatui", "cli"),
     ("sd_notify", "base"),
     ("axum", "hub"),
+    ("hyper_util", "hub"),
+    ("tower_http", "hub"),
     ("sqlx", "hub"),
 ];
 

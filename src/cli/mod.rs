@@ -5,6 +5,7 @@ mod demo;
 mod detect;
 mod doctor;
 mod eval;
+mod hub;
 mod keys;
 mod model;
 mod onnx_runtime;
@@ -40,6 +41,7 @@ enum Command {
     Eval(eval::Args),
     Model(model::Args),
     Keys(keys::Args),
+    Hub(hub::Args),
     Schema(schema::Args),
 }
 
@@ -86,6 +88,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Hub(args) => hub::run(&args),
         Command::Schema(args) => schema::run(args),
     }
 }

@@ -133,6 +133,14 @@ pub enum DetectError {
         /// Each provider that was tried, and why it does not run the model.
         attempts: Vec<Attempt>,
     },
+    /// The model cannot be run as a function of tensors.
+    #[error("the model {path} cannot be fed with tensors: {reason}")]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
     /// The model cannot be fed with pictures.
     #[error("the model {path} cannot be fed with pictures: {reason}; its inputs are {inputs}")]
     Input {

@@ -6,7 +6,7 @@
 //!
 //! [`runtime`] loads ONNX Runtime once per process. A [`Detector`] is one model made ready on one provider, recognised
 //! as one of the [`families`](Family), and shown a golden picture before it is trusted. A [`Worker`] is the thread that
-//! owns a detector and takes turns among cameras.
+//! owns a detector and takes turns among cameras. [`tensors`] runs any model as a function of named tensors, for the hub.
 
 mod deadline;
 mod detector;
@@ -27,6 +27,7 @@ pub mod runtime;
 mod session;
 mod settings;
 mod source;
+pub mod tensors;
 mod trial;
 mod version;
 mod worker;

@@ -67,7 +67,7 @@ impl Detector {
 }
 
 /// The providers to try, in order.
-fn candidates(settings: &Settings) -> Vec<Provider> {
+pub(super) fn candidates(settings: &Settings) -> Vec<Provider> {
     match settings.provider {
         ProviderChoice::Auto => {
             Provider::auto_order(false).filter(|provider| provider.is_built_in()).chain([Provider::Cpu]).collect()
@@ -79,14 +79,14 @@ fn candidates(settings: &Settings) -> Vec<Provider> {
 }
 
 /// Whether `auto` tries a provider with this file: some have no 8-bit convolutions. One that is named is tried anyway.
-fn may_run(provider: Provider, file: &ModelFile, settings: &Settings) -> bool {
+pub(super) fn may_run(provider: Provider, file: &ModelFile, settings: &Settings) -> bool {
     settings.provider != ProviderChoice::Auto
         || provider == Provider::Cpu
         || Provider::auto_order(file.facts.is_quantised()).any(|p| p == provider)
 }
 
 /// The settings with what the package says where they say nothing.
-fn completed(settings: &Settings, manifest: &Manifest) -> Result<Settings, DetectError> {
+pub(super) fn completed(settings: &Settings, manifest: &Manifest) -> Result<Settings, DetectError> {
     let family: Family = manifest.family.parse().map_err(|_| DetectError::Manifest {
         path: settings.file.clone(),
         key: "family",

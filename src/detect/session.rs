@@ -250,7 +250,7 @@ pub(super) fn quiet_options() -> ort::Result<RunOptions> {
 
 /// Spinning threads are the largest waste on a small box, so they are off: the next frame is milliseconds away. The CPU
 /// memory arena stays on, which is the default as long as `ort`'s CPU provider is not registered by hand.
-fn configure(
+pub(super) fn configure(
     facts: &Facts,
     settings: &Settings,
     provider: Provider,
@@ -283,7 +283,7 @@ fn configure(
 }
 
 /// From the very bytes whose digest was taken.
-fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> {
+pub(super) fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> {
     builder.commit_from_memory(bytes)
 }
 
@@ -325,7 +325,7 @@ fn cache_folder(settings: &Settings, facts: &Facts, provider: Provider) -> Optio
 
 /// What a session's log said about where operators were placed.
 #[derive(Debug, Default)]
-struct Heard(Mutex<Vec<(String, usize)>>);
+pub(super) struct Heard(Mutex<Vec<(String, usize)>>);
 
 impl Heard {
     fn note(&self, message: &str) {
@@ -335,7 +335,7 @@ impl Heard {
     }
 
     /// How many operators `provider` took and how many others did; none on the CPU or where nothing was said.
-    fn placement(&self, provider: Provider) -> Option<Placement> {
+    pub(super) fn placement(&self, provider: Provider) -> Option<Placement> {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if provider == Provider::Cpu || lines.is_empty() {
             return None;

@@ -111,6 +111,15 @@ impl Source {
     pub(super) fn read(settings: &Settings, clock: &dyn Clock) -> Result<Self, DetectError> {
         let path = &settings.file;
         let bytes = read_file(path).map_err(|source| DetectError::Read { path: path.clone(), source })?;
+        Self::from_bytes(bytes, settings, clock)
+    }
+
+    /// Takes what was read from elsewhere; the settings' `file` names it in errors.
+    ///
+    /// # Errors
+    /// When it must not be used.
+    pub(super) fn from_bytes(bytes: Vec<u8>, settings: &Settings, clock: &dyn Clock) -> Result<Self, DetectError> {
+        let path = &settings.file;
         if is_package(&bytes) {
             return Self::from_package(&bytes, settings, clock);
         }

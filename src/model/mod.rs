@@ -14,7 +14,7 @@ pub mod bundled;
 mod canonical;
 pub mod cost;
 pub mod golden;
-mod hex;
+pub mod hex;
 pub mod hostile;
 pub mod keys;
 pub mod manifest;

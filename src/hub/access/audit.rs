@@ -1,0 +1,99 @@
+//! The record of every change: who, when, what, to what. Written in the transaction of the change itself, so that there
+//! is none without the other.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{Any, Row as _, Transaction};
+
+use super::{Caller, secret};
+use crate::hub::access::AccessError;
+use crate::hub::database::{Database, DatabaseError, Doing as _};
+
+/// A change that is being made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change<'a> {
+    /// What is done, such as `token.create`.
+    pub action: &'static str,
+    /// What it is done to.
+    pub object: &'a str,
+    /// The rest, without secrets.
+    pub details: Value,
+}
+
+/// A change that was made.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Record {
+    /// When, in nanoseconds since 1970.
+    pub at_ns: i64,
+    /// The name of the token.
+    pub who: String,
+    /// What was done.
+    pub action: String,
+    /// What it was done to.
+    pub object: String,
+    /// The rest, JSON.
+    pub details: String,
+}
+
+/// Reads the record.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    database: Database,
+}
+
+impl Audit {
+    /// The record in `database`.
+    pub fn new(database: Database) -> Self {
+        Self { database }
+    }
+
+    /// Notes a change in its own transaction.
+    ///
+    /// # Errors
+    /// When it cannot be stored; the change must then not be committed.
+    pub async fn note(
+        write: &mut Transaction<'static, Any>,
+        now: i64,
+        by: &Caller,
+        change: &Change<'_>,
+    ) -> Result<(), AccessError> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        // The time first, so that all are in order; then those of one moment in this hub; then those of other hubs.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{now:020}-{number:016x}-{}", secret::random::<4>()?);
+        let statement = "INSERT INTO audit (id, at_ns, who, action, object, details) VALUES ($1, $2, $3, $4, $5, $6)";
+        let insert = sqlx::query(statement)
+            .bind(id)
+            .bind(now)
+            .bind(&by.name)
+            .bind(change.action)
+            .bind(change.object)
+            .bind(change.details.to_string());
+        insert.execute(&mut **write).await.doing("noting who made a change")?;
+        Ok(())
+    }
+
+    /// The newest changes first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn newest(&self, limit: u16) -> Result<Vec<Record>, DatabaseError> {
+        let statement = "SELECT at_ns, who, action, object, details FROM audit ORDER BY id DESC LIMIT $1";
+        let query = sqlx::query(statement).bind(i64::from(limit));
+        let rows = query.fetch_all(self.database.pool()).await.doing("reading the record of changes")?;
+        rows.iter().map(record).collect()
+    }
+}
+
+fn record(row: &AnyRow) -> Result<Record, DatabaseError> {
+    let doing = "reading the record of changes";
+    Ok(Record {
+        at_ns: row.try_get("at_ns").doing(doing)?,
+        who: row.try_get("who").doing(doing)?,
+        action: row.try_get("action").doing(doing)?,
+        object: row.try_get("object").doing(doing)?,
+        details: row.try_get("details").doing(doing)?,
+    })
+}

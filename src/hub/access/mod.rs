@@ -1,0 +1,14 @@
+//! Who may do what: roles, the tokens that show them, and the record of every change.
+//!
+//! There is no password that everybody knows: the first start makes one token with the role of an admin and shows it
+//! once. Of a token only its SHA-256 is kept. That is enough for a secret of 256 random bits, which nobody can guess, and
+//! makes checking one a single look into an index.
+
+mod audit;
+mod role;
+mod secret;
+mod tokens;
+
+pub use audit::{Audit, Change, Record};
+pub use role::{Role, UnknownRole};
+pub use tokens::{AccessError, Caller, TokenFacts, Tokens};

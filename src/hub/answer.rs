@@ -1,0 +1,64 @@
+//! How the hub's own API answers: JSON, and for what fails `{"error": "a sentence"}` with a fitting status.
+
+use std::fmt::Display;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::access::AccessError;
+use super::database::DatabaseError;
+
+/// A request that is not carried out.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    sentence: String,
+}
+
+impl Refusal {
+    /// The request itself is wrong.
+    pub(super) fn invalid(sentence: impl Display) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, sentence: sentence.to_string() }
+    }
+}
+
+impl From<AccessError> for Refusal {
+    fn from(error: AccessError) -> Self {
+        let status = match &error {
+            AccessError::Unknown => StatusCode::UNAUTHORIZED,
+            AccessError::Role { .. } => StatusCode::FORBIDDEN,
+            AccessError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
+            AccessError::Taken { .. } | AccessError::LastAdmin { .. } => StatusCode::CONFLICT,
+            AccessError::Chance { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            AccessError::Database(_) => return broken(&error),
+        };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
+impl From<DatabaseError> for Refusal {
+    fn from(error: DatabaseError) -> Self {
+        broken(&error)
+    }
+}
+
+/// The database fails: the log says why, the caller only that it is not its fault.
+fn broken(error: &dyn std::error::Error) -> Refusal {
+    let cause = error.source().map(ToString::to_string);
+    tracing::error!(error = %error, cause, "a request failed at the database");
+    let sentence = "the hub's database does not answer; its log says why".to_owned();
+    Refusal { status: StatusCode::SERVICE_UNAVAILABLE, sentence }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        refused(self.status, &self.sentence)
+    }
+}
+
+/// A refusal with its reason.
+pub(super) fn refused(status: StatusCode, reason: &dyn Display) -> Response {
+    (status, Json(json!({ "error": reason.to_string() }))).into_response()
+}

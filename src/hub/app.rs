@@ -1,0 +1,147 @@
+//! The hub as a whole: what it is made of, in one place, from its start to its end.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+
+use super::access::{AccessError, Audit, Tokens};
+use super::api;
+use super::database::{Database, DatabaseError};
+use super::guard::guard;
+use super::serving::{self, Folder, Serving};
+use super::settings::{FIRST_TOKEN, Settings, SettingsError};
+use crate::base::clock::SharedClock;
+use crate::base::shutdown::Stopping;
+use crate::vocab::Secret;
+
+/// How long requests that are being answered may take when the hub stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why the hub does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// The configuration names a file that cannot be read.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A folder or file of its own cannot be made.
+    #[error("making {path}")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The first token.
+    #[error("making the first admin's token")]
+    Access(#[from] AccessError),
+    /// Serving models.
+    #[error(transparent)]
+    Serving(#[from] serving::OpenError),
+    /// A thread was refused.
+    #[error("starting the thread that loads models")]
+    Thread(#[source] std::io::Error),
+    /// The address is taken or not ours.
+    #[error("listening at {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Connections can no longer be taken.
+    #[error("answering requests")]
+    Answer(#[source] std::io::Error),
+}
+
+/// A hub that listens.
+pub struct Hub {
+    listener: TcpListener,
+    address: SocketAddr,
+    app: Router,
+    database: Database,
+    first_token: Option<Secret>,
+}
+
+impl Hub {
+    /// Opens everything and listens; nothing is answered before [`Hub::run`]. ONNX Runtime must be loaded.
+    ///
+    /// # Errors
+    /// When anything that the hub is made of cannot be had.
+    pub async fn open(settings: Settings, clock: SharedClock) -> Result<Self, HubError> {
+        for folder in [settings.data_dir.clone(), settings.models()] {
+            std::fs::create_dir_all(&folder).map_err(|source| HubError::Folder { path: folder, source })?;
+        }
+        let database = Database::open(settings.database_url()?.expose()).await?;
+        let tokens = Tokens::new(database.clone(), clock.clone());
+        let serving = Serving::open(settings.serving.clone(), Arc::new(Folder::new(settings.models())), clock)?;
+        let refused = |source| HubError::Listen { address: settings.listen, source };
+        let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let first_token = tokens.first().await?;
+        serving.start().map_err(HubError::Thread)?;
+        let app = app(&database, tokens, serving);
+        Ok(Self { listener, address, app, database, first_token })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The token of the first start, once.
+    pub fn take_first_token(&mut self) -> Option<Secret> {
+        self.first_token.take()
+    }
+
+    /// Answers until it is time to stop, and then ends what is being answered.
+    ///
+    /// # Errors
+    /// When connections can no longer be taken.
+    pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
+        let signal = stopping.clone();
+        let served = axum::serve(self.listener, self.app).with_graceful_shutdown(async move { signal.stopped().await });
+        let overdue = async {
+            stopping.stopped().await;
+            tokio::time::sleep(DRAIN).await;
+        };
+        let result = tokio::select! {
+            result = served => result.map_err(HubError::Answer),
+            () = overdue => Ok(()),
+        };
+        self.database.close().await;
+        result
+    }
+}
+
+fn app(database: &Database, tokens: Tokens, serving: Arc<Serving>) -> Router {
+    let shared = api::Shared { tokens: tokens.clone(), audit: Audit::new(database.clone()) };
+    let open = api::router(shared).merge(serving::router(serving));
+    open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found)
+}
+
+/// Writes the first token where only the hub's user reads it, and says where.
+///
+/// # Errors
+/// When the file cannot be made.
+pub fn keep_first_token(data_dir: &Path, token: &Secret) -> Result<PathBuf, HubError> {
+    let path = data_dir.join(FIRST_TOKEN);
+    let failed = |source| HubError::Folder { path: path.clone(), source };
+    // One of an earlier database would keep its own permissions.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+    writeln!(file, "{}", token.expose()).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(path)
+}

@@ -1,0 +1,74 @@
+//! Who may call which path: every request is held against [`needs`] before a handler sees it.
+//!
+//! A path that nobody thought of needs an admin. A table test calls every path with every role.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::access::{AccessError, Role, Tokens};
+use super::answer::{Refusal, refused};
+use super::{api, serving};
+
+/// What a path needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it tells nobody anything.
+    Nothing,
+    /// A valid token with at least this role.
+    AtLeast(Role),
+}
+
+/// What the path, as the router matches it, needs.
+pub fn needs(method: &str, path: &str) -> Need {
+    let served = serving::ROUTES.iter().find(|route| route.method == method && route.path == path);
+    if let Some(route) = served {
+        return match route.access {
+            serving::Access::Open => Need::Nothing,
+            serving::Access::Infer => Need::AtLeast(Role::Operator),
+            serving::Access::Admin => Need::AtLeast(Role::Engineer),
+        };
+    }
+    let own = api::ROUTES.iter().find(|route| route.method == method && route.path == path);
+    Need::AtLeast(own.map_or(Role::Admin, |route| route.role))
+}
+
+/// Lets a request through whose token suffices, with its [`Caller`](super::access::Caller) for the handlers.
+pub(super) async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Next) -> Response {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
+        return next.run(request).await;
+    };
+    // HEAD is GET without a body.
+    let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
+    let Need::AtLeast(role) = needs(method, path.as_str()) else {
+        return next.run(request).await;
+    };
+    let token = bearer(&request);
+    let caller = match &token {
+        Some(token) => tokens.check(token).await,
+        None => Err(AccessError::Unknown),
+    };
+    match caller {
+        Ok(caller) => match caller.needs(role) {
+            Ok(()) => {
+                request.extensions_mut().insert(caller);
+                next.run(request).await
+            }
+            Err(error) => refused(StatusCode::FORBIDDEN, &error),
+        },
+        Err(AccessError::Unknown) => unknown(),
+        Err(error) => Refusal::from(error).into_response(),
+    }
+}
+
+fn bearer(request: &Request) -> Option<String> {
+    let given = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    given.strip_prefix("Bearer ").map(|token| token.trim().to_owned())
+}
+
+fn unknown() -> Response {
+    let mut response = refused(StatusCode::UNAUTHORIZED, &AccessError::Unknown);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    response
+}

@@ -1,0 +1,23 @@
+//! The hub: the centre that knows every agent, stores every event, and keeps, serves and rolls out models.
+//!
+//! ```text
+//!   HTTP ──▶ guard (token, role) ──┬──▶ api      tokens, the record of changes ──▶ access ──▶ database
+//!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect
+//! ```
+//!
+//! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
+//! [`database`]: one pool, one set of SQL statements that SQLite and PostgreSQL both take. [`app`] puts it together.
+
+pub mod access;
+mod answer;
+mod api;
+mod app;
+pub mod database;
+mod guard;
+pub mod serving;
+mod settings;
+
+pub use api::{ROUTES, Route};
+pub use app::{Hub, HubError, keep_first_token};
+pub use guard::{Need, needs};
+pub use settings::{Settings, SettingsError};

@@ -1,0 +1,210 @@
+//! What `hub.yaml` says: where the hub listens, where it keeps things, how it serves models.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::serving;
+use crate::config::read_value;
+use crate::vocab::Secret;
+
+/// The file of the token that the first start makes, in the data folder.
+pub const FIRST_TOKEN: &str = "admin.token";
+
+/// A hub's settings. All have defaults.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The address of the HTTP API; `127.0.0.1:8642` by default, which only this machine reaches. It speaks no TLS: put a
+    /// reverse proxy before it to be reached from elsewhere.
+    pub listen: SocketAddr,
+    /// The folder for everything that must outlive a restart; `/var/lib/vedette-hub` by default.
+    pub data_dir: PathBuf,
+    /// Where the tables are.
+    pub database: Database,
+    /// The models to serve: `NAME/VERSION/model.onnx` or `NAME/VERSION/*.vedette` below it; `models` in the data folder
+    /// by default. A relative path starts at the configuration.
+    pub models_dir: Option<PathBuf>,
+    /// What runs the models.
+    pub runtime: Runtime,
+    /// How models are served.
+    pub serving: serving::Settings,
+}
+
+/// Where the tables are. At most one of both keys.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://PATH` or `postgres://…`; `hub.db` in the data folder by default.
+    pub url: Option<Url>,
+    /// A file whose first line is the URL, for one that holds a password. A relative path starts at the configuration.
+    pub url_file: Option<PathBuf>,
+}
+
+/// What runs the models.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runtime {
+    /// ONNX Runtime's library; by default it is looked for where `vedette doctor` says.
+    pub library: Option<PathBuf>,
+}
+
+/// A database URL, which may hold a password and is never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Url(String);
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Url(…)")
+    }
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file cannot be read.
+    #[error("reading {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no YAML.
+    #[error("the configuration {path} is faulty:\n{faults}")]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// Every fault with its place.
+        faults: String,
+    },
+    /// A key or a value is wrong.
+    #[error("the configuration {path}: {reason}")]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong; never a value of a secret.
+        reason: String,
+    },
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8642)),
+            data_dir: PathBuf::from("/var/lib/vedette-hub"),
+            database: Database::default(),
+            models_dir: None,
+            runtime: Runtime::default(),
+            serving: serving::Settings::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads a configuration; relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, has an unknown key or a value that is wrong.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        let bytes = read(path)?;
+        let faults = |faults: crate::config::Faults| SettingsError::Yaml {
+            path: path.to_owned(),
+            faults: faults.render(&path.display().to_string()),
+        };
+        let value = if says_nothing(&bytes) { serde_json::json!({}) } else { read_value(&bytes).map_err(faults)? };
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let refused = |reason: String| SettingsError::Value { path: path.to_owned(), reason };
+        let mut settings: Self = serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
+        settings.data_dir = folder.join(settings.data_dir);
+        settings.models_dir = settings.models_dir.map(|dir| folder.join(dir));
+        settings.database.url_file = settings.database.url_file.map(|file| folder.join(file));
+        settings.runtime.library = settings.runtime.library.map(|file| folder.join(file));
+        if settings.database.url.is_some() && settings.database.url_file.is_some() {
+            return Err(refused("database has both url and url_file: leave one out".to_owned()));
+        }
+        match settings.serving.faults() {
+            faults if faults.is_empty() => Ok(settings),
+            faults => Err(refused(format!("serving: {}", faults.join("; ")))),
+        }
+    }
+
+    /// The URL of the database, read from its file where it has one.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn database_url(&self) -> Result<Secret, SettingsError> {
+        if let Some(file) = &self.database.url_file {
+            let text = String::from_utf8_lossy(&read(file)?).into_owned();
+            return Ok(Secret::new(text.lines().next().unwrap_or_default().trim()));
+        }
+        let default = || format!("sqlite://{}", self.data_dir.join("hub.db").display());
+        Ok(Secret::new(self.database.url.as_ref().map_or_else(default, |url| url.0.clone())))
+    }
+
+    /// The folder of the models that are served.
+    pub fn models(&self) -> PathBuf {
+        self.models_dir.clone().unwrap_or_else(|| self.data_dir.join("models"))
+    }
+}
+
+/// Whether there are only comments: all settings then have their defaults.
+fn says_nothing(bytes: &[u8]) -> bool {
+    let is_comment = |line: &[u8]| line.trim_ascii().is_empty() || line.trim_ascii_start().starts_with(b"#");
+    bytes.split(|byte| *byte == b'\n').all(is_comment)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, SettingsError> {
+    std::fs::read(path).map_err(|source| SettingsError::Read { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hub.yaml");
+        std::fs::write(&file, text).unwrap();
+        Settings::load(&file)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults_and_only_this_machine_is_listened_to() {
+        let settings = load("# nothing yet\n\n").unwrap();
+        assert_eq!(settings.serving, serving::Settings::default());
+        assert!(settings.listen.ip().is_loopback());
+        assert!(settings.database_url().unwrap().expose().ends_with("/hub.db"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_no_password_is_shown() {
+        for (text, told) in [
+            ("listn: 1", "listn"),
+            ("listen: here", "socket address"),
+            ("serving: {max_queue: 0}", "max_queue"),
+            ("database: {url: 'postgres://u:hunter2@h/d', url_file: f}", "leave one out"),
+            ("a: 1\na: 2", "a"),
+        ] {
+            let error = load(text).unwrap_err();
+            assert!(error.to_string().contains(told), "{text}: {error}");
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
+        let settings = load("database: {url: 'postgres://u:hunter2@h/d'}").unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_configuration() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hub.yaml");
+        std::fs::write(folder.path().join("db"), "postgres://u:p@h/d\n").unwrap();
+        std::fs::write(&file, "data_dir: state\ndatabase: {url_file: db}\n").unwrap();
+        let settings = Settings::load(&file).unwrap();
+        assert_eq!(settings.data_dir, folder.path().join("state"));
+        assert_eq!(settings.database_url().unwrap().expose(), "postgres://u:p@h/d");
+    }
+}

@@ -1,0 +1,138 @@
+//! Tokens, roles and the record of changes, over HTTP.
+
+use std::collections::BTreeMap;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use vedette::base::clock::SystemClock;
+use vedette::base::shutdown::Shutdown;
+use vedette::hub::{Hub, Need, ROUTES, Settings, needs, serving};
+
+use crate::support::http::{Answer, Http};
+use crate::support::{detectors, postgres};
+
+/// A hub on a free port.
+struct Running {
+    url: String,
+    admin: String,
+    http: Http,
+    _folder: tempfile::TempDir,
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Starts a hub with the rest of its configuration, or prints that the test is skipped.
+async fn start(lines: &str) -> Option<Running> {
+    if !detectors::load() {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.yaml");
+    std::fs::write(&file, format!("listen: 127.0.0.1:0\ndata_dir: data\n{lines}")).unwrap();
+    let mut hub = Hub::open(Settings::load(&file).unwrap(), SystemClock::shared()).await.unwrap();
+    let url = format!("http://{}", hub.address());
+    let admin = hub.take_first_token().unwrap().expose().to_owned();
+    let (shutdown, stopping) = Shutdown::new();
+    let task = tokio::spawn(async move { hub.run(stopping).await.unwrap() });
+    Some(Running { url, admin, http: Http::default(), _folder: folder, shutdown, task })
+}
+
+impl Running {
+    async fn send(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|value| ("authorization", value.as_str())).collect();
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.send(method, &format!("{}{path}", self.url), &headers, body).await
+    }
+
+    async fn token(&self, name: &str, role: &str) -> String {
+        let made = self.send("POST", "/api/v1/tokens", Some(&self.admin), &json!({"name": name, "role": role})).await;
+        made.fine()["token"].as_str().unwrap().to_owned()
+    }
+
+    async fn end(self) {
+        drop(self.shutdown);
+        self.task.await.unwrap();
+    }
+}
+
+/// Every path of the hub with its method.
+fn paths() -> Vec<(&'static str, &'static str)> {
+    let own = ROUTES.iter().map(|route| (route.method, route.path));
+    own.chain(serving::ROUTES.iter().map(|route| (route.method, route.path))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_path_lets_in_who_may_and_nobody_else() {
+    let Some(hub) = start("").await else { return };
+    let mut tokens = BTreeMap::new();
+    for role in vedette::hub::access::Role::ALL {
+        tokens.insert(role, hub.token(&format!("a-{role}"), role.as_str()).await);
+    }
+    let mut refused = 0;
+    for (method, path) in paths() {
+        let concrete = path.replace("{model}", "none").replace("{version}", "1").replace("{label}", "champion");
+        let concrete = concrete.replace("{name}", "nobody");
+        let need = needs(method, path);
+        let status = hub.send(method, &concrete, None, &Value::Null).await.status.as_u16();
+        assert_eq!(status == 401, need != Need::Nothing, "{method} {path} without a token: {status}");
+        let forged = hub.send(method, &concrete, Some("vedette_0000"), &Value::Null).await.status.as_u16();
+        assert_eq!(forged == 401, need != Need::Nothing, "{method} {path} with a forged token: {forged}");
+        for (role, token) in &tokens {
+            let status = hub.send(method, &concrete, Some(token), &Value::Null).await.status.as_u16();
+            let suffices = need == Need::Nothing || matches!(need, Need::AtLeast(least) if *role >= least);
+            assert_eq!(status == 403, !suffices, "{method} {path} as {role}: {status}");
+            assert_ne!(status, 401, "{method} {path} as {role}");
+            refused += usize::from(status == 403);
+        }
+    }
+    assert!(refused > 10, "only {refused} refusals: is the table empty?");
+    hub.end().await;
+}
+
+#[tokio::test]
+async fn a_path_that_nobody_thought_of_needs_an_admin() {
+    let admin = Need::AtLeast(vedette::hub::access::Role::Admin);
+    assert_eq!(needs("GET", "/api/v1/new-idea"), admin);
+    assert_eq!(needs("DELETE", "/v2/models"), admin);
+}
+
+/// The life of a token, which must be the same on both databases.
+async fn a_token_lives_and_dies(hub: &Running) {
+    let guard = hub.token("night-guard", "viewer").await;
+    let me = hub.send("GET", "/api/v1/whoami", Some(&guard), &Value::Null).await.fine();
+    assert_eq!(me, json!({"name": "night-guard", "role": "viewer"}));
+    let again = json!({"name": "night-guard", "role": "admin"});
+    let taken = hub.send("POST", "/api/v1/tokens", Some(&hub.admin), &again).await;
+    assert!(taken.refusal(409).contains("night-guard"));
+    let unlike = hub.send("POST", "/api/v1/tokens", Some(&hub.admin), &json!({"name": "Night Guard"})).await;
+    assert!(unlike.refusal(400).contains("an id is made of"));
+    hub.send("DELETE", "/api/v1/tokens/night-guard", Some(&hub.admin), &Value::Null).await.fine();
+    hub.send("GET", "/api/v1/whoami", Some(&guard), &Value::Null).await.refusal(401);
+    let last = hub.send("DELETE", "/api/v1/tokens/admin", Some(&hub.admin), &Value::Null).await;
+    assert!(last.refusal(409).contains("last admin"));
+    let list = hub.send("GET", "/api/v1/tokens", Some(&hub.admin), &Value::Null).await.fine();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    let audit = hub.send("GET", "/api/v1/audit?limit=2", Some(&hub.admin), &Value::Null).await.fine();
+    let told: Vec<_> = audit.as_array().unwrap().iter().map(|r| (&r["who"], &r["action"], &r["object"])).collect();
+    let (admin, guard) = (json!("admin"), json!("night-guard"));
+    assert_eq!(told, [(&admin, &json!("token.revoke"), &guard), (&admin, &json!("token.create"), &guard)]);
+    let everything = format!("{list}{audit}");
+    assert!(!everything.contains("vedette_"), "a list shows a secret: {everything}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_live_and_die_in_sqlite() {
+    let Some(hub) = start("").await else { return };
+    a_token_lives_and_dies(&hub).await;
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_live_and_die_in_postgresql() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    let Some(hub) = start(&format!("database: {{ url: '{}' }}\n", server.url())).await else { return };
+    a_token_lives_and_dies(&hub).await;
+    hub.end().await;
+}
