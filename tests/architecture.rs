@@ -90,6 +90,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("hyper_util", "hub"),
     ("tower_http", "hub"),
     ("sqlx", "hub"),
+    ("ureq", "hub"),
+    ("http_body_util", "hub"),
 ];
 
 const LONGEST_FILE: usize = 400;

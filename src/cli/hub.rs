@@ -11,7 +11,7 @@ use crate::hub::{Hub, HubError, Settings, keep_first_token};
 use crate::toolchain::detect;
 use crate::vocab::Secret;
 
-/// Run the hub: serve models over HTTP.
+/// Run the hub: register models and serve them over HTTP.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   vedette hub -c /etc/vedette/hub.yaml

@@ -9,6 +9,7 @@ mod hub;
 mod keys;
 mod model;
 mod onnx_runtime;
+mod registry;
 mod replay;
 mod run;
 mod schema;
@@ -42,6 +43,7 @@ enum Command {
     Model(model::Args),
     Keys(keys::Args),
     Hub(hub::Args),
+    Registry(registry::Args),
     Schema(schema::Args),
 }
 
@@ -89,6 +91,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Model(args) => model::run(args),
         Command::Keys(args) => keys::run(args),
         Command::Hub(args) => hub::run(&args),
+        Command::Registry(args) => registry::run(args),
         Command::Schema(args) => schema::run(args),
     }
 }

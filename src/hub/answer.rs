@@ -8,7 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::access::AccessError;
+use super::blobs::BlobError;
 use super::database::DatabaseError;
+use super::registry::RegistryError;
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -21,6 +23,47 @@ impl Refusal {
     /// The request itself is wrong.
     pub(super) fn invalid(sentence: impl Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, sentence: sentence.to_string() }
+    }
+}
+
+impl Refusal {
+    /// The hub itself fails: the log says why.
+    pub(super) fn internal(doing: &str, error: &dyn Display) -> Self {
+        tracing::error!(doing, %error, "a request failed");
+        let sentence = format!("the hub failed while {doing}; its log says why");
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, sentence }
+    }
+}
+
+impl From<BlobError> for Refusal {
+    fn from(error: BlobError) -> Self {
+        let status = match &error {
+            BlobError::Disk { source, .. } => {
+                let cause = format!("{error}: {source}");
+                return Self::internal("working on a file", &cause);
+            }
+            BlobError::Offset { .. } | BlobError::Busy => StatusCode::CONFLICT,
+            BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BlobError::Digest { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            BlobError::Missing { .. } => StatusCode::NOT_FOUND,
+        };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
+impl From<RegistryError> for Refusal {
+    fn from(error: RegistryError) -> Self {
+        let status = match error {
+            RegistryError::Blob(error) => return error.into(),
+            RegistryError::Access(error) => return error.into(),
+            RegistryError::Database(error) => return error.into(),
+            RegistryError::Broken { reason } => return Self::internal("checking a package", &reason),
+            RegistryError::NoModel { .. } | RegistryError::NoVersion { .. } => StatusCode::NOT_FOUND,
+            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } => StatusCode::CONFLICT,
+            RegistryError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            RegistryError::Name(_) => StatusCode::BAD_REQUEST,
+        };
+        Self { status, sentence: error.to_string() }
     }
 }
 

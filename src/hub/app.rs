@@ -13,16 +13,21 @@ use tokio::net::TcpListener;
 
 use super::access::{AccessError, Audit, Tokens};
 use super::api;
+use super::blobs::Blobs;
 use super::database::{Database, DatabaseError};
 use super::guard::guard;
+use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::serving::{self, Folder, Serving};
 use super::settings::{FIRST_TOKEN, Settings, SettingsError};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
+use crate::detect::{DetectError, read_trust};
 use crate::vocab::Secret;
 
 /// How long requests that are being answered may take when the hub stops.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How often it is looked whether another hub on the same database has registered models.
+const FOLLOW: Duration = Duration::from_secs(10);
 
 /// Why the hub does not run.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +49,12 @@ pub enum HubError {
     /// The first token.
     #[error("making the first admin's token")]
     Access(#[from] AccessError),
+    /// The registry.
+    #[error("opening the registry of models")]
+    Registry(#[from] RegistryError),
+    /// The list of keys that may sign packages.
+    #[error(transparent)]
+    Trust(#[from] DetectError),
     /// Serving models.
     #[error(transparent)]
     Serving(#[from] serving::OpenError),
@@ -67,7 +78,7 @@ pub enum HubError {
 pub struct Hub {
     listener: TcpListener,
     address: SocketAddr,
-    app: Router,
+    shared: api::Shared,
     database: Database,
     first_token: Option<Secret>,
 }
@@ -83,14 +94,17 @@ impl Hub {
         }
         let database = Database::open(settings.database_url()?.expose()).await?;
         let tokens = Tokens::new(database.clone(), clock.clone());
-        let serving = Serving::open(settings.serving.clone(), Arc::new(Folder::new(settings.models())), clock)?;
+        let registry = registry(&settings, &database, clock.clone()).await?;
+        let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
+        let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let first_token = tokens.first().await?;
         serving.start().map_err(HubError::Thread)?;
-        let app = app(&database, tokens, serving);
-        Ok(Self { listener, address, app, database, first_token })
+        let audit = Audit::new(database.clone());
+        let shared = api::Shared { tokens, audit, registry, serving };
+        Ok(Self { listener, address, shared, database, first_token })
     }
 
     /// Where it listens.
@@ -109,7 +123,9 @@ impl Hub {
     /// When connections can no longer be taken.
     pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
         let signal = stopping.clone();
-        let served = axum::serve(self.listener, self.app).with_graceful_shutdown(async move { signal.stopped().await });
+        let follower = tokio::spawn(follow(self.shared.clone()));
+        let served =
+            axum::serve(self.listener, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
             stopping.stopped().await;
             tokio::time::sleep(DRAIN).await;
@@ -118,15 +134,41 @@ impl Hub {
             result = served => result.map_err(HubError::Answer),
             () = overdue => Ok(()),
         };
+        follower.abort();
         self.database.close().await;
         result
     }
 }
 
-fn app(database: &Database, tokens: Tokens, serving: Arc<Serving>) -> Router {
-    let shared = api::Shared { tokens: tokens.clone(), audit: Audit::new(database.clone()) };
+fn app(shared: api::Shared) -> Router {
+    let (tokens, serving) = (shared.tokens.clone(), shared.serving.clone());
     let open = api::router(shared).merge(serving::router(serving));
     open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found)
+}
+
+async fn registry(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Registry, HubError> {
+    let folder = settings.data_dir.join("blobs");
+    let limit = u64::from(settings.registry.max_package_mib) << 20;
+    let blobs = Blobs::open(&folder, limit).map_err(|source| HubError::Folder { path: folder, source })?;
+    let checks = Checks { trust: settings.registry.trust.as_deref().map(read_trust).transpose()? };
+    Ok(Registry::open(database.clone(), blobs, checks, clock).await?)
+}
+
+/// Serves what another hub on the same database registers.
+async fn follow(shared: api::Shared) {
+    let mut ticks = tokio::time::interval(FOLLOW);
+    loop {
+        ticks.tick().await;
+        match shared.registry.refresh().await {
+            Ok(changed) => {
+                for model in changed {
+                    let serving = shared.serving.clone();
+                    tokio::task::spawn_blocking(move || serving.follow_catalogue(&model));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "cannot look for models that another hub registered"),
+        }
+    }
 }
 
 /// Writes the first token where only the hub's user reads it, and says where.

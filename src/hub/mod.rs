@@ -1,8 +1,9 @@
 //! The hub: the centre that knows every agent, stores every event, and keeps, serves and rolls out models.
 //!
 //! ```text
-//!   HTTP ──▶ guard (token, role) ──┬──▶ api      tokens, the record of changes ──▶ access ──▶ database
-//!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect
+//!   HTTP ──▶ guard (token, role) ──┬──▶ api ──┬──▶ access    tokens, the record of changes ──▶ database
+//!                                  │          ╰──▶ registry  models, versions, aliases ──▶ database, blobs
+//!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
@@ -12,8 +13,11 @@ pub mod access;
 mod answer;
 mod api;
 mod app;
+pub mod blobs;
+pub mod client;
 pub mod database;
 mod guard;
+pub mod registry;
 pub mod serving;
 mod settings;
 

@@ -27,6 +27,8 @@ pub struct Settings {
     /// The models to serve: `NAME/VERSION/model.onnx` or `NAME/VERSION/*.vedette` below it; `models` in the data folder
     /// by default. A relative path starts at the configuration.
     pub models_dir: Option<PathBuf>,
+    /// Which packages the registry takes.
+    pub registry: Registry,
     /// What runs the models.
     pub runtime: Runtime,
     /// How models are served.
@@ -41,6 +43,23 @@ pub struct Database {
     pub url: Option<Url>,
     /// A file whose first line is the URL, for one that holds a password. A relative path starts at the configuration.
     pub url_file: Option<PathBuf>,
+}
+
+/// Which packages the registry takes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registry {
+    /// Who must have signed a package: the list that `vedette keys rotate` writes, or public keys one per line. By default
+    /// packages need no signature here.
+    pub trust: Option<PathBuf>,
+    /// The largest package in MiB, 1..4096; 1024 by default.
+    pub max_package_mib: u32,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self { trust: None, max_package_mib: 1024 }
+    }
 }
 
 /// What runs the models.
@@ -98,6 +117,7 @@ impl Default for Settings {
             data_dir: PathBuf::from("/var/lib/vedette-hub"),
             database: Database::default(),
             models_dir: None,
+            registry: Registry::default(),
             runtime: Runtime::default(),
             serving: serving::Settings::default(),
         }
@@ -122,9 +142,13 @@ impl Settings {
         settings.data_dir = folder.join(settings.data_dir);
         settings.models_dir = settings.models_dir.map(|dir| folder.join(dir));
         settings.database.url_file = settings.database.url_file.map(|file| folder.join(file));
+        settings.registry.trust = settings.registry.trust.map(|file| folder.join(file));
         settings.runtime.library = settings.runtime.library.map(|file| folder.join(file));
         if settings.database.url.is_some() && settings.database.url_file.is_some() {
             return Err(refused("database has both url and url_file: leave one out".to_owned()));
+        }
+        if !(1..=4096).contains(&settings.registry.max_package_mib) {
+            return Err(refused("registry.max_package_mib must be 1 to 4096".to_owned()));
         }
         match settings.serving.faults() {
             faults if faults.is_empty() => Ok(settings),
@@ -186,6 +210,7 @@ mod tests {
             ("listn: 1", "listn"),
             ("listen: here", "socket address"),
             ("serving: {max_queue: 0}", "max_queue"),
+            ("registry: {max_package_mib: 0}", "1 to 4096"),
             ("database: {url: 'postgres://u:hunter2@h/d', url_file: f}", "leave one out"),
             ("a: 1\na: 2", "a"),
         ] {

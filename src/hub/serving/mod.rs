@@ -148,6 +148,27 @@ impl Serving {
         self.load(name, Load { keeps_loaded: true, ..Load::default() })
     }
 
+    /// Makes what is served of a model be what the catalogue has of it now: loaded, swapped, or unloaded where it is gone.
+    /// What fails is logged. For whoever changed the catalogue. Blocks.
+    pub fn follow_catalogue(&self, name: &str) {
+        let is_loaded = self.models.versions(name).is_ok();
+        let result = match self.models.catalogued() {
+            Ok(names) if !names.iter().any(|known| known == name) => {
+                if is_loaded {
+                    self.unload(name)
+                } else {
+                    Ok(())
+                }
+            }
+            Ok(_) if is_loaded || self.settings.load.wants(name) => self.follow(name),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = result {
+            tracing::error!(model = name, "{error}");
+        }
+    }
+
     /// Loads a model anew from the catalogue. Requests go on meanwhile. Blocks.
     ///
     /// # Errors

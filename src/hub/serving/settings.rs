@@ -49,6 +49,17 @@ pub enum LoadAtStart {
     Only(Vec<String>),
 }
 
+impl LoadAtStart {
+    /// Whether this model is to be loaded without being asked for.
+    pub fn wants(&self, model: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Only(models) => models.iter().any(|name| name == model),
+        }
+    }
+}
+
 /// How one model is run.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -254,7 +254,10 @@ pub fn run(request: &Request, report: &mut Report, clock: &SharedClock) -> Resul
 }
 
 /// What a package says, taken by itself.
-fn manifest(file: &Path) -> Result<Manifest, VerifyError> {
+///
+/// # Errors
+/// When it cannot be read.
+pub fn manifest(file: &Path) -> Result<Manifest, VerifyError> {
     let path = || file.to_owned();
     let bytes = detect::read_file(file).map_err(|source| VerifyError::Read { path: path(), source })?;
     let package = Envelope::parse(&bytes).and_then(|envelope| envelope.open());

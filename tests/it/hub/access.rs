@@ -2,60 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::Method;
 use serde_json::{Value, json};
-use vedette::base::clock::SystemClock;
-use vedette::base::shutdown::Shutdown;
-use vedette::hub::{Hub, Need, ROUTES, Settings, needs, serving};
+use vedette::hub::{Need, ROUTES, needs, serving};
 
-use crate::support::http::{Answer, Http};
-use crate::support::{detectors, postgres};
-
-/// A hub on a free port.
-struct Running {
-    url: String,
-    admin: String,
-    http: Http,
-    _folder: tempfile::TempDir,
-    shutdown: Shutdown,
-    task: tokio::task::JoinHandle<()>,
-}
-
-/// Starts a hub with the rest of its configuration, or prints that the test is skipped.
-async fn start(lines: &str) -> Option<Running> {
-    if !detectors::load() {
-        return None;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("hub.yaml");
-    std::fs::write(&file, format!("listen: 127.0.0.1:0\ndata_dir: data\n{lines}")).unwrap();
-    let mut hub = Hub::open(Settings::load(&file).unwrap(), SystemClock::shared()).await.unwrap();
-    let url = format!("http://{}", hub.address());
-    let admin = hub.take_first_token().unwrap().expose().to_owned();
-    let (shutdown, stopping) = Shutdown::new();
-    let task = tokio::spawn(async move { hub.run(stopping).await.unwrap() });
-    Some(Running { url, admin, http: Http::default(), _folder: folder, shutdown, task })
-}
-
-impl Running {
-    async fn send(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
-        let bearer = token.map(|token| format!("Bearer {token}"));
-        let headers: Vec<_> = bearer.iter().map(|value| ("authorization", value.as_str())).collect();
-        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
-        let method = Method::from_bytes(method.as_bytes()).unwrap();
-        self.http.send(method, &format!("{}{path}", self.url), &headers, body).await
-    }
-
-    async fn token(&self, name: &str, role: &str) -> String {
-        let made = self.send("POST", "/api/v1/tokens", Some(&self.admin), &json!({"name": name, "role": role})).await;
-        made.fine()["token"].as_str().unwrap().to_owned()
-    }
-
-    async fn end(self) {
-        drop(self.shutdown);
-        self.task.await.unwrap();
-    }
-}
+use super::running::{Running, start};
+use crate::support::postgres;
 
 /// Every path of the hub with its method.
 fn paths() -> Vec<(&'static str, &'static str)> {
@@ -73,7 +24,8 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
     let mut refused = 0;
     for (method, path) in paths() {
         let concrete = path.replace("{model}", "none").replace("{version}", "1").replace("{label}", "champion");
-        let concrete = concrete.replace("{name}", "nobody");
+        let concrete = concrete.replace("{name}", "nobody").replace("{alias}", "champion");
+        let concrete = concrete.replace("{sha256}", &"0".repeat(64));
         let need = needs(method, path);
         let status = hub.send(method, &concrete, None, &Value::Null).await.status.as_u16();
         assert_eq!(status == 401, need != Need::Nothing, "{method} {path} without a token: {status}");

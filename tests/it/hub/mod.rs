@@ -1,4 +1,6 @@
-//! The hub as a whole: who may do what, on both databases, and the program itself.
+//! The hub as a whole: who may do what, models from push to service, on both databases, and the program itself.
 
 mod access;
 mod program;
+mod registry;
+mod running;

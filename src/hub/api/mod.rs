@@ -1,0 +1,109 @@
+//! The hub's own API under `/api/v1`: every path in one list with the role that it needs.
+
+mod models;
+mod tokens;
+mod uploads;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{MethodRouter, delete, get, post, put};
+
+use super::access::{Audit, Role, Tokens};
+use super::registry::Registry;
+use super::serving::Serving;
+
+/// The largest body of a request that is not an upload, in bytes.
+const LARGEST_BODY: usize = 1 << 20;
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) tokens: Tokens,
+    pub(super) audit: Audit,
+    pub(super) registry: Registry,
+    pub(super) serving: Arc<Serving>,
+}
+
+/// A path and the role that it needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// The method.
+    pub method: &'static str,
+    /// The path as the router matches it.
+    pub path: &'static str,
+    /// The least role.
+    pub role: Role,
+    operation: Operation,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Operation {
+    WhoAmI,
+    ListTokens,
+    CreateToken,
+    RevokeToken,
+    Audit,
+    Upload,
+    UploadState,
+    Download,
+    ListModels,
+    Push,
+    ShowModel,
+    ShowVersion,
+    DeleteVersion,
+    SetAlias,
+    RemoveAlias,
+}
+
+const fn route(method: &'static str, path: &'static str, role: Role, operation: Operation) -> Route {
+    Route { method, path, role, operation }
+}
+
+/// Every path of the API.
+pub const ROUTES: &[Route] = &[
+    route("GET", "/api/v1/whoami", Role::Viewer, Operation::WhoAmI),
+    route("GET", "/api/v1/tokens", Role::Admin, Operation::ListTokens),
+    route("POST", "/api/v1/tokens", Role::Admin, Operation::CreateToken),
+    route("DELETE", "/api/v1/tokens/{name}", Role::Admin, Operation::RevokeToken),
+    route("GET", "/api/v1/audit", Role::Admin, Operation::Audit),
+    route("PUT", "/api/v1/uploads/{sha256}", Role::Engineer, Operation::Upload),
+    route("GET", "/api/v1/uploads/{sha256}", Role::Engineer, Operation::UploadState),
+    route("GET", "/api/v1/blobs/{sha256}", Role::Viewer, Operation::Download),
+    route("GET", "/api/v1/models", Role::Viewer, Operation::ListModels),
+    route("POST", "/api/v1/models", Role::Engineer, Operation::Push),
+    route("GET", "/api/v1/models/{model}", Role::Viewer, Operation::ShowModel),
+    route("GET", "/api/v1/models/{model}/versions/{version}", Role::Viewer, Operation::ShowVersion),
+    route("DELETE", "/api/v1/models/{model}/versions/{version}", Role::Engineer, Operation::DeleteVersion),
+    route("PUT", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::SetAlias),
+    route("DELETE", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::RemoveAlias),
+];
+
+/// The API as a router, to be put behind the guard.
+pub(super) fn router(shared: Shared) -> Router {
+    let add = |router: Router<Shared>, route: &Route| router.route(route.path, handler(route.operation));
+    ROUTES.iter().fold(Router::new(), add).with_state(shared)
+}
+
+fn handler(operation: Operation) -> MethodRouter<Shared> {
+    let small = DefaultBodyLimit::max(LARGEST_BODY);
+    match operation {
+        Operation::WhoAmI => get(tokens::who_am_i),
+        Operation::ListTokens => get(tokens::list),
+        Operation::CreateToken => post(tokens::create).layer(small),
+        Operation::RevokeToken => delete(tokens::revoke),
+        Operation::Audit => get(tokens::audit),
+        // The store has its own limit, and a body that is streamed is held nowhere.
+        Operation::Upload => put(uploads::receive),
+        Operation::UploadState => get(uploads::state),
+        Operation::Download => get(uploads::send),
+        Operation::ListModels => get(models::list),
+        Operation::Push => post(models::push).layer(small),
+        Operation::ShowModel => get(models::show),
+        Operation::ShowVersion => get(models::version),
+        Operation::DeleteVersion => delete(models::remove),
+        Operation::SetAlias => put(models::set_alias).layer(small),
+        Operation::RemoveAlias => delete(models::remove_alias),
+    }
+}

@@ -1,0 +1,72 @@
+//! Who am I, tokens, the record of changes.
+
+use axum::body::Bytes;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Shared;
+use crate::hub::access::{Caller, Record, Role, TokenFacts};
+use crate::hub::answer::Refusal;
+use crate::vocab::Id;
+
+/// The longest answer to a question for a list.
+const LONGEST_LIST: u16 = 1000;
+
+pub(super) async fn who_am_i(Extension(caller): Extension<Caller>) -> Json<Value> {
+    Json(json!({ "name": caller.name, "role": caller.role }))
+}
+
+pub(super) async fn list(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<Vec<TokenFacts>>, Refusal> {
+    Ok(Json(shared.tokens.list(&caller).await?))
+}
+
+/// The body of a request for a token.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewToken {
+    name: Id,
+    role: Role,
+    expires_ns: Option<i64>,
+}
+
+pub(super) async fn create(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    body: Bytes,
+) -> Result<Json<Value>, Refusal> {
+    let new: NewToken = serde_json::from_slice(&body).map_err(|error| {
+        Refusal::invalid(format!(r#"a token is asked for with {{"name": "night-guard", "role": "viewer"}}: {error}"#))
+    })?;
+    let token = shared.tokens.create(&caller, &new.name, new.role, new.expires_ns).await?;
+    Ok(Json(json!({ "name": new.name, "role": new.role, "token": token.expose() })))
+}
+
+pub(super) async fn revoke(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let name = Id::new(&name).map_err(Refusal::invalid)?;
+    shared.tokens.revoke(&caller, &name).await?;
+    Ok(Json(json!({ "revoked": name })))
+}
+
+/// How many.
+#[derive(Deserialize)]
+pub(super) struct Limit {
+    limit: Option<u16>,
+}
+
+pub(super) async fn audit(
+    State(shared): State<Shared>,
+    limit: Result<Query<Limit>, QueryRejection>,
+) -> Result<Json<Vec<Record>>, Refusal> {
+    let limit = limit.map_err(|error| Refusal::invalid(error.body_text()))?.0.limit;
+    Ok(Json(shared.audit.newest(limit.unwrap_or(100).min(LONGEST_LIST)).await?))
+}

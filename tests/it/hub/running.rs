@@ -1,0 +1,56 @@
+//! A hub on a free port, within the test process.
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use vedette::base::clock::SystemClock;
+use vedette::base::shutdown::Shutdown;
+use vedette::hub::{Hub, Settings};
+
+use crate::support::detectors;
+use crate::support::http::{Answer, Http};
+
+/// A hub on a free port.
+pub struct Running {
+    pub url: String,
+    pub admin: String,
+    pub http: Http,
+    pub folder: tempfile::TempDir,
+    shutdown: Shutdown,
+    task: tokio::task::JoinHandle<()>,
+}
+
+/// Starts a hub with the rest of its configuration, or prints that the test is skipped.
+pub async fn start(lines: &str) -> Option<Running> {
+    if !detectors::load() {
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("hub.yaml");
+    std::fs::write(&file, format!("listen: 127.0.0.1:0\ndata_dir: data\n{lines}")).unwrap();
+    let mut hub = Hub::open(Settings::load(&file).unwrap(), SystemClock::shared()).await.unwrap();
+    let url = format!("http://{}", hub.address());
+    let admin = hub.take_first_token().unwrap().expose().to_owned();
+    let (shutdown, stopping) = Shutdown::new();
+    let task = tokio::spawn(async move { hub.run(stopping).await.unwrap() });
+    Some(Running { url, admin, http: Http::default(), folder, shutdown, task })
+}
+
+impl Running {
+    pub async fn send(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let headers: Vec<_> = bearer.iter().map(|value| ("authorization", value.as_str())).collect();
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.send(method, &format!("{}{path}", self.url), &headers, body).await
+    }
+
+    pub async fn token(&self, name: &str, role: &str) -> String {
+        let made = self.send("POST", "/api/v1/tokens", Some(&self.admin), &json!({"name": name, "role": role})).await;
+        made.fine()["token"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn end(self) {
+        drop(self.shutdown);
+        self.task.await.unwrap();
+    }
+}
