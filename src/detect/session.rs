@@ -22,7 +22,7 @@ use super::letterbox::{Element, Layout};
 use super::provider::{Placement, Provider};
 use super::runtime;
 use super::settings::Settings;
-use crate::model::{ElementType, Facts};
+use crate::model::{ElementType, Facts, focus};
 
 /// More outputs than any detector has; what is beyond is not read.
 const MAX_OUTPUTS: usize = 32;
@@ -74,6 +74,8 @@ impl Session {
             return Err("the loaded ONNX Runtime was built without it".to_owned());
         }
         let heard = Arc::new(Heard::default());
+        let folded = focus::folded(bytes, facts);
+        let bytes = folded.as_deref().unwrap_or(bytes);
         let session = configure(facts, settings, provider, &heard)
             .and_then(|builder| commit(builder, bytes))
             .map_err(|error| first_line(&error))?;
@@ -282,7 +284,7 @@ pub(super) fn configure(
     Ok(builder.with_logger(Arc::new(log))?.with_log_level(LogLevel::Verbose)?.with_execution_providers([request])?)
 }
 
-/// From the very bytes whose digest was taken.
+/// From memory: what was read and checked, which a file may no longer be.
 pub(super) fn commit(mut builder: SessionBuilder, bytes: &[u8]) -> ort::Result<OrtSession> {
     builder.commit_from_memory(bytes)
 }

@@ -7,13 +7,16 @@
 //! ```
 //!
 //! [`Facts`] are what the rest of the program needs to know of a file; [`proto`] is the whole file, to be changed and
-//! written again; [`shapes`], [`cost`] and [`weights`] are worked out from that. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
+//! written again; [`graph`] is an index over it, [`shapes`], [`cost`] and [`weights`] are worked out from it, and [`focus`]
+//! makes a costly beginning cheap. Everything here is a pure function of bytes. The bytes are hostile until proven otherwise: a walk over
 //! them is bounded by their length, never recurses (prost's own depth is bounded), and ends in a typed error.
 
 pub mod bundled;
 mod canonical;
 pub mod cost;
+pub mod focus;
 pub mod golden;
+pub mod graph;
 pub mod hex;
 pub mod hostile;
 pub mod keys;

@@ -11,6 +11,7 @@ mod config;
 mod decode;
 mod detect;
 mod families;
+mod focus;
 mod hub;
 mod inspect;
 mod model;

@@ -195,6 +195,7 @@ fn lift_softmax(mut softmax: NodeProto, rank: usize, lifted: &mut Vec<NodeProto>
 mod tests {
     use super::*;
     use crate::model::proto::{AttributeProto, OperatorSetIdProto};
+    use crate::toolchain::graph::ints_attribute;
 
     fn lifted(opset: i64, node: NodeProto, rank: usize) -> Result<GraphProto, OpsetError> {
         let graph = GraphProto { node: vec![node], ..GraphProto::default() };
@@ -206,8 +207,7 @@ mod tests {
     }
 
     fn with_ints(mut node: NodeProto, name: &str, ints: &[i64]) -> NodeProto {
-        let (name, ints) = (Some(name.to_owned()), ints.to_vec());
-        node.attribute.push(AttributeProto { name, ints, kind: Some(7), ..AttributeProto::default() });
+        node.attribute.push(ints_attribute(name, ints));
         node
     }
 

@@ -13,8 +13,7 @@ pub fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 
 /// The node with an attribute of integers.
 pub fn with_ints(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
-    let (name, ints) = (Some(name.to_owned()), values.to_vec());
-    node.attribute.push(AttributeProto { name, ints, kind: Some(7), ..AttributeProto::default() });
+    node.attribute.push(vedette::toolchain::graph::ints_attribute(name, values));
     node
 }
 
