@@ -8,7 +8,7 @@ export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
 	@echo "make test   format, lints and all tests"
-	@echo "make test-clients  Triton's Python client against the model server, compared with ONNX Runtime"
+	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
 	@echo "make audit  licences, bans and sources of all dependencies"
 	@echo "make setup  install the packages and ONNX Runtime that the others need"
@@ -37,7 +37,7 @@ test: lint
 test-clients: setup
 	@test -x target/clients/bin/python || python3 -m venv target/clients
 	target/clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
-	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients
+	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients hub::fuzzed
 
 bench: setup
 	cargo bench

@@ -3,6 +3,7 @@
 check.py URL FOLDER: FOLDER holds the models as the server has them, <name>/<version>/model.onnx.
 """
 
+import asyncio
 import base64
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import numpy as np
 import onnxruntime
 import requests
 import tritonclient.http as triton
+from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
 from tritonclient.utils import InferenceServerException
 
 TOLERANCE = 1e-5
@@ -159,6 +161,24 @@ def check_many(url, folder):
     print("sixteen clients at once")
 
 
+async def ask_as_kserve(url, folder):
+    """KServe's client, in both protocols."""
+    tensor = np.random.default_rng(3).random((2, 4)).astype(np.float32)
+    (wanted,) = session(folder, "doubled").run(None, {"x": tensor})
+    v2 = InferenceRESTClient(RESTConfig(protocol="v2", timeout=60))
+    assert await v2.is_server_live(url) and await v2.is_server_ready(url) and await v2.is_model_ready(url, "doubled")
+    for binary in (False, True):
+        one = InferInput("x", list(tensor.shape), "FP32")
+        one.set_data_from_numpy(tensor, binary_data=binary)
+        answer = await v2.infer(url, InferRequest("doubled", [one]), model_name="doubled")
+        compare("doubled", "kserve v2", answer.outputs[0].as_numpy(), wanted)
+    v1 = InferenceRESTClient(RESTConfig(protocol="v1", timeout=60))
+    assert await v1.is_server_live(url) and await v1.is_model_ready(url, "doubled")
+    answer = await v1.infer(url, {"instances": tensor.tolist()}, model_name="doubled")
+    compare("doubled", "kserve v1", np.array(answer["predictions"], np.float32), wanted)
+    print("KServe's client, both protocols")
+
+
 URL, FOLDER = sys.argv[1], Path(sys.argv[2])
 CLIENT = triton.InferenceServerClient(URL.removeprefix("http://"), concurrency=4, network_timeout=120, connection_timeout=120)
 for folder in sorted(FOLDER.iterdir()):
@@ -166,3 +186,4 @@ for folder in sorted(FOLDER.iterdir()):
 check_tensorflow(URL, FOLDER)
 check_server(CLIENT)
 check_many(URL, FOLDER)
+asyncio.run(ask_as_kserve(URL, FOLDER))

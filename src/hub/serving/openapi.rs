@@ -105,6 +105,7 @@ fn told(operation: Operation) -> (&'static str, Value) {
     match operation {
         Operation::ServerMetadata => ("The server's name, version and extensions", reference("ServerMetadata")),
         Operation::ServerLive => ("Whether the server lives", object()),
+        Operation::ServerAlive => ("Whether the server lives, as KServe's first protocol asks", object()),
         Operation::ServerReady => ("Whether the models of the start are loaded", object()),
         Operation::ModelList => ("The models that are loaded", reference("ModelList")),
         Operation::ModelMetadata => ("A model's versions, inputs and outputs", reference("ModelMetadata")),

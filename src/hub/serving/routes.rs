@@ -46,6 +46,8 @@ pub enum Operation {
     ServerMetadata,
     /// Whether the server lives.
     ServerLive,
+    /// Whether the server lives, as KServe's first protocol asks.
+    ServerAlive,
     /// Whether the server is ready.
     ServerReady,
     /// The models that are loaded.
@@ -93,6 +95,7 @@ const fn route(method: &'static str, path: &'static str, access: Access, operati
 /// Every path that is served.
 pub const ROUTES: &[Route] = &[
     route("GET", "/v2", Access::Open, Operation::ServerMetadata),
+    route("GET", "/", Access::Open, Operation::ServerAlive),
     route("GET", "/v2/health/live", Access::Open, Operation::ServerLive),
     route("GET", "/v2/health/ready", Access::Open, Operation::ServerReady),
     route("GET", "/v2/models", Access::Infer, Operation::ModelList),
@@ -138,6 +141,7 @@ impl Route {
     fn handler(&self) -> MethodRouter<Arc<Serving>> {
         match self.operation {
             Operation::ServerMetadata => get(metadata::server),
+            Operation::ServerAlive => get(metadata::alive),
             Operation::ServerLive => get(metadata::live),
             Operation::ServerReady => get(metadata::ready),
             Operation::ModelList => get(metadata::models),

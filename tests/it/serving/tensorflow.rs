@@ -63,9 +63,9 @@ async fn models_tell_their_state_and_signature() {
     let Some(server) = served().await else { return };
     let fine = |version: &str| json!({ "version": version, "state": "AVAILABLE", "status": { "error_code": "OK", "error_message": "" } });
     let status = server.get("/v1/models/doubled").await.fine();
-    assert_eq!(status, json!({ "model_version_status": [fine("2"), fine("1")] }));
+    assert_eq!(status, json!({ "name": "doubled", "ready": true, "model_version_status": [fine("2"), fine("1")] }));
     let status = server.get("/v1/models/doubled/labels/champion").await.fine();
-    assert_eq!(status, json!({ "model_version_status": [fine("1")] }));
+    assert_eq!(status, json!({ "name": "doubled", "ready": true, "model_version_status": [fine("1")] }));
     let metadata = server.get("/v1/models/doubled/metadata").await.fine();
     let signature = &metadata["metadata"]["signature_def"]["signature_def"]["serving_default"];
     assert_eq!(signature["inputs"]["x"]["dtype"], "DT_FLOAT");

@@ -37,6 +37,11 @@ pub async fn live() -> Response {
     http::json(&json!({ "live": true }))
 }
 
+/// `GET /`: how clients of KServe's first protocol ask whether the server lives.
+pub async fn alive() -> Response {
+    http::json(&json!({ "status": "alive" }))
+}
+
 /// `GET /v2/health/ready`: once the models of the start are loaded.
 pub async fn ready(State(serving): State<Arc<Serving>>) -> Response {
     let is_ready = serving.is_started.load(Relaxed);

@@ -33,7 +33,8 @@ pub async fn model(State(serving): State<Arc<Serving>>, target: Target) -> Resul
     };
     // Newest first, as TensorFlow Serving lists them.
     let statuses: Vec<Value> = versions.iter().rev().map(|version| status(version.number())).collect();
-    Ok(http::json(&json!({ "model_version_status": statuses })))
+    // KServe's clients look at `ready` and TensorFlow Serving's at the rest.
+    Ok(http::json(&json!({ "name": target.model, "ready": true, "model_version_status": statuses })))
 }
 
 /// `GET /v1/models/{model}/metadata`.

@@ -1,0 +1,68 @@
+//! Every route that the hub documents, asked by schemathesis with what fits its schema and what does not: nothing may end
+//! in a fault of the server.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use super::running::{Running, start};
+use crate::serving::graphs::doubled;
+
+/// The names that the routes are asked for, so that most requests get past "there is no such model".
+const NAMES: &str = "[parameters]\nmodel = \"doubled\"\nversion = \"1\"\n";
+
+/// The program in the environment that `make test-clients` makes, or a line that says that the test is skipped.
+fn schemathesis() -> Option<PathBuf> {
+    let python = std::env::var_os("VEDETTE_CLIENTS_PYTHON").map(PathBuf::from);
+    let program = python.and_then(|python| Some(python.parent()?.join("schemathesis"))).filter(|path| path.exists());
+    if program.is_none() {
+        println!("SKIPPED: beside VEDETTE_CLIENTS_PYTHON is no schemathesis; `make test-clients` installs it");
+    }
+    program
+}
+
+async fn ask(program: &Path, hub: &Running, token: &str, further: &[&str]) -> Output {
+    let names = hub.folder.path().join("schemathesis.toml");
+    std::fs::write(&names, NAMES).unwrap();
+    let mut command = Command::new(program);
+    // Its own cache of examples would make runs differ.
+    command.current_dir(hub.folder.path()).arg("--config-file").arg(&names).args([
+        "run",
+        "--phases",
+        "coverage,fuzzing",
+    ]);
+    command.args([
+        "--checks",
+        "not_a_server_error",
+        "--max-examples",
+        "25",
+        "--seed",
+        "7",
+        "--generation-database",
+        "none",
+    ]);
+    command.args(["--header", &format!("Authorization: Bearer {token}"), "--request-timeout", "30"]);
+    command.args(further).arg(format!("{}/openapi.json", hub.url));
+    tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_makes_the_hub_fail() {
+    let Some(program) = schemathesis() else { return };
+    let models = tempfile::tempdir().unwrap();
+    let version = models.path().join("doubled/1");
+    std::fs::create_dir_all(&version).unwrap();
+    std::fs::write(version.join("model.onnx"), doubled(0.0)).unwrap();
+    let Some(hub) = start(&format!("models_dir: '{}'\n", models.path().display())).await else { return };
+    let admin = hub.admin.clone();
+    // Unloading comes last: the others are to find the model.
+    let (rest, unload) = (["--exclude-path-regex", "unload"], ["--include-path-regex", "unload"]);
+    for (token, further) in [(admin.as_str(), rest), ("nobody's", rest), (admin.as_str(), unload)] {
+        let output = ask(&program, &hub, token, &further).await;
+        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+        let counted = told.lines().find(|line| line.contains(" generated, ")).unwrap_or_default().trim().to_owned();
+        assert!(!counted.is_empty(), "{told}");
+        println!("{} {counted}", further.join(" "));
+    }
+    hub.end().await;
+}
