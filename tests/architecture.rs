@@ -91,7 +91,9 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("tower_http", "hub"),
     ("sqlx", "hub"),
     ("ureq", "hub"),
+    ("http_body", "hub"),
     ("http_body_util", "hub"),
+    ("tokio_rustls", "hub"),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -15,8 +15,10 @@ use super::access::{AccessError, Audit, Tokens};
 use super::api;
 use super::blobs::Blobs;
 use super::database::{Database, DatabaseError};
+use super::door::{Door, DoorError, TlsError};
 use super::guard::guard;
 use super::registry::{Checks, Joined, Registry, RegistryError};
+use super::rest::read_rest;
 use super::serving::{self, Folder, Serving};
 use super::settings::{FIRST_TOKEN, Settings, SettingsError};
 use crate::base::clock::SharedClock;
@@ -69,6 +71,9 @@ pub enum HubError {
         /// Why.
         source: std::io::Error,
     },
+    /// The certificate cannot be shown.
+    #[error(transparent)]
+    Tls(TlsError),
     /// Connections can no longer be taken.
     #[error("answering requests")]
     Answer(#[source] std::io::Error),
@@ -76,8 +81,7 @@ pub enum HubError {
 
 /// A hub that listens.
 pub struct Hub {
-    listener: TcpListener,
-    address: SocketAddr,
+    door: Door,
     shared: api::Shared,
     database: Database,
     first_token: Option<Secret>,
@@ -99,17 +103,21 @@ impl Hub {
         let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
+        let door = Door::new(listener, settings.tls.clone()).map_err(|error| match error {
+            DoorError::Address(source) => refused(source),
+            DoorError::Tls(error) => HubError::Tls(error),
+        })?;
+        warn_if_overheard(&settings, door.address());
         let first_token = tokens.first().await?;
         serving.start().map_err(HubError::Thread)?;
         let audit = Audit::new(database.clone());
         let shared = api::Shared { tokens, audit, registry, serving };
-        Ok(Self { listener, address, shared, database, first_token })
+        Ok(Self { door, shared, database, first_token })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.door.address()
     }
 
     /// The token of the first start, once.
@@ -125,7 +133,7 @@ impl Hub {
         let signal = stopping.clone();
         let follower = tokio::spawn(follow(self.shared.clone()));
         let served =
-            axum::serve(self.listener, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
+            axum::serve(self.door, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
             stopping.stopped().await;
             tokio::time::sleep(DRAIN).await;
@@ -140,10 +148,18 @@ impl Hub {
     }
 }
 
+/// Tokens that cross a network in the clear are anybody's.
+fn warn_if_overheard(settings: &Settings, address: SocketAddr) {
+    if settings.tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "tokens cross the network in the clear: set tls, or listen at 127.0.0.1 behind a proxy that encrypts");
+    }
+}
+
 fn app(shared: api::Shared) -> Router {
     let (tokens, serving) = (shared.tokens.clone(), shared.serving.clone());
     let open = api::router(shared).merge(serving::router(serving));
-    open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found)
+    let guarded = open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found);
+    guarded.layer(middleware::from_fn(read_rest))
 }
 
 async fn registry(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Registry, HubError> {

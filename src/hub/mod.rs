@@ -16,12 +16,16 @@ mod app;
 pub mod blobs;
 pub mod client;
 pub mod database;
+mod door;
 mod guard;
 pub mod registry;
+mod rest;
 pub mod serving;
 mod settings;
 
 pub use api::{ROUTES, Route};
 pub use app::{Hub, HubError, keep_first_token};
+pub use door::{Tls, TlsError};
 pub use guard::{Need, needs};
+pub use rest::read_rest;
 pub use settings::{Settings, SettingsError};

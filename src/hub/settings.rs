@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::door::Tls;
 use super::serving;
 use crate::config::read_value;
 use crate::vocab::Secret;
@@ -17,9 +18,11 @@ pub const FIRST_TOKEN: &str = "admin.token";
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The address of the HTTP API; `127.0.0.1:8642` by default, which only this machine reaches. It speaks no TLS: put a
-    /// reverse proxy before it to be reached from elsewhere.
+    /// The address of the HTTP API; `127.0.0.1:8642` by default, which only this machine reaches.
     pub listen: SocketAddr,
+    /// The certificate for HTTPS; none by default, and then the API is plain HTTP. Relative paths start at the
+    /// configuration; renewed files are noticed.
+    pub tls: Option<Tls>,
     /// The folder for everything that must outlive a restart; `/var/lib/vedette-hub` by default.
     pub data_dir: PathBuf,
     /// Where the tables are.
@@ -114,6 +117,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8642)),
+            tls: None,
             data_dir: PathBuf::from("/var/lib/vedette-hub"),
             database: Database::default(),
             models_dir: None,
@@ -140,6 +144,8 @@ impl Settings {
         let refused = |reason: String| SettingsError::Value { path: path.to_owned(), reason };
         let mut settings: Self = serde_json::from_value(value).map_err(|error| refused(error.to_string()))?;
         settings.data_dir = folder.join(settings.data_dir);
+        settings.tls =
+            settings.tls.map(|tls| Tls { cert_file: folder.join(tls.cert_file), key_file: folder.join(tls.key_file) });
         settings.models_dir = settings.models_dir.map(|dir| folder.join(dir));
         settings.database.url_file = settings.database.url_file.map(|file| folder.join(file));
         settings.registry.trust = settings.registry.trust.map(|file| folder.join(file));

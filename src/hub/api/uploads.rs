@@ -20,9 +20,6 @@ use crate::hub::blobs::{BlobError, BlobName, Piece, Received};
 const OFFSET: &str = "upload-offset";
 /// Whether it is the last; `?1` where nothing is said.
 const COMPLETE: &str = "upload-complete";
-/// How much of a refused body is read, in bytes, and for how long.
-const MAX_DRAINED: usize = 64 << 20;
-const DRAINING: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub(super) async fn state(State(shared): State<Shared>, Path(name): Path<String>) -> Result<Json<Received>, Refusal> {
     let name = BlobName::new(&name).map_err(Refusal::invalid)?;
@@ -59,30 +56,9 @@ async fn take(mut piece: Piece, mut body: Body) -> Result<Piece, Refusal> {
         let broke_off =
             |error| Refusal::invalid(format!("the upload broke off: {error}; ask how much is there and go on"));
         let Ok(bytes) = frame.map_err(broke_off)?.into_data() else { continue };
-        match blocking(move || piece.write(&bytes).map(|()| piece)).await {
-            Ok(written) => piece = written,
-            Err(refusal) => {
-                drain(body).await;
-                return Err(refusal);
-            }
-        }
+        piece = blocking(move || piece.write(&bytes).map(|()| piece)).await?;
     }
     Ok(piece)
-}
-
-/// Reads on for a while after a refusal: a sender that is in the middle of its body would see a broken pipe and not the answer.
-async fn drain(mut body: Body) {
-    let rest = async {
-        let mut left = MAX_DRAINED;
-        while let Some(Ok(frame)) = body.frame().await {
-            left = left.saturating_sub(frame.data_ref().map_or(0, bytes::Bytes::len));
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    // A sender that dawdles has had its chance.
-    let _ = tokio::time::timeout(DRAINING, rest).await;
 }
 
 fn offset(headers: &HeaderMap) -> Result<u64, Refusal> {

@@ -45,7 +45,7 @@ pub async fn serve(models: &[(&str, u64, Vec<u8>)], settings: Settings) -> Optio
     tokio::task::spawn_blocking(move || loading.load_at_start()).await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let app = router(serving.clone());
+    let app = router(serving.clone()).layer(axum::middleware::from_fn(vedette::hub::read_rest));
     tokio::spawn(async move { axum::serve(listener, app).await });
     let client = Http::default();
     Some(Server { url, serving, folder, client })

@@ -1,5 +1,6 @@
 //! What integration tests share: where real data lies, real servers on free ports, canned frames.
 
+pub mod certificates;
 pub mod child;
 pub mod clips;
 pub mod crowd;
