@@ -12,6 +12,7 @@ mod decode;
 mod detect;
 mod families;
 mod focus;
+mod hostile;
 mod hub;
 mod inspect;
 mod model;

@@ -7,4 +7,5 @@ pub mod onnx;
 #[path = "../../../src/vocab/mod.rs"]
 pub mod vocab;
 
+pub mod checks;
 pub mod seeds;
