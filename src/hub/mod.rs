@@ -4,6 +4,9 @@
 //!   HTTP ──▶ guard (token, role) ──┬──▶ api ──┬──▶ access    tokens, the record of changes ──▶ database
 //!                                  │          ╰──▶ registry  models, versions, aliases ──▶ database, blobs
 //!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
+//!
+//!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
+//!      ◀── ack ─────────╯╰─▶ fleet   which agents there are ──▶ database
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
@@ -14,14 +17,19 @@ mod answer;
 mod api;
 mod app;
 pub mod blobs;
+mod broker;
 pub mod client;
 pub mod database;
+pub mod events;
+pub mod fleet;
 mod guard;
+pub mod intake;
 pub mod registry;
 pub mod serving;
 mod settings;
 
 pub use api::{ROUTES, Route};
 pub use app::{Hub, HubError, keep_first_token};
+pub use broker::Broker;
 pub use guard::{Need, needs};
 pub use settings::{Settings, SettingsError};
