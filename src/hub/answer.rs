@@ -10,6 +10,8 @@ use serde_json::json;
 use super::access::AccessError;
 use super::blobs::BlobError;
 use super::database::DatabaseError;
+use super::events::query::QueryError;
+use super::fleet::FleetError;
 use super::registry::RegistryError;
 
 /// A request that is not carried out.
@@ -23,6 +25,11 @@ impl Refusal {
     /// The request itself is wrong.
     pub(super) fn invalid(sentence: impl Display) -> Self {
         Self { status: StatusCode::BAD_REQUEST, sentence: sentence.to_string() }
+    }
+
+    /// What was asked for is not there.
+    pub(super) fn missing(sentence: impl Display) -> Self {
+        Self { status: StatusCode::NOT_FOUND, sentence: sentence.to_string() }
     }
 }
 
@@ -64,6 +71,26 @@ impl From<RegistryError> for Refusal {
             RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };
         Self { status, sentence: error.to_string() }
+    }
+}
+
+impl From<QueryError> for Refusal {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Database(error) => error.into(),
+            error => Self::invalid(error),
+        }
+    }
+}
+
+impl From<FleetError> for Refusal {
+    fn from(error: FleetError) -> Self {
+        match error {
+            FleetError::Database(error) => error.into(),
+            FleetError::Access(error) => error.into(),
+            FleetError::NoAgent { .. } => Self::missing(error),
+            FleetError::Labels => Self::invalid(error),
+        }
     }
 }
 

@@ -14,9 +14,13 @@ use tokio::net::TcpListener;
 use super::access::{AccessError, Audit, Tokens};
 use super::api;
 use super::blobs::Blobs;
+use super::broker::client_id;
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
+use super::events::{Keeper, Snapshots};
+use super::fleet::Fleet;
 use super::guard::guard;
+use super::intake::Intake;
 use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::rest::read_rest;
 use super::serving::{self, Folder, Serving};
@@ -84,6 +88,8 @@ pub struct Hub {
     door: Door,
     shared: api::Shared,
     database: Database,
+    intake: Option<Intake>,
+    keeper: Keeper,
     first_token: Option<Secret>,
 }
 
@@ -100,6 +106,10 @@ impl Hub {
         let tokens = Tokens::new(database.clone(), clock.clone());
         let registry = registry(&settings, &database, clock.clone()).await?;
         let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
+        let snapshots = snapshots(&settings, &database)?;
+        let intake = intake(&settings, &database, &snapshots, clock.clone())?;
+        let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
+        let fleet = Fleet::new(database.clone(), clock.clone());
         let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
@@ -111,8 +121,21 @@ impl Hub {
         let first_token = tokens.first().await?;
         serving.start().map_err(HubError::Thread)?;
         let audit = Audit::new(database.clone());
-        let shared = api::Shared { tokens, audit, registry, serving };
-        Ok(Self { door, shared, database, first_token })
+        let gauge = intake.as_ref().map(Intake::gauge);
+        if let Some(gauge) = gauge.clone() {
+            serving.add_metrics(Box::new(move || gauge.metrics()));
+        }
+        let shared = api::Shared {
+            tokens,
+            audit,
+            registry,
+            serving,
+            database: database.clone(),
+            fleet,
+            snapshots,
+            intake: gauge,
+        };
+        Ok(Self { door, shared, database, intake, keeper, first_token })
     }
 
     /// Where it listens.
@@ -132,6 +155,8 @@ impl Hub {
     pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
         let signal = stopping.clone();
         let follower = tokio::spawn(follow(self.shared.clone()));
+        let kept = tokio::spawn(self.keeper.run(stopping.clone()));
+        let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
         let served =
             axum::serve(self.door, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
@@ -143,6 +168,12 @@ impl Hub {
             () = overdue => Ok(()),
         };
         follower.abort();
+        if let Some(Err(error)) = async { Some(taken_in?.await) }.await {
+            tracing::error!(%error, "the intake broke");
+        }
+        if let Err(error) = kept.await {
+            tracing::error!(%error, "deleting old events broke");
+        }
         self.database.close().await;
         result
     }
@@ -168,6 +199,31 @@ async fn registry(settings: &Settings, database: &Database, clock: SharedClock) 
     let blobs = Blobs::open(&folder, limit).map_err(|source| HubError::Folder { path: folder, source })?;
     let checks = Checks { trust: settings.registry.trust.as_deref().map(read_trust).transpose()? };
     Ok(Registry::open(database.clone(), blobs, checks, clock).await?)
+}
+
+/// The pictures, of which none is larger than a message of the broker's may be.
+fn snapshots(settings: &Settings, database: &Database) -> Result<Snapshots, HubError> {
+    let folder = settings.data_dir.join("snapshots");
+    let largest = settings.mqtt.session().unwrap_or_default().max_packet as u64;
+    let opened = Snapshots::open(database.clone(), &folder, largest);
+    opened.map_err(|source| HubError::Folder { path: folder, source })
+}
+
+/// What takes in from the broker, where there is one.
+fn intake(
+    settings: &Settings,
+    database: &Database,
+    snapshots: &Snapshots,
+    clock: SharedClock,
+) -> Result<Option<Intake>, HubError> {
+    let Some(session) = settings.mqtt.session() else {
+        tracing::warn!("nothing is taken in from agents: the configuration names no broker in mqtt.url");
+        return Ok(None);
+    };
+    let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
+    let client_id = client_id(&settings.data_dir).map_err(failed)?;
+    tracing::info!(broker = session.url, client_id, "taking in what agents publish");
+    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), clock)))
 }
 
 /// Serves what another hub on the same database registers.

@@ -4,6 +4,9 @@
 //!   HTTP ──▶ guard (token, role) ──┬──▶ api ──┬──▶ access    tokens, the record of changes ──▶ database
 //!                                  │          ╰──▶ registry  models, versions, aliases ──▶ database, blobs
 //!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
+//!
+//!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
+//!      ◀── ack ─────────╯╰─▶ fleet   which agents there are ──▶ database
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
@@ -14,10 +17,14 @@ mod answer;
 mod api;
 mod app;
 pub mod blobs;
+mod broker;
 pub mod client;
 pub mod database;
 mod door;
+pub mod events;
+pub mod fleet;
 mod guard;
+pub mod intake;
 pub mod registry;
 mod rest;
 pub mod serving;
@@ -25,6 +32,7 @@ mod settings;
 
 pub use api::{ROUTES, Route};
 pub use app::{Hub, HubError, keep_first_token};
+pub use broker::Broker;
 pub use door::{Tls, TlsError};
 pub use guard::{Need, needs};
 pub use rest::read_rest;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::broker::Broker;
 use super::door::Tls;
+use super::events::Retention;
 use super::serving;
 use crate::config::read_value;
 use crate::vocab::Secret;
@@ -32,6 +34,10 @@ pub struct Settings {
     pub models_dir: Option<PathBuf>,
     /// Which packages the registry takes.
     pub registry: Registry,
+    /// The broker that agents publish to; without one nothing is taken in from them.
+    pub mqtt: Broker,
+    /// How long events and their pictures are kept.
+    pub events: Retention,
     /// What runs the models.
     pub runtime: Runtime,
     /// How models are served.
@@ -122,6 +128,8 @@ impl Default for Settings {
             database: Database::default(),
             models_dir: None,
             registry: Registry::default(),
+            mqtt: Broker::default(),
+            events: Retention::default(),
             runtime: Runtime::default(),
             serving: serving::Settings::default(),
         }
@@ -149,12 +157,21 @@ impl Settings {
         settings.models_dir = settings.models_dir.map(|dir| folder.join(dir));
         settings.database.url_file = settings.database.url_file.map(|file| folder.join(file));
         settings.registry.trust = settings.registry.trust.map(|file| folder.join(file));
+        settings.mqtt.resolve(folder);
         settings.runtime.library = settings.runtime.library.map(|file| folder.join(file));
         if settings.database.url.is_some() && settings.database.url_file.is_some() {
             return Err(refused("database has both url and url_file: leave one out".to_owned()));
         }
         if !(1..=4096).contains(&settings.registry.max_package_mib) {
             return Err(refused("registry.max_package_mib must be 1 to 4096".to_owned()));
+        }
+        if let Some(fault) = settings.events.faults() {
+            return Err(refused(format!("events: {fault}")));
+        }
+        if let faults = settings.mqtt.faults()
+            && !faults.is_empty()
+        {
+            return Err(refused(format!("mqtt: {}", faults.join("; "))));
         }
         match settings.serving.faults() {
             faults if faults.is_empty() => Ok(settings),
@@ -216,6 +233,9 @@ mod tests {
             ("listn: 1", "listn"),
             ("listen: here", "socket address"),
             ("serving: {max_queue: 0}", "max_queue"),
+            ("mqtt: {url: 'mqtt://u:hunter2@b'}", "password_file"),
+            ("mqtt: {username: u}", "without url"),
+            ("events: {keep_days: 0}", "at least 1"),
             ("registry: {max_package_mib: 0}", "1 to 4096"),
             ("database: {url: 'postgres://u:hunter2@h/d', url_file: f}", "leave one out"),
             ("a: 1\na: 2", "a"),

@@ -95,7 +95,7 @@ impl Error {
 impl From<ConnectionError> for Error {
     fn from(error: ConnectionError) -> Self {
         if let Some(tls) = tls_cause(&error) {
-            return Self::from_tls(tls);
+            return from_tls(tls);
         }
         match error {
             ConnectionError::ConnectionRefused(code) => refused(code),
@@ -117,17 +117,16 @@ impl From<ConnectionError> for Error {
     }
 }
 
-impl Error {
-    fn from_tls(error: &rustls::Error) -> Self {
-        use rustls::CertificateError as C;
-        let clock_suspect = matches!(
-            error,
-            rustls::Error::InvalidCertificate(
-                C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }
-            )
-        );
-        Self::Tls { reason: error.to_string(), clock_suspect }
-    }
+/// What TLS says, and whether the clock may be the cause.
+pub(super) fn from_tls(error: &rustls::Error) -> Error {
+    use rustls::CertificateError as C;
+    let clock_suspect = matches!(
+        error,
+        rustls::Error::InvalidCertificate(
+            C::Expired | C::ExpiredContext { .. } | C::NotValidYet | C::NotValidYetContext { .. }
+        )
+    );
+    Error::Tls { reason: error.to_string(), clock_suspect }
 }
 
 fn refused(code: ConnectReturnCode) -> Error {
@@ -144,7 +143,7 @@ fn refused(code: ConnectReturnCode) -> Error {
 
 /// The error of TLS that lies beneath `error`, if any. rustls' errors travel within those of `io`, which do not show
 /// them as their source.
-fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+pub(super) fn tls_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {

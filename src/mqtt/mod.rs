@@ -17,9 +17,12 @@
 //! message; and a timer of our own drops a connection on which nothing comes in for 2.5 keep-alives.
 //!
 //! Credentials and certificates are read anew for each connection, so that a rotated one needs no restart.
+//!
+//! [`consumer`] is the other direction, for a hub: it takes in what all agents publish.
 
 mod board;
 mod connection;
+pub mod consumer;
 mod endpoint;
 mod error;
 mod feeder;

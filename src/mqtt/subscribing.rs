@@ -137,7 +137,8 @@ fn options(settings: &Settings, client_id: &str) -> Result<MqttOptions, Error> {
     Ok(options)
 }
 
-fn password(path: &Path) -> Result<String, Error> {
+/// The first line of a password file.
+pub(super) fn password(path: &Path) -> Result<String, Error> {
     let file = |source| Error::File { what: "password file", path: path.to_owned(), source };
     let text = std::fs::read_to_string(path).map_err(file)?;
     Ok(text.lines().next().unwrap_or_default().to_owned())

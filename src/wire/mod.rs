@@ -1,7 +1,7 @@
 //! What crosses the network: topics, versioned messages and their JSON Schemas.
 //!
-//! Everything lies under `vedette/v1/<agent>/`; [`Topics`] builds the topics and [`Inbound`] reads those that come in.
-//! A message is a type of this room that can be written, read and described by a schema; agent and hub share it, so
+//! Everything lies under `vedette/v1/<agent>/`; [`Topics`] builds the topics; an agent reads those that come in as
+//! [`Inbound`], a hub as [`Spoken`]. A message is a type of this room that can be written, read and described by a schema; agent and hub share it, so
 //! they cannot disagree. A field may be added within version 1; a change of meaning is a new version in the topic.
 //!
 //! Numbers are written with at most four decimals: `0.87`, never `0.8700000047683716`.
@@ -15,6 +15,7 @@ mod health;
 mod message_id;
 mod number;
 mod presence;
+mod spoken;
 mod topic;
 
 pub use ack::AckMessage;
@@ -27,6 +28,7 @@ pub use health::{
 };
 pub use message_id::{Class, MessageId, MessageIdError};
 pub use presence::{Presence, PresenceMessage};
+pub use spoken::{RECORDED, STATES, Said, Spoken};
 pub use topic::{Inbound, Topics};
 
 use schemars::{JsonSchema, generate::SchemaSettings};

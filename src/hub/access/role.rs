@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 pub enum Role {
     /// Sees alerts, events, agents and models.
     Viewer,
-    /// Gives verdicts, uses models, sends agents commands.
+    /// Admits and labels agents, gives verdicts, uses models, sends agents commands.
     Operator,
     /// Registers models and rolls them out.
     Engineer,
-    /// Makes tokens and admits agents.
+    /// Makes tokens.
     Admin,
 }
 

@@ -1,5 +1,7 @@
 //! The hub's own API under `/api/v1`: every path in one list with the role that it needs.
 
+mod agents;
+mod events;
 mod models;
 mod tokens;
 mod uploads;
@@ -11,6 +13,10 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::access::{Audit, Role, Tokens};
+use super::database::Database;
+use super::events::Snapshots;
+use super::fleet::Fleet;
+use super::intake::Gauge;
 use super::registry::Registry;
 use super::serving::Serving;
 
@@ -24,6 +30,11 @@ pub(super) struct Shared {
     pub(super) audit: Audit,
     pub(super) registry: Registry,
     pub(super) serving: Arc<Serving>,
+    pub(super) database: Database,
+    pub(super) fleet: Fleet,
+    pub(super) snapshots: Snapshots,
+    /// None where there is no broker.
+    pub(super) intake: Option<Gauge>,
 }
 
 /// A path and the role that it needs.
@@ -55,6 +66,14 @@ enum Operation {
     DeleteVersion,
     SetAlias,
     RemoveAlias,
+    ListAgents,
+    ShowAgent,
+    LabelAgent,
+    AdmitAgent,
+    ListSpools,
+    ListEvents,
+    Snapshot,
+    Intake,
 }
 
 const fn route(method: &'static str, path: &'static str, role: Role, operation: Operation) -> Route {
@@ -78,6 +97,14 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/api/v1/models/{model}/versions/{version}", Role::Engineer, Operation::DeleteVersion),
     route("PUT", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::SetAlias),
     route("DELETE", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::RemoveAlias),
+    route("GET", "/api/v1/agents", Role::Viewer, Operation::ListAgents),
+    route("GET", "/api/v1/agents/{agent}", Role::Viewer, Operation::ShowAgent),
+    route("PUT", "/api/v1/agents/{agent}/labels", Role::Operator, Operation::LabelAgent),
+    route("PUT", "/api/v1/agents/{agent}/admission", Role::Operator, Operation::AdmitAgent),
+    route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
+    route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
+    route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
+    route("GET", "/api/v1/intake", Role::Viewer, Operation::Intake),
 ];
 
 /// The API as a router, to be put behind the guard.
@@ -105,5 +132,13 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::DeleteVersion => delete(models::remove),
         Operation::SetAlias => put(models::set_alias).layer(small),
         Operation::RemoveAlias => delete(models::remove_alias),
+        Operation::ListAgents => get(agents::list),
+        Operation::ShowAgent => get(agents::show),
+        Operation::LabelAgent => put(agents::label).layer(small),
+        Operation::AdmitAgent => put(agents::admit).layer(small),
+        Operation::ListSpools => get(events::spools),
+        Operation::ListEvents => get(events::list),
+        Operation::Snapshot => get(events::snapshot),
+        Operation::Intake => get(events::intake),
     }
 }

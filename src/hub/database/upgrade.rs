@@ -6,8 +6,12 @@ use sqlx::{Any, Executor as _, Transaction};
 use super::{Database, DatabaseError, Doing as _, Engine};
 
 /// The upgrades: the number is the place in this list, from 1.
-const UPGRADES: &[(&str, &str)] =
-    &[("access", include_str!("upgrades/0001-access.sql")), ("registry", include_str!("upgrades/0002-registry.sql"))];
+const UPGRADES: &[(&str, &str)] = &[
+    ("access", include_str!("upgrades/0001-access.sql")),
+    ("registry", include_str!("upgrades/0002-registry.sql")),
+    ("events", include_str!("upgrades/0003-events.sql")),
+    ("fleet", include_str!("upgrades/0004-fleet.sql")),
+];
 
 /// The schema that this program knows.
 pub const NEWEST: i64 = UPGRADES.len() as i64;

@@ -50,6 +50,9 @@ pub async fn metrics(State(serving): State<Arc<Serving>>) -> Result<Response, Se
     let mut text = String::new();
     write(&mut text, &serving.models.all())
         .map_err(|error| ServeError::Internal { operation: "write metrics", reason: error.to_string() })?;
+    if let Some(further) = serving.further_metrics.get() {
+        text += &further();
+    }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 

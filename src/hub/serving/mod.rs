@@ -30,8 +30,8 @@ mod values;
 mod version;
 mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -63,7 +63,11 @@ pub struct Serving {
     is_started: AtomicBool,
     /// Pictures that are looked at or wait for it.
     looks: Arc<Semaphore>,
+    further_metrics: OnceLock<FurtherMetrics>,
 }
+
+/// Metrics of another part of the program, as Prometheus text.
+pub type FurtherMetrics = Box<dyn Fn() -> String + Send + Sync>;
 
 /// Why models cannot be served at all.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +112,12 @@ impl Serving {
         let upstream = settings.upstream.as_deref().map(Upstream::new).transpose()?;
         let models = Models::new(catalogue, clock.clone());
         let (is_started, looks) = (AtomicBool::new(false), Arc::new(Semaphore::new(settings.max_queue)));
-        Ok(Arc::new(Self { settings, models, clock, upstream, is_started, looks }))
+        Ok(Arc::new(Self { settings, models, clock, upstream, is_started, looks, further_metrics: OnceLock::new() }))
+    }
+
+    /// Makes `/metrics` tell of another part of the program too; the first one that is added stays.
+    pub fn add_metrics(&self, further: FurtherMetrics) {
+        self.further_metrics.get_or_init(|| further);
     }
 
     /// Loads the models of the start on a thread of its own; `/v2/health/ready` says when that is done.

@@ -1,7 +1,11 @@
-//! The hub as a whole: who may do what, models from push to service, on both databases, and the program itself.
+//! The hub as a whole: who may do what, models from push to service, events from agents, on both databases, and the
+//! program itself.
 
 mod access;
 mod encrypted;
+mod events;
+mod fleet;
+mod flock;
 mod fuzzed;
 mod program;
 mod registry;

@@ -14,7 +14,7 @@ use crate::serving::graphs::doubled;
 use crate::support::detectors::{library, vedette};
 use crate::support::http::Http;
 
-fn launch(library: &Path, file: &Path, log: &Path) -> Child {
+pub(super) fn launch(library: &Path, file: &Path, log: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_vedette"))
         .args(["hub", "-c"])
         .arg(file)
@@ -25,7 +25,7 @@ fn launch(library: &Path, file: &Path, log: &Path) -> Child {
         .unwrap()
 }
 
-async fn until_ready(url: &str) {
+pub(super) async fn until_ready(url: &str) {
     for _ in 0..200 {
         if tokio::net::TcpStream::connect(url.trim_start_matches("http://")).await.is_ok()
             && Http::default().send(Method::GET, &format!("{url}/v2/health/ready"), &[], Vec::new()).await.status == 200
@@ -37,7 +37,7 @@ async fn until_ready(url: &str) {
     panic!("the hub is not ready after 10 s");
 }
 
-fn stop(mut child: Child) {
+pub(super) fn stop(mut child: Child) {
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());
 }

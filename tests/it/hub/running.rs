@@ -4,6 +4,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use vedette::base::clock::SystemClock;
 use vedette::base::shutdown::Shutdown;
+use vedette::hub::database::Database;
 use vedette::hub::{Hub, Settings};
 
 use crate::support::detectors;
@@ -47,6 +48,11 @@ impl Running {
     pub async fn token(&self, name: &str, role: &str) -> String {
         let made = self.send("POST", "/api/v1/tokens", Some(&self.admin), &json!({"name": name, "role": role})).await;
         made.fine()["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Its tables, seen from beside it.
+    pub async fn database(&self) -> Database {
+        Database::open(&format!("sqlite://{}/data/hub.db", self.folder.path().display())).await.unwrap()
     }
 
     pub async fn end(self) {

@@ -1,0 +1,13 @@
+//! What happened: alerts and events of all agents, and the pictures that show them.
+//!
+//! An event is stored once, under the id that its agent gave it; [`watermark`] knows which numbers of each spool there
+//! are. What is stored gets a number in the order of arrival.
+
+pub mod query;
+pub mod retention;
+pub mod snapshots;
+pub mod store;
+pub mod watermark;
+
+pub use retention::{Keeper, Retention};
+pub use snapshots::Snapshots;

@@ -1,0 +1,213 @@
+//! Looks for events: the newest first, a page at a time.
+//!
+//! A page ends with a cursor, the time and number of its last event, and the next page begins below it. Events that arrive
+//! in between shift nothing: none is shown twice, and none that was there is left out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::store::watermark;
+use crate::hub::database::{Database, DatabaseError, Doing as _};
+
+/// The most events on a page, and how many without a wish.
+const LONGEST_PAGE: u16 = 500;
+const USUAL_PAGE: u16 = 100;
+
+/// What is looked for. Whatever is not given does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filter {
+    /// The agent.
+    pub agent: Option<String>,
+    /// The camera.
+    pub camera: Option<String>,
+    /// The rule.
+    pub rule: Option<String>,
+    /// The label of the object.
+    pub label: Option<String>,
+    /// `alert` or `event`.
+    pub severity: Option<String>,
+    /// Such as `loitering`.
+    pub kind: Option<String>,
+    /// The happening.
+    pub episode: Option<String>,
+    /// Not before this moment, RFC 3339.
+    pub since: Option<String>,
+    /// Before this moment, RFC 3339.
+    pub until: Option<String>,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+    /// How many at most; 100, and no more than 500.
+    pub limit: Option<u16>,
+}
+
+/// A page of events.
+#[derive(Debug, Serialize)]
+pub struct Page {
+    /// The events, the newest first.
+    pub events: Vec<EventFacts>,
+    /// Where the next page begins; none where this is the last.
+    pub next: Option<String>,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Serialize)]
+pub struct EventFacts {
+    /// Its number in the order of arrival.
+    pub number: i64,
+    /// When it was stored, in nanoseconds since 1970.
+    pub received_ns: i64,
+    /// Whether somebody has admitted its agent.
+    pub admitted: bool,
+    /// The CloudEvent as it came.
+    pub event: Box<RawValue>,
+}
+
+/// What is stored of one spool of an agent.
+#[derive(Debug, Serialize)]
+pub struct SpoolFacts {
+    /// The class.
+    pub class: String,
+    /// The epoch: which spool.
+    pub epoch: String,
+    /// Everything up to this number was stored.
+    pub upto: u64,
+    /// The highest number that was stored.
+    pub highest: u64,
+    /// The first and last number of each range that is missing below it.
+    pub missing: Vec<(u64, u64)>,
+}
+
+/// Why nothing is looked for.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// A time cannot be read.
+    #[error("{field} is a time such as 2026-11-23T14:30:00Z: {reason}")]
+    Time {
+        /// Of which it was said.
+        field: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The cursor is none.
+    #[error("a cursor is what the page before said in \"next\"")]
+    Cursor,
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+enum Value<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+/// A page of what is looked for.
+///
+/// # Errors
+/// When a time or the cursor cannot be read, or the database fails.
+pub async fn page(database: &Database, filter: &Filter) -> Result<Page, QueryError> {
+    let limit = filter.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE);
+    let (conditions, values) = conditions(filter)?;
+    // Made of the names of columns and of numbers alone: nothing that was asked is part of it.
+    let statement = format!(
+        "SELECT events.number, events.time_ns, events.received_ns, events.body, agents.admitted_ns FROM events \
+         LEFT JOIN agents ON agents.id = events.agent {conditions} \
+         ORDER BY events.time_ns DESC, events.number DESC LIMIT {}",
+        u32::from(limit) + 1
+    );
+    let mut query = sqlx::query(AssertSqlSafe(statement));
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+        };
+    }
+    let mut rows = query.fetch_all(database.pool()).await.doing("looking for events")?;
+    let has_more = rows.len() > usize::from(limit);
+    rows.truncate(usize::from(limit));
+    let next = rows.last().filter(|_| has_more).map(cursor).transpose()?;
+    Ok(Page { events: rows.iter().map(facts).collect::<Result<_, _>>()?, next })
+}
+
+fn conditions(filter: &Filter) -> Result<(String, Vec<Value<'_>>), QueryError> {
+    let texts = [
+        ("agent", &filter.agent),
+        ("camera", &filter.camera),
+        ("rule", &filter.rule),
+        ("label", &filter.label),
+        ("severity", &filter.severity),
+        ("kind", &filter.kind),
+        ("episode", &filter.episode),
+    ];
+    let (mut conditions, mut values) = (Vec::new(), Vec::new());
+    for (column, text) in texts {
+        if let Some(text) = text {
+            values.push(Value::Text(text));
+            conditions.push(format!("events.{column} = ${}", values.len()));
+        }
+    }
+    for (field, sign, text) in [("since", ">=", &filter.since), ("until", "<", &filter.until)] {
+        if let Some(text) = text {
+            values.push(Value::Number(time(field, text)?));
+            conditions.push(format!("events.time_ns {sign} ${}", values.len()));
+        }
+    }
+    if let Some(cursor) = &filter.cursor {
+        let (time_ns, number) = cursor.split_once('.').ok_or(QueryError::Cursor)?;
+        for part in [time_ns, number] {
+            values.push(Value::Number(part.parse().map_err(|_| QueryError::Cursor)?));
+        }
+        conditions.push(format!("(events.time_ns, events.number) < (${}, ${})", values.len() - 1, values.len()));
+    }
+    let all = conditions.join(" AND ");
+    Ok((if all.is_empty() { all } else { format!("WHERE {all}") }, values))
+}
+
+fn time(field: &'static str, text: &str) -> Result<i64, QueryError> {
+    let time: jiff::Timestamp =
+        text.parse().map_err(|error: jiff::Error| QueryError::Time { field, reason: error.to_string() })?;
+    let reason = || QueryError::Time { field, reason: "it is too far away".to_owned() };
+    i64::try_from(time.as_nanosecond()).map_err(|_| reason())
+}
+
+fn cursor(row: &AnyRow) -> Result<String, DatabaseError> {
+    let doing = "looking for events";
+    let (time_ns, number): (i64, i64) = (row.try_get("time_ns").doing(doing)?, row.try_get("number").doing(doing)?);
+    Ok(format!("{time_ns}.{number}"))
+}
+
+fn facts(row: &AnyRow) -> Result<EventFacts, DatabaseError> {
+    let doing = "looking for events";
+    let body: String = row.try_get("body").doing(doing)?;
+    let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(doing)?;
+    Ok(EventFacts {
+        number: row.try_get("number").doing(doing)?,
+        received_ns: row.try_get("received_ns").doing(doing)?,
+        admitted: admitted_ns.is_some(),
+        event: RawValue::from_string(body).map_err(|error| sqlx::Error::Decode(Box::new(error))).doing(doing)?,
+    })
+}
+
+/// What is stored of each spool of an agent, and what is missing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn spools(database: &Database, agent: &str) -> Result<Vec<SpoolFacts>, DatabaseError> {
+    let doing = "reading what is stored of an agent's spools";
+    let statement = "SELECT class, epoch, upto, above FROM watermarks WHERE agent = $1 ORDER BY class, epoch";
+    let rows = sqlx::query(statement).bind(agent).fetch_all(database.pool()).await.doing(doing)?;
+    let facts = |row: &AnyRow| {
+        let watermark = watermark(row)?;
+        Ok(SpoolFacts {
+            class: row.try_get("class").doing(doing)?,
+            epoch: row.try_get("epoch").doing(doing)?,
+            upto: watermark.upto(),
+            highest: watermark.highest(),
+            missing: watermark.missing(),
+        })
+    };
+    rows.iter().map(facts).collect()
+}

@@ -1,0 +1,103 @@
+//! Agents that only publish events, many at once: repeated, out of order, and again for as long as the hub has not said that
+//! it has stored them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
+use serde_json::{Value, json};
+use vedette::wire::AckMessage;
+
+/// How long a simulated agent waits for word of what it has published before it publishes again.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The epoch of all of them.
+pub const EPOCH: u64 = 0x00ab_cdef_0123_4567;
+
+/// Agents that are publishing; gone when dropped.
+pub struct Flock {
+    unacked: Vec<Arc<Mutex<BTreeSet<u64>>>>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// An event of an agent, as it is published.
+pub fn event(agent: &str, class: &str, seq: u64) -> Value {
+    json!({
+        "specversion": "1.0", "id": format!("{agent}/{class}/{EPOCH:016x}/{seq}"), "source": format!("/vedette/{agent}"),
+        "type": "vedette.event.track.v1", "time": format!("2026-11-23T14:{:02}:{:02}Z", seq / 60 % 60, seq % 60),
+        "datacontenttype": "application/json",
+        "data": {
+            "kind": "track", "severity": if class == "alert" { "alert" } else { "event" }, "phase": "start",
+            "episode": format!("door-{}", seq / 2), "camera": "door", "rule": "yard",
+            "subject": {"track": seq, "label": if seq.is_multiple_of(2) { "person" } else { "car" }, "score": 0.87},
+            "explanation": "x".repeat(400),
+        },
+    })
+}
+
+impl Flock {
+    /// So many agents, with so many events each.
+    pub fn start(port: u16, agents: u64, events: u64) -> Self {
+        let mut flock = Self { unacked: Vec::new(), tasks: Vec::new() };
+        for number in 0..agents {
+            let agent = format!("agent-{number}");
+            let unacked = Arc::new(Mutex::new((1..=events).collect::<BTreeSet<u64>>()));
+            let mut options = MqttOptions::new(&agent, "127.0.0.1", port);
+            options.set_max_packet_size(1 << 20, 1 << 20).set_inflight(100).set_keep_alive(Duration::from_secs(5));
+            let (client, eventloop) = AsyncClient::new(options, 50);
+            flock.tasks.push(tokio::spawn(listen(eventloop, client.clone(), agent.clone(), unacked.clone())));
+            flock.tasks.push(tokio::spawn(publish(client, agent, unacked.clone())));
+            flock.unacked.push(unacked);
+        }
+        flock
+    }
+
+    /// How many events the hub has not spoken of.
+    pub fn left(&self) -> usize {
+        self.unacked.iter().map(|unacked| unacked.lock().unwrap().len()).sum()
+    }
+}
+
+impl Drop for Flock {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+async fn publish(client: AsyncClient, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
+    loop {
+        let mut round: Vec<u64> = unacked.lock().unwrap().iter().copied().collect();
+        // Out of order within a while, as from a queue with priorities; one in twenty twice.
+        for window in round.chunks_mut(100) {
+            fastrand::shuffle(window);
+        }
+        for seq in round {
+            let body = event(&agent, "event", seq).to_string().into_bytes();
+            for _ in 0..if fastrand::u8(..20) == 0 { 2 } else { 1 } {
+                let topic = format!("vedette/v1/{agent}/event/track");
+                client.publish(topic, QoS::AtLeastOnce, false, body.clone()).await.unwrap();
+            }
+        }
+        tokio::time::sleep(PATIENCE).await;
+    }
+}
+
+async fn listen(mut eventloop: EventLoop, client: AsyncClient, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
+    loop {
+        match eventloop.poll().await {
+            // Where the queue is full, the next connection subscribes; publishing goes on in a task of its own.
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                let (client, filter) = (client.clone(), format!("vedette/v1/{agent}/ack"));
+                tokio::spawn(async move { client.subscribe(filter, QoS::AtLeastOnce).await });
+            }
+            Ok(Event::Incoming(Packet::Publish(publish))) => {
+                let ack: AckMessage = serde_json::from_slice(&publish.payload).unwrap();
+                assert_eq!(ack.epoch, EPOCH);
+                unacked.lock().unwrap().retain(|seq| *seq > ack.upto && !ack.also.contains(seq));
+            }
+            Ok(_) => {}
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}
