@@ -9,7 +9,8 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use vedette::wire::AckMessage;
 
-/// How long a simulated agent waits for word of what it has published before it publishes again.
+/// How long a simulated agent waits for word of what it has published before it publishes again, at first; twice as long each
+/// further time, as a real agent does (from 10 s): a hub that is behind must not be given more and more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The epoch of all of them.
@@ -78,6 +79,7 @@ async fn live(port: u16, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
 
 /// Publishes round by round until the connection has ended.
 async fn publish(client: AsyncClient, agent: &str, unacked: &Mutex<BTreeSet<u64>>) {
+    let mut patience = PATIENCE;
     loop {
         let mut round: Vec<u64> = unacked.lock().unwrap().iter().copied().collect();
         // Out of order within a while, as from a queue with priorities; one in twenty twice.
@@ -93,7 +95,8 @@ async fn publish(client: AsyncClient, agent: &str, unacked: &Mutex<BTreeSet<u64>
                 }
             }
         }
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(patience).await;
+        patience *= 2;
     }
 }
 
