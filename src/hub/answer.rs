@@ -11,6 +11,7 @@ use super::access::AccessError;
 use super::blobs::BlobError;
 use super::database::DatabaseError;
 use super::events::query::QueryError;
+use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
 use super::registry::RegistryError;
 
@@ -79,6 +80,17 @@ impl From<QueryError> for Refusal {
         match error {
             QueryError::Database(error) => error.into(),
             error => Self::invalid(error),
+        }
+    }
+}
+
+impl From<VerdictError> for Refusal {
+    fn from(error: VerdictError) -> Self {
+        match error {
+            VerdictError::Database(error) => error.into(),
+            VerdictError::Access(error) => error.into(),
+            VerdictError::NoEpisode { .. } | VerdictError::None { .. } => Self::missing(error),
+            VerdictError::Label | VerdictError::Text => Self::invalid(error),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::blobs::Blobs;
 use super::broker::client_id;
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
-use super::events::{Keeper, Snapshots};
+use super::events::{Keeper, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::Intake;
@@ -109,6 +109,7 @@ impl Hub {
         let snapshots = snapshots(&settings, &database)?;
         let intake = intake(&settings, &database, &snapshots, clock.clone())?;
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
+        let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
         let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
@@ -121,6 +122,7 @@ impl Hub {
         let first_token = tokens.first().await?;
         serving.start().map_err(HubError::Thread)?;
         let audit = Audit::new(database.clone());
+        serving.add_paths(api::openapi::paths());
         let gauge = intake.as_ref().map(Intake::gauge);
         if let Some(gauge) = gauge.clone() {
             serving.add_metrics(Box::new(move || gauge.metrics()));
@@ -133,6 +135,7 @@ impl Hub {
             database: database.clone(),
             fleet,
             snapshots,
+            verdicts,
             intake: gauge,
         };
         Ok(Self { door, shared, database, intake, keeper, first_token })

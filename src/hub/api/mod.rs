@@ -3,8 +3,10 @@
 mod agents;
 mod events;
 mod models;
+pub(super) mod openapi;
 mod tokens;
 mod uploads;
+mod verdicts;
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::access::{Audit, Role, Tokens};
 use super::database::Database;
-use super::events::Snapshots;
+use super::events::{Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::intake::Gauge;
 use super::registry::Registry;
@@ -33,6 +35,7 @@ pub(super) struct Shared {
     pub(super) database: Database,
     pub(super) fleet: Fleet,
     pub(super) snapshots: Snapshots,
+    pub(super) verdicts: Verdicts,
     /// None where there is no broker.
     pub(super) intake: Option<Gauge>,
 }
@@ -73,6 +76,8 @@ enum Operation {
     ListSpools,
     ListEvents,
     Snapshot,
+    ShowVerdict,
+    GiveVerdict,
     Intake,
 }
 
@@ -104,6 +109,8 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
     route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
     route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
+    route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
+    route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
     route("GET", "/api/v1/intake", Role::Viewer, Operation::Intake),
 ];
 
@@ -139,6 +146,8 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::ListSpools => get(events::spools),
         Operation::ListEvents => get(events::list),
         Operation::Snapshot => get(events::snapshot),
+        Operation::ShowVerdict => get(verdicts::show),
+        Operation::GiveVerdict => put(verdicts::give).layer(small),
         Operation::Intake => get(events::intake),
     }
 }

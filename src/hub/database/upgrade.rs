@@ -11,6 +11,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("registry", include_str!("upgrades/0002-registry.sql")),
     ("events", include_str!("upgrades/0003-events.sql")),
     ("fleet", include_str!("upgrades/0004-fleet.sql")),
+    ("verdicts", include_str!("upgrades/0005-verdicts.sql")),
 ];
 
 /// The schema that this program knows.

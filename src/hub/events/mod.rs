@@ -7,7 +7,9 @@ pub mod query;
 pub mod retention;
 pub mod snapshots;
 pub mod store;
+pub mod verdicts;
 pub mod watermark;
 
 pub use retention::{Keeper, Retention};
 pub use snapshots::Snapshots;
+pub use verdicts::Verdicts;

@@ -64,6 +64,8 @@ pub struct Serving {
     /// Pictures that are looked at or wait for it.
     looks: Arc<Semaphore>,
     further_metrics: OnceLock<FurtherMetrics>,
+    /// The description of all paths, once it was asked for or given.
+    document: OnceLock<serde_json::Value>,
 }
 
 /// Metrics of another part of the program, as Prometheus text.
@@ -112,12 +114,26 @@ impl Serving {
         let upstream = settings.upstream.as_deref().map(Upstream::new).transpose()?;
         let models = Models::new(catalogue, clock.clone());
         let (is_started, looks) = (AtomicBool::new(false), Arc::new(Semaphore::new(settings.max_queue)));
-        Ok(Arc::new(Self { settings, models, clock, upstream, is_started, looks, further_metrics: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            settings,
+            models,
+            clock,
+            upstream,
+            is_started,
+            looks,
+            further_metrics: OnceLock::new(),
+            document: OnceLock::new(),
+        }))
     }
 
     /// Makes `/metrics` tell of another part of the program too; the first one that is added stays.
     pub fn add_metrics(&self, further: FurtherMetrics) {
         self.further_metrics.get_or_init(|| further);
+    }
+
+    /// Makes `/openapi.json` describe paths of another part of the program too; only before it was first asked for.
+    pub fn add_paths(&self, further: serde_json::Map<String, serde_json::Value>) {
+        self.document.get_or_init(|| openapi::build_with(further));
     }
 
     /// Loads the models of the start on a thread of its own; `/v2/health/ready` says when that is done.

@@ -1,17 +1,26 @@
 //! `GET /openapi.json`: [`ROUTES`] described for programs, in OpenAPI 3.1.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
+use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 
-use super::http;
 use super::routes::{Access, Operation, ROUTES, Route};
+use super::{Serving, http};
 
 /// `GET /openapi.json`.
-pub async fn document() -> Response {
-    static DOCUMENT: OnceLock<Value> = OnceLock::new();
-    http::json(DOCUMENT.get_or_init(build))
+pub async fn document(State(serving): State<Arc<Serving>>) -> Response {
+    http::json(serving.document.get_or_init(build))
+}
+
+/// The document, with paths of another part of the program.
+pub fn build_with(further: Map<String, Value>) -> Value {
+    let mut document = build();
+    if let Some(paths) = document["paths"].as_object_mut() {
+        paths.extend(further);
+    }
+    document
 }
 
 /// The document.

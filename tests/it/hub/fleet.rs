@@ -121,6 +121,21 @@ async fn events_are_found(hub: &Running, agent: &Agent<'_>) {
         let answer = hub.send("GET", &format!("/api/v1/events?{query}"), Some(&hub.admin), &Value::Null).await;
         assert!(answer.refusal(400).contains(told), "{query}");
     }
+    let verdict = "/api/v1/agents/gate/episodes/door-4/verdict";
+    hub.send("GET", verdict, Some(&hub.admin), &Value::Null).await.refusal(404);
+    hub.send("PUT", verdict, Some(&hub.admin), &json!({"verdict": "true"})).await.fine();
+    let wrong = json!({"verdict": "wrong-class", "label": "dog", "note": "a small one"});
+    hub.send("PUT", verdict, Some(&hub.admin), &wrong).await.fine();
+    let given = get(hub, verdict).await;
+    assert_eq!(
+        (&given["verdict"], &given["label"], &given["by"]),
+        (&json!("wrong-class"), &json!("dog"), &json!("admin"))
+    );
+    hub.send("PUT", verdict, Some(&hub.admin), &json!({"verdict": "maybe"})).await.refusal(400);
+    let unknown = "/api/v1/agents/gate/episodes/door-99/verdict";
+    hub.send("PUT", unknown, Some(&hub.admin), &json!({"verdict": "false"})).await.refusal(404);
+    let audit = get(hub, "/api/v1/audit?limit=1").await;
+    assert_eq!((&audit[0]["action"], &audit[0]["object"]), (&json!("event.verdict"), &json!("gate/door-4")));
     let metrics = hub.send("GET", "/metrics", Some(&hub.admin), &Value::Null).await;
     let text = String::from_utf8_lossy(&metrics.body).into_owned();
     assert!(text.contains("\nvedette_intake_stored_total 9\n"), "{text}");

@@ -9,7 +9,8 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use vedette::wire::AckMessage;
 
-/// How long a simulated agent waits for word of what it has published before it publishes again.
+/// How long a simulated agent waits for word of what it has published before it publishes again, at first; twice as long each
+/// further time, as a real agent does (from 10 s): a hub that is behind must not be given more and more.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The epoch of all of them.
@@ -43,11 +44,7 @@ impl Flock {
         for number in 0..agents {
             let agent = format!("agent-{number}");
             let unacked = Arc::new(Mutex::new((1..=events).collect::<BTreeSet<u64>>()));
-            let mut options = MqttOptions::new(&agent, "127.0.0.1", port);
-            options.set_max_packet_size(1 << 20, 1 << 20).set_inflight(100).set_keep_alive(Duration::from_secs(5));
-            let (client, eventloop) = AsyncClient::new(options, 50);
-            flock.tasks.push(tokio::spawn(listen(eventloop, client.clone(), agent.clone(), unacked.clone())));
-            flock.tasks.push(tokio::spawn(publish(client, agent, unacked.clone())));
+            flock.tasks.push(tokio::spawn(live(port, agent, unacked.clone())));
             flock.unacked.push(unacked);
         }
         flock
@@ -65,7 +62,24 @@ impl Drop for Flock {
     }
 }
 
-async fn publish(client: AsyncClient, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
+/// One connection after the other, each with a client of its own: rumqttc may stand still when one goes on after an error.
+async fn live(port: u16, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
+    loop {
+        let mut options = MqttOptions::new(&agent, "127.0.0.1", port);
+        options.set_max_packet_size(1 << 20, 1 << 20).set_inflight(1000).set_keep_alive(Duration::from_secs(5));
+        let (client, eventloop) = AsyncClient::new(options, 50);
+        client.subscribe(format!("vedette/v1/{agent}/ack"), QoS::AtLeastOnce).await.unwrap();
+        tokio::select! {
+            () = publish(client, &agent, &unacked) => {}
+            () = listen(eventloop, &unacked) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Publishes round by round until the connection has ended.
+async fn publish(client: AsyncClient, agent: &str, unacked: &Mutex<BTreeSet<u64>>) {
+    let mut patience = PATIENCE;
     loop {
         let mut round: Vec<u64> = unacked.lock().unwrap().iter().copied().collect();
         // Out of order within a while, as from a queue with priorities; one in twenty twice.
@@ -73,31 +87,26 @@ async fn publish(client: AsyncClient, agent: String, unacked: Arc<Mutex<BTreeSet
             fastrand::shuffle(window);
         }
         for seq in round {
-            let body = event(&agent, "event", seq).to_string().into_bytes();
+            let body = event(agent, "event", seq).to_string().into_bytes();
             for _ in 0..if fastrand::u8(..20) == 0 { 2 } else { 1 } {
                 let topic = format!("vedette/v1/{agent}/event/track");
-                client.publish(topic, QoS::AtLeastOnce, false, body.clone()).await.unwrap();
+                if client.publish(topic, QoS::AtLeastOnce, false, body.clone()).await.is_err() {
+                    return;
+                }
             }
         }
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(patience).await;
+        patience *= 2;
     }
 }
 
-async fn listen(mut eventloop: EventLoop, client: AsyncClient, agent: String, unacked: Arc<Mutex<BTreeSet<u64>>>) {
-    loop {
-        match eventloop.poll().await {
-            // Where the queue is full, the next connection subscribes; publishing goes on in a task of its own.
-            Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                let (client, filter) = (client.clone(), format!("vedette/v1/{agent}/ack"));
-                tokio::spawn(async move { client.subscribe(filter, QoS::AtLeastOnce).await });
-            }
-            Ok(Event::Incoming(Packet::Publish(publish))) => {
-                let ack: AckMessage = serde_json::from_slice(&publish.payload).unwrap();
-                assert_eq!(ack.epoch, EPOCH);
-                unacked.lock().unwrap().retain(|seq| *seq > ack.upto && !ack.also.contains(seq));
-            }
-            Ok(_) => {}
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+/// Takes in acknowledgements until the connection ends.
+async fn listen(mut eventloop: EventLoop, unacked: &Mutex<BTreeSet<u64>>) {
+    while let Ok(event) = eventloop.poll().await {
+        if let Event::Incoming(Packet::Publish(publish)) = event {
+            let ack: AckMessage = serde_json::from_slice(&publish.payload).unwrap();
+            assert_eq!(ack.epoch, EPOCH);
+            unacked.lock().unwrap().retain(|seq| *seq > ack.upto && !ack.also.contains(seq));
         }
     }
 }

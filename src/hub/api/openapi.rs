@@ -1,0 +1,121 @@
+//! [`ROUTES`] described for programs, in OpenAPI 3.1: what the hub adds to the document of the model server.
+
+use serde_json::{Map, Value, json};
+
+use super::{Operation, ROUTES, Route};
+
+/// The paths, for the document's `paths`.
+pub(in crate::hub) fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path.to_owned()).or_insert_with(|| json!({}));
+        path[route.method.to_lowercase()] = described(route);
+    }
+    paths
+}
+
+fn described(route: &Route) -> Value {
+    let of_path = route.path.split('/').filter_map(|piece| piece.strip_prefix('{')?.strip_suffix('}'));
+    let text = json!({ "type": "string" });
+    let in_path = of_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }));
+    let in_query = queries(route.operation).iter();
+    let in_query = in_query.map(|name| json!({ "name": name, "in": "query", "required": false, "schema": text }));
+    let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
+    let refusal = |why: &str| json!({ "description": why, "content": error });
+    let mut described = json!({
+        "operationId": format!("Hub{:?}", route.operation),
+        "summary": summary(route.operation),
+        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "responses": {
+            "200": { "description": "Done" },
+            "400": refusal("The request is wrong"),
+            "401": refusal("The token is not valid"),
+            "403": refusal("The role does not suffice"),
+            "404": refusal("There is no such thing"),
+            "409": refusal("It cannot be done as things are"),
+            "413": refusal("The body is too large"),
+            "422": refusal("What was sent does not pass the checks"),
+            "503": refusal("The database does not answer"),
+        },
+        "security": [{ "bearer": [route.role.as_str()] }],
+    });
+    if let Some(content) = body(route.operation) {
+        described["requestBody"] = json!({ "required": true, "content": content });
+    }
+    described
+}
+
+fn queries(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::Audit => &["limit"],
+        Operation::ListEvents => {
+            &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor", "limit"]
+        }
+        _ => &[],
+    }
+}
+
+fn body(operation: Operation) -> Option<Value> {
+    match operation {
+        Operation::Upload => {
+            Some(json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } }))
+        }
+        Operation::CreateToken
+        | Operation::Push
+        | Operation::SetAlias
+        | Operation::LabelAgent
+        | Operation::AdmitAgent
+        | Operation::GiveVerdict => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
+        _ => None,
+    }
+}
+
+fn summary(operation: Operation) -> &'static str {
+    match operation {
+        Operation::WhoAmI => "Whose token this is, and its role",
+        Operation::ListTokens => "All tokens, without their secrets",
+        Operation::CreateToken => "Makes a token, which is shown this once",
+        Operation::RevokeToken => "Revokes a token",
+        Operation::Audit => "The newest changes, and who made them",
+        Operation::Upload => "Receives a file or a piece of it",
+        Operation::UploadState => "How much of a file has been received",
+        Operation::Download => "Sends a file, also from the middle",
+        Operation::ListModels => "All registered models",
+        Operation::Push => "Registers a package as the next version of its model",
+        Operation::ShowModel => "A model with its versions and aliases",
+        Operation::ShowVersion => "A version of a model",
+        Operation::DeleteVersion => "Deletes a version that no alias points at",
+        Operation::SetAlias => "Points an alias at a version",
+        Operation::RemoveAlias => "Removes an alias",
+        Operation::ListAgents => "All agents, and how they are",
+        Operation::ShowAgent => "An agent with its health and cameras",
+        Operation::LabelAgent => "Replaces the labels of an agent",
+        Operation::AdmitAgent => "Admits an agent, or takes that back",
+        Operation::ListSpools => "What is stored of each spool of an agent, and which numbers are missing",
+        Operation::ListEvents => "Events, the newest first, a page at a time",
+        Operation::Snapshot => "The picture of an episode",
+        Operation::ShowVerdict => "What somebody thinks of an episode",
+        Operation::GiveVerdict => "Says what one thinks of an episode",
+        Operation::Intake => "How events come in",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_under_a_name_of_its_own() {
+        let paths = paths();
+        let mut ids = BTreeSet::new();
+        for route in ROUTES {
+            let described = &paths[route.path][route.method.to_lowercase()];
+            assert!(described["summary"].as_str().is_some_and(|summary| !summary.is_empty()), "{route:?}");
+            ids.insert(described["operationId"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(ids.len(), ROUTES.len());
+        assert!(ROUTES.len() > 20);
+    }
+}
