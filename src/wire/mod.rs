@@ -10,11 +10,13 @@ mod ack;
 mod camera;
 mod command;
 mod count;
+mod desired;
 mod event;
 mod health;
 mod message_id;
 mod number;
 mod presence;
+mod reported;
 mod spoken;
 mod topic;
 
@@ -22,12 +24,14 @@ pub use ack::AckMessage;
 pub use camera::CameraStateMessage;
 pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
+pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof, SignedDesired};
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use health::{
     CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
 };
 pub use message_id::{Class, MessageId, MessageIdError};
 pub use presence::{Presence, PresenceMessage};
+pub use reported::{ProofEvidence, ReportedMessage, ReportedModel, RolloutStage};
 pub use spoken::{RECORDED, STATES, Said, Spoken};
 pub use topic::{Inbound, Topics};
 
@@ -41,9 +45,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("camera-state", schema::<CameraStateMessage>()),
         ("command", schema::<Command>()),
         ("count", schema::<CountMessage>()),
+        ("desired", schema::<SignedDesired>()),
+        ("desired-payload", schema::<DesiredMessage>()),
         ("event", schema::<EventMessage>()),
         ("health", schema::<HealthMessage>()),
         ("reply", schema::<Reply>()),
+        ("reported", schema::<ReportedMessage>()),
         ("status", schema::<PresenceMessage>()),
     ]
 }

@@ -6,7 +6,8 @@ use crate::vocab::Id;
 /// Where alerts, events and pictures of all agents are published. Any one of several hubs may take them.
 pub const RECORDED: [&str; 3] = ["vedette/v1/+/alert/#", "vedette/v1/+/event/#", "vedette/v1/+/snapshot/#"];
 /// Where all agents say how they are, retained. Every hub must hear these.
-pub const STATES: [&str; 3] = ["vedette/v1/+/status", "vedette/v1/+/health", "vedette/v1/+/camera/+/state"];
+pub const STATES: [&str; 4] =
+    ["vedette/v1/+/status", "vedette/v1/+/health", "vedette/v1/+/camera/+/state", "vedette/v1/+/reported"];
 
 /// A topic of an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub enum Said<'a> {
     Health,
     /// A [`CameraStateMessage`](super::CameraStateMessage) of this camera.
     Camera(Id),
+    /// A [`ReportedMessage`](super::ReportedMessage).
+    Reported,
 }
 
 impl<'a> Spoken<'a> {
@@ -48,6 +51,7 @@ impl<'a> Spoken<'a> {
             ["snapshot", camera, name] if !name.is_empty() => Said::Snapshot { camera: Id::new(camera).ok()?, name },
             ["status"] => Said::Status,
             ["health"] => Said::Health,
+            ["reported"] => Said::Reported,
             ["camera", camera, "state"] => Said::Camera(Id::new(camera).ok()?),
             _ => return None,
         };
@@ -75,6 +79,7 @@ mod tests {
             (topics.status(), Said::Status),
             (topics.health(), Said::Health),
             (topics.camera_state(&id("door")), Said::Camera(id("door"))),
+            (topics.reported(), Said::Reported),
         ];
         for (topic, what) in said {
             assert_eq!(Spoken::read(&topic), Some(Spoken { agent: id("gate"), what }), "{topic}");

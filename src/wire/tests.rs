@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::model::keys::SecretKey;
 use crate::vocab::{
     self, CameraState, ClockState, DropReason, Event, EventKind, Evidence, Explanation, Id, Measure, MediaTime,
     ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
@@ -140,6 +141,47 @@ fn health() -> HealthMessage {
     }
 }
 
+fn package(version: i64) -> PackageRef {
+    PackageRef { model: id("people"), version, sha256: format!("{version:064x}"), size: 1_204_224 }
+}
+
+fn desired() -> DesiredMessage {
+    let proof = Proof { agreement: Some(0.9), ..Proof::default() };
+    let model = DesiredModel { rollout: "people-4".into(), package: Some(package(4)), proof: Some(proof) };
+    DesiredMessage { agent: id("gate-north"), revision: 12, models: [(id("people"), model)].into() }
+}
+
+fn reported() -> ReportedMessage {
+    let evidence = ProofEvidence {
+        looks: 200,
+        objects_before: 120,
+        objects: 3,
+        same: 2,
+        look_before_ms: 14.3,
+        look_ms: f64::from(4.1f32),
+        frame_rate_before: 24.9,
+        ..ProofEvidence::default()
+    };
+    let model = ReportedModel {
+        revision: 12,
+        rollout: "people-4".into(),
+        stage: RolloutStage::RolledBack,
+        reason: "it saw 3 objects where the model in force saw 120".into(),
+        active: Some(package(3)),
+        previous: None,
+        candidate: Some(package(4)),
+        evidence: Some(evidence),
+        quarantined: vec![package(4).sha256],
+    };
+    ReportedMessage {
+        boot: "5f1d7a3c".into(),
+        sequence: 31,
+        revision: 12,
+        refused: None,
+        models: [(id("people"), model)].into(),
+    }
+}
+
 /// Every message with its schema's name.
 fn messages() -> Vec<(&'static str, &'static str, Value)> {
     let later = noon().plus(Duration::from_secs(30));
@@ -160,6 +202,9 @@ fn messages() -> Vec<(&'static str, &'static str, Value)> {
         ("command", "command", value(&command)),
         ("reply", "reply", value(&Reply::refused("a-1", ReplyCode::NotFound, "no camera is called dor"))),
         ("ack", "ack", value(&AckMessage { class: Class::Alert, epoch: 0xfe, upto: 7, also: vec![9] })),
+        ("desired", "desired", value(&desired().sign(&SecretKey::from_seed("hub", [7; 32])))),
+        ("desired-payload", "desired_payload", value(&desired())),
+        ("reported", "reported", value(&reported())),
     ]
 }
 

@@ -111,6 +111,7 @@ pub(super) fn read(topic: &str, payload: Vec<u8>, retained: bool, now: i64) -> R
             News::Presence(presence)
         }
         Said::Health => News::Health(health(payload, retained, now)?),
+        Said::Reported => return Err(Refused::Topic),
         Said::Camera(camera) => {
             let (told, body) = parsed::<Camera>(payload).map_err(Refused::State)?;
             if told.camera != camera {

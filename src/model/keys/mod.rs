@@ -25,6 +25,8 @@ pub enum Purpose {
     Package,
     /// A list of trusted keys.
     KeyList,
+    /// What a hub wants an agent to have.
+    Desired,
 }
 
 impl Purpose {
@@ -32,6 +34,7 @@ impl Purpose {
         match self {
             Self::Package => b"vedette model package v1\n",
             Self::KeyList => b"vedette key list v1\n",
+            Self::Desired => b"vedette desired state v1\n",
         }
     }
 
