@@ -17,7 +17,7 @@
 //!   agent                          the line put together: `agent::pipeline` is the picture
 //!   hub                            the centre: serves models over HTTP, with tokens and roles
 //!   toolchain                      offline: evaluation, tracking, quantisation, looking at files
-//!   hub                            the centre: models served to whoever asks
+//!   client                         what talks to the hub's API: scripts, agents that fetch packages
 //!   cli                            a file per subcommand
 //! ```
 //!
@@ -29,6 +29,7 @@ pub mod base;
 pub mod behaviour;
 pub mod camera;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod decode;
 pub mod detect;

@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("wire", &["vocab", "model"]),
     ("model", &["vocab"]),
+    ("client", &["vocab", "model"]),
     ("decode", &["vocab", "base"]),
     ("camera", &["vocab", "base", "decode"]),
     ("detect", &["vocab", "base", "model"]),
@@ -42,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "evidence",
             "spool",
             "mqtt",
+            "model",
         ],
     ),
     (
@@ -51,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "base",
             "wire",
             "model",
+            "client",
             "camera",
             "decode",
             "scene",
@@ -67,7 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("hub", &["vocab", "base", "model", "wire", "config", "detect", "mqtt", "toolchain"]),
     ("toolchain", &["vocab", "base", "model", "decode", "detect", "track"]),
-    ("cli", &["vocab", "base", "config", "agent", "hub", "toolchain", "wire"]),
+    ("cli", &["vocab", "base", "client", "config", "agent", "hub", "toolchain", "wire"]),
 ];
 
 /// A library and the one room that may name it.
@@ -90,7 +93,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("hyper_util", "hub"),
     ("tower_http", "hub"),
     ("sqlx", "hub"),
-    ("ureq", "hub"),
+    ("ureq", "client"),
     ("http_body", "hub"),
     ("http_body_util", "hub"),
     ("tokio_rustls", "hub"),

@@ -1,10 +1,11 @@
 //! One model as it runs on this box: opened, tested, on a thread of its own, or the reason why not.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agent::role::{Desks, Role};
 use crate::base::clock::SharedClock;
 use crate::config;
 use crate::detect::{self, Accepted, DetectError, Detector, PackageFacts, Results, Worker};
@@ -41,6 +42,8 @@ pub struct Running {
     pub package: Option<PackageFacts>,
     /// Its thread.
     pub worker: Arc<Worker>,
+    /// Whether what it sees counts.
+    pub role: Role,
     /// What events say of it.
     pub facts: ModelFacts,
     /// The names of its classes.
@@ -53,17 +56,8 @@ pub struct Running {
 }
 
 impl Engine {
-    /// Opens a model and starts its thread, the `number`th. `cache` is where providers keep what they compile; `accepted`
-    /// are the packages that ran here before.
-    pub fn start(
-        config: config::Model,
-        number: usize,
-        cache: &Path,
-        accepted: BTreeMap<String, Accepted>,
-        clock: &SharedClock,
-        results: Results,
-    ) -> Self {
-        let running = start(&config, number, cache, accepted, clock, results);
+    /// A model of the configuration, and what came of opening it or what is to run in its place.
+    pub fn new(config: config::Model, running: Result<Running, EngineError>) -> Self {
         if let Err(error) = &running {
             let error: &dyn std::error::Error = error;
             tracing::error!(model = %config.name, error, "the model does not run; its cameras are watched without it");
@@ -122,16 +116,45 @@ impl Engine {
     }
 }
 
+/// A model that is to be opened.
+pub struct Opening {
+    /// What is said of it.
+    pub config: config::Model,
+    /// The number of its thread.
+    pub number: usize,
+    /// Where providers keep what they compile.
+    pub cache: PathBuf,
+    /// The packages that ran here before.
+    pub accepted: BTreeMap<String, Accepted>,
+    /// Where its results go.
+    pub desks: Desks,
+    /// Whether they count.
+    pub role: Role,
+}
+
+impl Opening {
+    /// Opens the model and starts its thread.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or the machine refuses the thread.
+    pub fn start(self, clock: &SharedClock) -> Result<Running, EngineError> {
+        let Self { config, number, cache, accepted, desks, role } = self;
+        let results = role.results(desks, clock.clone());
+        start(&config, number, cache, accepted, clock, role, results)
+    }
+}
+
 fn start(
     config: &config::Model,
     number: usize,
-    cache: &Path,
+    cache: PathBuf,
     accepted: BTreeMap<String, Accepted>,
     clock: &SharedClock,
+    role: Role,
     results: Results,
 ) -> Result<Running, EngineError> {
     let began = clock.mono();
-    let settings = detect::Settings { accepted, ..config.detect_settings(Some(cache.to_owned())) };
+    let settings = detect::Settings { accepted, ..config.detect_settings(Some(cache)) };
     let (detector, config) = open(config, &settings, clock).map_err(|error| EngineError::Open(Box::new(error)))?;
     let facts = told_facts(&detector, &config);
     let labels = detector.labels().clone();
@@ -149,7 +172,7 @@ fn start(
     );
     let took = clock.mono().saturating_sub(began);
     let worker = Arc::new(Worker::start(number, detector, results)?);
-    Ok(Running { config, package, worker, facts, labels, asked, cause, took })
+    Ok(Running { config, package, worker, role, facts, labels, asked, cause, took })
 }
 
 /// Opens the detector of a model. Returns it with what its package says where the configuration says nothing.

@@ -2,7 +2,7 @@
 //!
 //! [`pipeline`] is the way of a frame on one page; [`site`] is everything that runs; [`run`] starts and stops it;
 //! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
-//! [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
+//! [`rollout`] brings models from the hub into force. [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
 
 mod cadence;
 mod change;
@@ -24,6 +24,8 @@ pub mod probe;
 mod recorder;
 pub mod replay;
 mod resources;
+mod role;
+pub mod rollout;
 pub mod run;
 mod sight;
 mod silent;

@@ -65,6 +65,21 @@ pub struct Line {
     looks: u64,
 }
 
+/// A model that takes the place of another.
+#[derive(Debug, Clone)]
+pub struct Looker {
+    /// What events say of it.
+    pub model: ModelFacts,
+    /// The names of its classes.
+    pub labels: Labels,
+    /// How its objects are followed.
+    pub track: track::Settings,
+    /// The camera's zones, lines and rules.
+    pub behaviour: behaviour::Settings,
+    /// The time zone of schedules.
+    pub timezone: jiff::tz::TimeZone,
+}
+
 /// What every event of this camera says beside its own.
 #[derive(Debug)]
 struct Told {
@@ -190,6 +205,27 @@ impl Line {
     /// Names the configuration in force from now on.
     pub fn set_config_revision(&mut self, revision: Arc<str>) {
         self.told.config_revision = revision;
+    }
+
+    /// Another model looks from now on. Where it names the same classes in the same order, everything goes on; otherwise
+    /// what was followed ends, as whatever it was may have another name now.
+    pub fn change_model(&mut self, looker: Looker) -> Vec<Occurrence> {
+        let Looker { model, labels, track, behaviour, timezone } = looker;
+        self.told.model = Some(model);
+        if labels == self.told.labels {
+            self.tracker.reconfigure(track);
+            return Vec::new();
+        }
+        self.tracker.reset();
+        let tracks = self.tracker.step(self.told.pts, &[]);
+        let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
+        events.extend(self.narrator.tracks(tracks, &self.told.context()));
+        self.tracker = Tracker::starting_at(track, self.tracker.next_id());
+        let counts = self.rules.saved_counts().clone();
+        self.rules = Rules::new(behaviour, labels.clone(), timezone);
+        self.rules.restore_counts(counts);
+        self.told.labels = labels;
+        self.illustrate(events, None)
     }
 
     /// The camera's state changed.

@@ -4,11 +4,11 @@ mod eye;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agent::clockwatch::ClockWatch;
-use crate::agent::pipeline::{Line, Occurrence};
+use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
 use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
@@ -43,7 +43,8 @@ pub struct Post {
     source: Mutex<Option<Source>>,
     line: Mutex<Line>,
     sight: Mutex<Sight>,
-    worker: Option<Arc<Worker>>,
+    /// Who looks at its pictures.
+    worker: RwLock<Option<Arc<Worker>>>,
     /// Which pictures the camera was last told are wanted.
     want: Mutex<Option<Want>>,
     /// Whether the line is closed: whatever comes later, from a thread that was slow to end, is not told.
@@ -85,7 +86,7 @@ impl Post {
             source: Mutex::new(None),
             line: Mutex::new(line),
             sight: Mutex::new(sight),
-            worker,
+            worker: RwLock::new(worker),
             want: Mutex::new(None),
             is_closed: AtomicBool::new(false),
             means,
@@ -120,6 +121,15 @@ impl Post {
             return;
         }
         self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
+    }
+
+    /// Another model looks at its pictures from now on; the connection is not touched.
+    pub fn change_model(&self, looker: Looker, worker: Arc<Worker>) {
+        let before = self.worker.write().unwrap_or_else(PoisonError::into_inner).replace(worker);
+        self.tell(|line| line.change_model(looker));
+        if let Some(waiting) = before.and_then(|before| before.withdraw(self.key)) {
+            self.submit(waiting);
+        }
     }
 
     /// Names the configuration in force, where it does not concern this camera otherwise.
@@ -249,7 +259,7 @@ impl Post {
         self.close();
         let camera = lock(&self.camera).take();
         let stopped = camera.is_none_or(|camera| camera.stop(limit));
-        if let Some(worker) = &self.worker {
+        if let Some(worker) = self.worker() {
             drop(worker.withdraw(self.key));
         }
         stopped
@@ -296,10 +306,14 @@ impl Post {
     }
 
     fn submit(&self, frame: Frame) {
-        let Some(worker) = &self.worker else { return };
+        let Some(worker) = self.worker() else { return };
         if worker.submit(self.key, frame, self.means.clock.mono()).is_some() {
             self.dropped(DropReason::Superseded);
         }
+    }
+
+    fn worker(&self) -> Option<Arc<Worker>> {
+        self.worker.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn dropped(&self, reason: DropReason) {

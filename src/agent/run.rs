@@ -12,13 +12,15 @@ use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
 use crate::agent::forward::Forwarder;
 use crate::agent::health::{self, Reporter};
-use crate::agent::site::Site;
+use crate::agent::rollout::{self, Ledger, Rollout, Wishes};
+use crate::agent::site::bed::{Act, SiteBed};
+use crate::agent::site::{Packages, Site};
 use crate::agent::stores::Stores;
 
 pub use crate::agent::stores::StartError;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::{Shutdown, Stopping};
-use crate::base::systemd;
+use crate::base::{systemd, threads};
 use crate::config::{self, Config, Folders, LoadError};
 use crate::detect::LibrarySearch;
 use crate::event::{ConfigChange, Notice};
@@ -32,6 +34,8 @@ const TICK: Duration = Duration::from_millis(500);
 const START_LIMIT: Duration = Duration::from_secs(900);
 /// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
 const STOP: Duration = Duration::from_millis(2200);
+/// How long a rollout may take to be interrupted.
+const ROLLOUT: Duration = Duration::from_millis(500);
 /// How long delivering may go on after everything is recorded.
 const DRAIN: Duration = Duration::from_millis(1500);
 /// How long the session may take to end: the drain and the last word.
@@ -65,7 +69,13 @@ pub async fn run(
     let topics = Topics::new(&config.id);
     let settings = mqtt::Settings { drain: DRAIN, ..config.mqtt.session_settings() };
     let (session, broker, incoming) = Session::new(settings.clone(), identity(&config, &topics, &boot), clock.clone());
-    let stores = Stores::open(&config, &clock)?;
+    let mut stores = Stores::open(&config, &clock)?;
+    let rollout = match &config.hub {
+        Some(hub) => Some((hub.clone(), Ledger::open(&config.state_dir)?)),
+        None => None,
+    };
+    stores.packages = rollout.as_ref().map(|(_, ledger)| packages(ledger)).unwrap_or_default();
+    let agent = config.id.clone();
     let forwarder = Forwarder::new(stores.spool.clone(), settings.delivery, clock.clone());
     let search = options.search.clone();
     // Opening models takes seconds; the session is not started before they say that they run, and the broker hears
@@ -87,8 +97,27 @@ pub async fn run(
     tokio::spawn(forwarder.run(hung_up));
     systemd::ready(&health::summary(&site));
     let reporter = Reporter::new(clock.mono());
-    let mut watchman = Watchman { options, clock: clock.clone(), link: broker.status(), reload, incoming, reporter };
-    let site = watchman.watch(site, &stopping, &delivery).await;
+    let (acts, acting) = mpsc::channel(1);
+    let wishes = Wishes::default();
+    let rollout = match rollout {
+        Some((hub, ledger)) => {
+            let settings = rollout::Settings { agent, boot: site.boot().to_owned(), hub };
+            let rollout =
+                Rollout::new(settings, ledger, SiteBed::new(acts, clock.clone()), wishes.clone(), clock.clone());
+            let started = threads::spawn("rollout", move || rollout.run());
+            Some(started.map_err(|source| StartError::Thread { name: "rollout", source })?)
+        }
+        None => None,
+    };
+    let link = broker.status();
+    let obeys = rollout.is_some().then(|| wishes.clone());
+    let mut watchman =
+        Watchman { options, clock: clock.clone(), link, reload, incoming, reporter, acting, wishes: obeys };
+    let mut site = watchman.watch(site, &stopping, &delivery).await;
+    wishes.end();
+    if let Some(rollout) = rollout {
+        site = watchman.end_rollout(site, rollout).await;
+    }
     systemd::stopping();
     // The cameras stop and everything open ends and is recorded; then the session may deliver it and say goodbye.
     match tokio::time::timeout(STOP, tokio::task::spawn_blocking(move || site.stop())).await {
@@ -101,6 +130,11 @@ pub async fn run(
         tracing::warn!("the broker did not take everything in time; the rest waits in the spool");
     }
     Ok(())
+}
+
+/// What the hub has brought into force.
+fn packages(ledger: &Ledger) -> Packages {
+    Packages { folder: ledger.packages(), in_force: ledger.in_force(), fallen: Vec::new() }
 }
 
 /// Feeds the watchdog while `work` is done, which may take as long as building an engine does, but not for ever.
@@ -154,6 +188,10 @@ struct Watchman {
     reload: mpsc::Receiver<()>,
     incoming: mpsc::Receiver<Incoming>,
     reporter: Reporter,
+    /// What a rollout does to the site.
+    acting: mpsc::Receiver<Act>,
+    /// Where what the hub wishes goes, where there is a hub.
+    wishes: Option<Wishes>,
 }
 
 impl Watchman {
@@ -169,12 +207,26 @@ impl Watchman {
                 _ = tick.tick() => block_in_place(|| site.tick()),
                 _ = report.tick() => block_in_place(|| self.report(&site)),
                 _ = feed.tick() => feed_watchdog(&site, delivery),
+                Some(act) = self.acting.recv() => block_in_place(|| act(&mut site)),
                 Some(()) = self.reload.recv() => drop(block_in_place(|| Office::reload(self, &mut site))),
                 Some(message) = self.incoming.recv() => {
                     block_in_place(|| self.take_in(&mut site, &mut desk, &message));
                 }
             }
         }
+    }
+
+    /// Lets the rollout's thread write down that it was told to stop, as long as that takes only moments.
+    async fn end_rollout(&mut self, mut site: Site, rollout: std::thread::JoinHandle<()>) -> Site {
+        let until = tokio::time::Instant::now() + ROLLOUT;
+        while !rollout.is_finished() && tokio::time::Instant::now() < until {
+            match tokio::time::timeout(Duration::from_millis(20), self.acting.recv()).await {
+                Ok(Some(act)) => block_in_place(|| act(&mut site)),
+                Ok(None) => break,
+                Err(_) => {}
+            }
+        }
+        site
     }
 
     fn report(&mut self, site: &Site) {
@@ -197,8 +249,14 @@ impl Watchman {
                 Ok(ack) => Arc::clone(site.forwarder()).stored(&ack),
                 Err(error) => tracing::warn!(%error, "the hub's acknowledgement cannot be read"),
             },
-            // Rollouts are not part of this agent yet; the topic is subscribed to so that the hub sees who listens.
-            Some(Inbound::Desired) | None => tracing::debug!(topic = message.topic, "nothing to do with this message"),
+            Some(Inbound::Desired) if self.wishes.is_some() => {
+                // An empty one only clears what was retained.
+                if let Some(wishes) = self.wishes.as_ref().filter(|_| !message.payload.is_empty()) {
+                    wishes.put(message.payload.clone());
+                }
+            }
+            Some(Inbound::Desired) => tracing::warn!("a hub wishes something, and the configuration names no hub"),
+            None => tracing::debug!(topic = message.topic, "nothing to do with this message"),
         }
     }
 }

@@ -5,12 +5,16 @@
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
 //!
-//! `upkeep` is what it does by the clock.
+//! `upkeep` is what it does by the clock; `candidate` is how one model takes the place of another, and `bed` how a rollout
+//! asks for that.
 
+pub mod bed;
+mod candidate;
 mod upkeep;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::agent::cadence;
@@ -22,10 +26,12 @@ use crate::agent::kept::Kept;
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
 use crate::agent::recorder::Recorder;
+use crate::agent::role::Desks;
+use crate::agent::rollout::InForce;
 use crate::agent::stores::{StartError, Stores};
 use crate::base::clock::SharedClock;
 use crate::config::{self, Config};
-use crate::detect::{self, CameraKey, LibrarySearch, Results};
+use crate::detect::{self, CameraKey, LibrarySearch};
 use crate::event::{self, Narrator, Notice};
 use crate::mqtt;
 use crate::spool::Spool;
@@ -48,6 +54,11 @@ pub struct Site {
     forwarder: Arc<Forwarder>,
     means: Means,
     engines: BTreeMap<Id, Engine>,
+    packages: Packages,
+    /// Beside each engine at most one other model: on its way to decide, or that decided before.
+    candidates: BTreeMap<Id, Running>,
+    /// The models that were opened anew while a candidate was beside them.
+    disturbed: BTreeSet<Id>,
     posts: BTreeMap<Id, Arc<Post>>,
     /// The posts by the numbers that workers know them by.
     desks: Desks,
@@ -59,7 +70,16 @@ pub struct Site {
     losses_told: Option<Duration>,
 }
 
-type Desks = Arc<RwLock<BTreeMap<CameraKey, Arc<Post>>>>;
+/// The packages from the hub that are in force in place of what the configuration names.
+#[derive(Debug, Clone, Default)]
+pub struct Packages {
+    /// Where they lie.
+    pub folder: PathBuf,
+    /// Which, by the model's name.
+    pub in_force: BTreeMap<Id, InForce>,
+    /// Those that could not be opened, and why; what runs now is in `in_force`.
+    pub fallen: Vec<(Id, String)>,
+}
 
 impl Site {
     /// Starts models and cameras. `broker` is where states are published; `boot` names this run.
@@ -99,6 +119,9 @@ impl Site {
             forwarder,
             means,
             engines: BTreeMap::new(),
+            packages: stores.packages,
+            candidates: BTreeMap::new(),
+            disturbed: BTreeSet::new(),
             posts: BTreeMap::new(),
             desks: Desks::default(),
             next_key: 0,
@@ -132,6 +155,8 @@ impl Site {
         self.posts.values().for_each(|post| post.set_config_revision(&self.config.revision));
         self.clear_orphans();
         self.engines.retain(|name, _| !changed_models.contains(name));
+        let disturbed = self.candidates.extract_if(.., |name, _| changed_models.contains(name));
+        self.disturbed.extend(disturbed.map(|(name, _)| name));
         if let Err(error) = self.start_engines() {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
         }
@@ -211,6 +236,7 @@ impl Site {
         self.withdraw(&all);
         // Before the models end: an inference that hangs must not keep what is recorded from the disk.
         self.means.recorder.flush();
+        self.candidates.clear();
         self.engines.clear();
     }
 
@@ -225,11 +251,7 @@ impl Site {
         }
         detect::runtime::load(&self.search)?;
         for model in missing {
-            let number = self.next_engine;
-            self.next_engine += 1;
-            let cache = self.config.state_dir.join("engines");
-            let (accepted, results) = (self.kept.packages(), results(self.desks.clone()));
-            let engine = Engine::start(model, number, &cache, accepted, &self.clock, results);
+            let engine = self.open_engine(model);
             if let Some(package) = engine.running.as_ref().ok().and_then(|running| running.package.as_ref()) {
                 self.kept.accept(package);
             }
@@ -338,21 +360,6 @@ impl Site {
             self.means.broker.set_retained(&topic, Vec::new());
         }
     }
-}
-
-/// Hands what a detector saw to the post whose frame it was.
-fn results(desks: Desks) -> Results {
-    Box::new(move |key, frame, detections, _timing| {
-        let post = read(&desks).get(&key).cloned();
-        // A camera that was withdrawn meanwhile has no post.
-        if let Some(post) = post {
-            post.seen(&frame, detections);
-        }
-    })
-}
-
-fn read(desks: &Desks) -> std::sync::RwLockReadGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {
-    desks.read().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn write(desks: &Desks) -> std::sync::RwLockWriteGuard<'_, BTreeMap<CameraKey, Arc<Post>>> {

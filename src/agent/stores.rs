@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::agent::engine::EngineError;
+use crate::agent::rollout::LedgerError;
+use crate::agent::site::Packages;
 use crate::base::clock::SharedClock;
 use crate::config::Config;
 use crate::detect;
@@ -26,6 +28,9 @@ pub enum StartError {
         #[source]
         source: EngineError,
     },
+    /// Nobody knows which models are in force.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A folder could not be made.
     #[error("cannot make the folder {path}")]
     Folder {
@@ -52,6 +57,8 @@ pub struct Stores {
     pub spool: Arc<dyn Spool>,
     /// How pictures are kept.
     pub evidence: evidence::Settings,
+    /// What runs in place of the models that the configuration names.
+    pub packages: Packages,
 }
 
 impl Stores {
@@ -65,6 +72,6 @@ impl Stores {
         }
         let settings = config.spool.spool_settings(config.mqtt.max_packet);
         let spool = Arc::new(DurableSpool::open(&config.spool.folder.join("spool.redb"), settings, clock.clone()));
-        Ok(Self { spool, evidence: config.evidence.evidence_settings() })
+        Ok(Self { spool, evidence: config.evidence.evidence_settings(), packages: Packages::default() })
     }
 }

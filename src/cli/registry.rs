@@ -8,7 +8,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::hub::client::{Client, ClientError};
+use crate::client::{Client, ClientError};
 use crate::vocab::{Id, Secret};
 
 /// Push, list, show, alias, delete and pull the models of a hub.

@@ -61,7 +61,7 @@ pub(super) fn multi_threaded() -> Result<Runtime, Failure> {
 pub(super) fn refused_or_failed(error: StartError) -> Failure {
     match error {
         StartError::Model { .. } | StartError::Runtime(_) => Failure::Refused(error.into()),
-        StartError::Folder { .. } | StartError::Thread { .. } => Failure::Running(error.into()),
+        StartError::Folder { .. } | StartError::Thread { .. } | StartError::Ledger(_) => Failure::Running(error.into()),
     }
 }
 

@@ -4,6 +4,7 @@
 mod address;
 mod broker;
 mod camera;
+mod hub;
 mod place;
 mod rule;
 
@@ -50,6 +51,10 @@ pub(super) fn configure(
     let state_dir = check.state_dir(&agent.state_dir, &root.key("agent").key("state_dir"));
     let timezone = check.timezone(agent.timezone.as_deref(), &root.key("agent").key("timezone"));
     let mqtt = broker::read(&mut check, &document.mqtt, &root.key("mqtt"));
+    let hub = match &document.hub {
+        Some(hub) => hub::read(&mut check, hub, &root.key("hub")).map(Some),
+        None => Some(None),
+    };
     check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
     let evidence = check.evidence(document, &state_dir);
@@ -62,6 +67,7 @@ pub(super) fn configure(
         state_dir,
         timezone: timezone?,
         mqtt: mqtt?,
+        hub: hub?,
         models: models?,
         runtime_library: document.runtime.library.as_deref().map(|path| folders.file(path)),
         evidence,

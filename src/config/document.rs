@@ -30,6 +30,9 @@ pub struct Document {
     pub agent: Agent,
     /// The broker that events are published to.
     pub mqtt: Mqtt,
+    /// The hub that may say which models run here. Default: none, and then models change only with this file.
+    #[serde(default)]
+    pub hub: Option<Hub>,
     /// The detectors, by a name that cameras refer to. Names have the form of ids. Default: none.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 32))]
@@ -103,6 +106,28 @@ pub struct Mqtt {
     #[serde(default = "max_packet_kib")]
     #[schemars(range(min = 16, max = 16384))]
     pub max_packet_kib: u32,
+}
+
+/// The form of a public key; nobody has its secret.
+const EXAMPLE_KEY: &str = "ed25519:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// The hub that may say which models run here. What it wishes comes over the broker; packages are fetched from it.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Hub {
+    /// Where the hub answers: `https://HOST[:PORT]`; `http://` only within one machine or a network of your own.
+    #[schemars(example = &"https://hub.example:8642")]
+    pub url: Private,
+    /// The file that holds a token of the hub's with the role `viewer` in its first line, relative to systemd's
+    /// credentials directory when there is one, else to this file.
+    #[schemars(example = &"hub.token")]
+    pub token_file: Private,
+    /// Certificates (PEM) of the authorities that may vouch for the hub. Default: the public ones.
+    pub ca_file: Option<Private>,
+    /// The public keys of the hub, one of which must have signed what it wishes; the hub tells its own at
+    /// `GET /api/v1/hub-key`.
+    #[schemars(length(min = 1, max = 8), inner(length(min = 72, max = 72)), example = [EXAMPLE_KEY])]
+    pub keys: Vec<String>,
 }
 
 /// Who must have acknowledged an event before it leaves the spool.

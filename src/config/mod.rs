@@ -38,7 +38,7 @@ use crate::detect::bundled;
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Position, Weight};
 pub use plain::read_value;
-pub use ready::{Camera, Config, Detect, Evidence, LabelSource, Model, Motion, Mqtt, Spool};
+pub use ready::{Camera, Config, Detect, Evidence, Hub, LabelSource, Model, Motion, Mqtt, Spool};
 pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;
@@ -121,6 +121,10 @@ pub fn missing_files(config: &Config) -> Vec<String> {
         files.extend(tls.ca_file.iter().map(|file| ("mqtt.ca_file".to_owned(), file.clone())));
         files.extend(tls.identity.iter().map(|i| ("mqtt.cert_file".to_owned(), i.cert_file.clone())));
         files.extend(tls.identity.iter().map(|i| ("mqtt.key_file".to_owned(), i.key_file.clone())));
+    }
+    if let Some(hub) = &config.hub {
+        files.push(("hub.token_file".to_owned(), hub.token_file.clone()));
+        files.extend(hub.ca_file.iter().map(|file| ("hub.ca_file".to_owned(), file.clone())));
     }
     for model in config.models.iter().filter(|model| bundled::find(&model.file).is_none()) {
         files.push((format!("models.{}.file", model.name), model.file.clone()));

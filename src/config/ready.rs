@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Provider, Transport};
 use crate::behaviour::{Line, Rule, Zone};
+use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon};
 
 /// Everything that a configuration says. Cameras and models can be compared, to apply a change to those it concerns.
@@ -26,6 +27,8 @@ pub struct Config {
     pub timezone: TimeZone,
     /// The broker.
     pub mqtt: Mqtt,
+    /// The hub that may change models, where there is one.
+    pub hub: Option<Hub>,
     /// The models, in the order of their names.
     pub models: Vec<Model>,
     /// ONNX Runtime's shared library, where one is named.
@@ -59,6 +62,19 @@ pub struct Mqtt {
     pub inflight: u16,
     /// The largest message, in bytes.
     pub max_packet: usize,
+}
+
+/// The hub that may change models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// Where it answers, without a path.
+    pub url: String,
+    /// The file whose first line is the token.
+    pub token_file: PathBuf,
+    /// Certificates of the authorities that vouch for it; the public ones where there is none.
+    pub ca_file: Option<PathBuf>,
+    /// Whose signature counts.
+    pub keys: Vec<PublicKey>,
 }
 
 /// One model.

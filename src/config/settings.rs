@@ -135,6 +135,11 @@ impl Model {
         }
     }
 
+    /// The same model out of the package `file`: what the configuration says of another file's form is not true of it.
+    pub fn from_package(&self, file: PathBuf) -> Self {
+        Self { file, family: document::Family::default(), labels: None, input: None, ..self.clone() }
+    }
+
     /// The same model with what its package says where the configuration says nothing.
     pub fn completed(&self, package: Option<&detect::Thresholds>) -> Self {
         let package = package.copied().unwrap_or_default();

@@ -51,4 +51,4 @@ pub use session::{DISABLED_OPTIMIZERS_KEY, OFF_FOR_8_BIT};
 pub use settings::{LabelSource, Settings};
 pub use source::{PackageFacts, read_file, read_trust, this_machine};
 pub use trial::{Trial, Tried, try_providers};
-pub use worker::{CameraKey, Results, Worker, WorkerReport};
+pub use worker::{CameraKey, Results, Worker, WorkerReport, WorkerTotals};

@@ -38,6 +38,17 @@ pub struct Worker {
     thread: Option<JoinHandle<()>>,
 }
 
+/// What a worker did since it was started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WorkerTotals {
+    /// Frames looked at.
+    pub looked: u64,
+    /// Frames whose place a newer one took.
+    pub superseded: u64,
+    /// Looks that failed.
+    pub failed: u64,
+}
+
 /// What a worker did since the last report.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WorkerReport {
@@ -71,6 +82,7 @@ struct Shared {
 struct State {
     waiting: Waiting,
     counts: Counts,
+    totals: WorkerTotals,
     deadline: Deadline,
     is_ending: bool,
 }
@@ -145,6 +157,7 @@ impl Worker {
         let mut state = self.shared.lock();
         let replaced = state.waiting.put(camera, frame, now);
         state.counts.superseded += u64::from(replaced.is_some());
+        state.totals.superseded += u64::from(replaced.is_some());
         drop(state);
         self.shared.changed.notify_one();
         replaced
@@ -164,6 +177,11 @@ impl Worker {
     /// take: it hangs, perhaps for ever.
     pub fn overdue(&self, now: Duration) -> Option<Duration> {
         self.shared.lock().deadline.overdue(now)
+    }
+
+    /// What was done since it was started.
+    pub fn totals(&self) -> WorkerTotals {
+        self.shared.lock().totals
     }
 
     /// What was done since the last call.
@@ -223,10 +241,11 @@ impl Shared {
 
     fn count(&self, outcome: &Result<Timing, String>) {
         let mut state = self.lock();
-        let counts = &mut state.counts;
+        let State { counts, totals, .. } = &mut *state;
         match outcome {
             Ok(timing) => {
                 counts.looked += 1;
+                totals.looked += 1;
                 counts.failed_in_a_row = 0;
                 counts.wait.record(timing.wait_us);
                 counts.letterbox.record(timing.letterbox_us);
@@ -235,6 +254,7 @@ impl Shared {
             }
             Err(reason) => {
                 counts.failed += 1;
+                totals.failed += 1;
                 counts.failed_in_a_row += 1;
                 counts.last_failure = Some(reason.clone());
                 // The first of a row is news, the hundredth is not.

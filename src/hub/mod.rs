@@ -18,7 +18,6 @@ mod api;
 mod app;
 pub mod blobs;
 mod broker;
-pub mod client;
 pub mod database;
 mod door;
 pub mod events;

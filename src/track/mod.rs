@@ -101,6 +101,11 @@ impl Tracker {
         }
     }
 
+    /// Follows by other settings from the next step on, as with a detector that scores differently.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
     /// The number that the next new track will have.
     pub fn next_id(&self) -> TrackId {
         self.next_id

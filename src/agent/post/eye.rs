@@ -63,7 +63,7 @@ impl Viewer for Eye {
             Discontinuity::CodecChanged => Notice::CodecChange,
         };
         let post = &self.post;
-        if post.worker.as_ref().is_some_and(|worker| worker.withdraw(post.key).is_some()) {
+        if post.worker().is_some_and(|worker| worker.withdraw(post.key).is_some()) {
             post.dropped(DropReason::Superseded);
         }
         {

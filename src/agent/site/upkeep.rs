@@ -46,7 +46,7 @@ impl Site {
         }
     }
 
-    fn posts_of<'a>(&'a self, model: &'a Id) -> impl Iterator<Item = &'a Arc<Post>> {
+    pub(super) fn posts_of<'a>(&'a self, model: &'a Id) -> impl Iterator<Item = &'a Arc<Post>> {
         self.posts.values().filter(move |post| post.config.detect.as_ref().is_some_and(|d| d.model == *model))
     }
 

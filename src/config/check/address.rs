@@ -202,7 +202,7 @@ fn take_login(url: &mut Url) -> Option<Login> {
     Some(Login { username, password })
 }
 
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     let host: Cow<str> = host.to_lowercase().into();
     host == "localhost" || host == "::1" || host.starts_with("127.")
 }

@@ -9,4 +9,4 @@ mod flock;
 mod fuzzed;
 mod program;
 mod registry;
-mod running;
+pub mod running;

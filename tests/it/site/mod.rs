@@ -13,3 +13,4 @@ mod ear;
 mod hang;
 mod lifecycle;
 mod outage;
+mod switch;

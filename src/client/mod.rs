@@ -1,4 +1,4 @@
-//! A client of the hub's API, for scripts and for `vedette registry`. Blocks.
+//! A client of the hub's API: for the command line, and for agents that fetch what the hub wants them to have. Blocks.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
@@ -300,7 +300,11 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, ClientError> {
     if found.is_empty() { Err(ClientError::Certificates { path: path.to_owned() }) } else { Ok(found) }
 }
 
-fn digest(path: &Path) -> Result<String, ClientError> {
+/// The SHA-256 of a file, in hexadecimal digits.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest(path: &Path) -> Result<String, ClientError> {
     let failed = |source| ClientError::File { doing: "reading", path: path.to_owned(), source };
     let (mut file, mut hash, mut buffer) = (File::open(path).map_err(failed)?, Sha256::new(), vec![0; 1 << 16]);
     loop {
