@@ -120,6 +120,17 @@ impl From<AccessError> for Refusal {
     }
 }
 
+/// PostgreSQL's SQLSTATE for a text that holds what no text there can, which is a NUL: the caller's fault.
+const CHARACTER_NOT_IN_REPERTOIRE: &str = "22021";
+
+fn is_text(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.any(|cause| match cause.downcast_ref::<sqlx::Error>() {
+        Some(sqlx::Error::Database(fault)) => fault.code().as_deref() == Some(CHARACTER_NOT_IN_REPERTOIRE),
+        _ => false,
+    })
+}
+
 impl From<DatabaseError> for Refusal {
     fn from(error: DatabaseError) -> Self {
         broken(&error)
@@ -127,7 +138,10 @@ impl From<DatabaseError> for Refusal {
 }
 
 /// The database fails: the log says why, the caller only that it is not its fault.
-fn broken(error: &dyn std::error::Error) -> Refusal {
+fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    if is_text(error) {
+        return Refusal::invalid("a text holds a character that cannot be stored, such as NUL");
+    }
     let cause = error.source().map(ToString::to_string);
     tracing::error!(error = %error, cause, "a request failed at the database");
     let sentence = "the hub's database does not answer; its log says why".to_owned();

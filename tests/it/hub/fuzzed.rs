@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use super::running::{Running, start};
 use crate::serving::graphs::doubled;
+use crate::support::postgres;
 
 /// The names that the routes are asked for, so that most requests get past "there is no such model".
 const NAMES: &str = "[parameters]\nmodel = \"doubled\"\nversion = \"1\"\n";
@@ -46,13 +47,32 @@ async fn ask(program: &Path, hub: &Running, token: &str, further: &[&str]) -> Ou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_makes_the_hub_fail() {
+async fn no_request_makes_a_hub_on_sqlite_fail() {
+    no_request_makes_the_hub_fail("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_makes_a_hub_on_postgresql_fail() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    no_request_makes_the_hub_fail(&format!("database: {{ url: '{}' }}\n", server.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_no_database_holds_is_the_callers_fault() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    let Some(hub) = start(&format!("database: {{ url: '{}' }}\n", server.url())).await else { return };
+    let answer = hub.send("GET", "/api/v1/events?camera=a%00b", Some(&hub.admin), &serde_json::Value::Null).await;
+    assert!(answer.refusal(400).contains("NUL"));
+    hub.end().await;
+}
+
+async fn no_request_makes_the_hub_fail(lines: &str) {
     let Some(program) = schemathesis() else { return };
     let models = tempfile::tempdir().unwrap();
     let version = models.path().join("doubled/1");
     std::fs::create_dir_all(&version).unwrap();
     std::fs::write(version.join("model.onnx"), doubled(0.0)).unwrap();
-    let Some(hub) = start(&format!("models_dir: '{}'\n", models.path().display())).await else { return };
+    let Some(hub) = start(&format!("models_dir: '{}'\n{lines}", models.path().display())).await else { return };
     let admin = hub.admin.clone();
     // Unloading comes last: the others are to find the model.
     let (rest, unload) = (["--exclude-path-regex", "unload"], ["--include-path-regex", "unload"]);
