@@ -27,6 +27,7 @@ mod guard;
 pub mod intake;
 pub mod registry;
 mod rest;
+pub mod rollouts;
 pub mod serving;
 mod settings;
 
