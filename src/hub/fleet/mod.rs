@@ -15,7 +15,7 @@ use sqlx::{Any, Transaction};
 
 pub use condition::{Condition, State};
 pub use facts::{AgentFacts, CameraFacts};
-pub use news::{Heard, HeardHealth, note};
+pub use news::{Heard, HeardHealth, HeardReport, note};
 
 use super::access::{AccessError, Audit, Caller, Change};
 use super::database::{Database, DatabaseError, Doing as _};

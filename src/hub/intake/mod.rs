@@ -12,6 +12,7 @@
 
 mod counts;
 mod message;
+mod reported;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -269,6 +270,7 @@ impl Batch {
             News::Camera(camera, state) => {
                 heard.cameras.insert(camera, state);
             }
+            News::Reported(report) => heard.reported.push(report),
         }
     }
 }
