@@ -67,7 +67,9 @@ impl From<RegistryError> for Refusal {
             RegistryError::Database(error) => return error.into(),
             RegistryError::Broken { reason } => return Self::internal("checking a package", &reason),
             RegistryError::NoModel { .. } | RegistryError::NoVersion { .. } => StatusCode::NOT_FOUND,
-            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } => StatusCode::CONFLICT,
+            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } | RegistryError::OnItsWay { .. } => {
+                StatusCode::CONFLICT
+            }
             RegistryError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };

@@ -107,7 +107,7 @@ fn agent(row: &AnyRow, now: i64) -> Result<AgentFacts, DatabaseError> {
 }
 
 /// How the agent is whose last words are in `row`.
-fn condition(row: &AnyRow, now: i64) -> Result<Condition, DatabaseError> {
+pub(in crate::hub) fn condition(row: &AnyRow, now: i64) -> Result<Condition, DatabaseError> {
     let text = |column: &str| -> Result<String, DatabaseError> { row.try_get(column).doing(DOING) };
     let number = |column: &str| -> Result<i64, DatabaseError> { row.try_get(column).doing(DOING) };
     let (status, boot, health_boot) = (text("status")?, text("boot")?, text("health_boot")?);

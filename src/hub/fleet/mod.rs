@@ -14,6 +14,7 @@ use serde_json::json;
 use sqlx::{Any, Transaction};
 
 pub use condition::{Condition, State};
+pub(super) use facts::condition;
 pub use facts::{AgentFacts, CameraFacts};
 pub use news::{Heard, HeardHealth, HeardReport, note};
 
