@@ -24,7 +24,7 @@ use super::guard::guard;
 use super::intake::Intake;
 use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::rest::read_rest;
-use super::rollouts::{Executor, key};
+use super::rollouts::{Executor, Rollouts, key};
 use super::serving::{self, Folder, Serving};
 use super::settings::{FIRST_TOKEN, Settings, SettingsError};
 use crate::base::clock::SharedClock;
@@ -119,6 +119,14 @@ impl Hub {
         let key = key::open(&settings.data_dir)?;
         tracing::info!(key = %key.public(), "what agents are to have is signed with this key: they must name it");
         let publisher = intake.as_ref().map(Intake::publisher);
+        let rollouts = Rollouts::new(
+            database.clone(),
+            registry.clone(),
+            clock.clone(),
+            key.public(),
+            news.clone(),
+            publisher.is_some(),
+        );
         let executor = publisher.map(|publisher| Executor::new(database.clone(), clock.clone(), key, publisher, news));
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
@@ -148,6 +156,7 @@ impl Hub {
             fleet,
             snapshots,
             verdicts,
+            rollouts,
             intake: gauge,
         };
         Ok(Self { door, shared, database, intake, executor, keeper, first_token })
