@@ -9,4 +9,6 @@ mod flock;
 mod fuzzed;
 mod program;
 mod registry;
+mod rollouts;
 mod running;
+mod sites;
