@@ -1,10 +1,12 @@
 //! The command line: one file per subcommand. The only room that reads arguments and the environment, or prints.
 
 mod check;
+mod connection;
 mod demo;
 mod detect;
 mod doctor;
 mod eval;
+mod fleet;
 mod hub;
 mod keys;
 mod model;
@@ -44,6 +46,7 @@ enum Command {
     Keys(keys::Args),
     Hub(hub::Args),
     Registry(registry::Args),
+    Fleet(fleet::Args),
     Schema(schema::Args),
 }
 
@@ -92,6 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Keys(args) => keys::run(args),
         Command::Hub(args) => hub::run(&args),
         Command::Registry(args) => registry::run(args),
+        Command::Fleet(args) => fleet::run(&args),
         Command::Schema(args) => schema::run(args),
     }
 }

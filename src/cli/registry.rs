@@ -8,8 +8,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Failure;
-use crate::client::{Client, ClientError};
-use crate::vocab::{Id, Secret};
+use super::connection::{Connection, failed, print};
+use crate::client::Client;
+use crate::vocab::Id;
 
 /// Push, list, show, alias, delete and pull the models of a hub.
 #[derive(Debug, clap::Args)]
@@ -23,15 +24,8 @@ transfer that breaks off goes on where it stopped, also when the command is run 
 
 Exit status: 0 done, 1 the hub cannot be reached or a file not be written, 2 the hub refuses.")]
 pub struct Args {
-    /// The hub
-    #[arg(long, global = true, env = "VEDETTE_HUB", default_value = "http://127.0.0.1:8642", value_name = "URL")]
-    hub: String,
-    /// The file that holds the token
-    #[arg(long, global = true, env = "VEDETTE_TOKEN_FILE", value_name = "FILE")]
-    token_file: Option<PathBuf>,
-    /// Certificates (PEM) of the authorities that vouch for the hub, in place of the public ones
-    #[arg(long, global = true, env = "VEDETTE_HUB_CA", value_name = "FILE")]
-    ca: Option<PathBuf>,
+    #[command(flatten)]
+    connection: Connection,
     #[command(subcommand)]
     what: What,
 }
@@ -95,9 +89,9 @@ enum What {
 
 /// A model, and perhaps which of its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Reference {
-    model: Id,
-    version: Option<String>,
+pub(super) struct Reference {
+    pub(super) model: Id,
+    pub(super) version: Option<String>,
 }
 
 impl std::str::FromStr for Reference {
@@ -117,8 +111,7 @@ impl std::str::FromStr for Reference {
 /// # Errors
 /// [`Failure::Refused`] when the hub refuses.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let token = token(&args)?;
-    let client = Client::new(&args.hub, token, args.ca.as_deref()).map_err(failed)?;
+    let client = args.connection.client()?;
     match args.what {
         What::Push { file, note, parent } => {
             let mut bar = Bar::default();
@@ -177,25 +170,6 @@ fn without_manifest(mut version: Value) -> Value {
         fields.remove("manifest");
     }
     version
-}
-
-fn token(args: &Args) -> Result<Secret, Failure> {
-    let missing = || Failure::Refused(anyhow!("name the file of your token with --token-file or VEDETTE_TOKEN_FILE"));
-    let path = args.token_file.as_ref().ok_or_else(missing)?;
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading the token file {}", path.display()))?;
-    Ok(Secret::new(text.lines().next().unwrap_or_default().trim()))
-}
-
-fn failed(error: ClientError) -> Failure {
-    match error {
-        ClientError::Refused { .. } | ClientError::Certificates { .. } => Failure::Refused(error.into()),
-        _ => Failure::Running(error.into()),
-    }
-}
-
-fn print(value: &Value) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    Ok(writeln!(out, "{value}").context("writing to stdout")?)
 }
 
 /// A line on a terminal that says how far a transfer is.

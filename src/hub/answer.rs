@@ -14,6 +14,7 @@ use super::events::query::QueryError;
 use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
 use super::registry::RegistryError;
+use super::rollouts::RolloutError;
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -67,7 +68,9 @@ impl From<RegistryError> for Refusal {
             RegistryError::Database(error) => return error.into(),
             RegistryError::Broken { reason } => return Self::internal("checking a package", &reason),
             RegistryError::NoModel { .. } | RegistryError::NoVersion { .. } => StatusCode::NOT_FOUND,
-            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } => StatusCode::CONFLICT,
+            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } | RegistryError::OnItsWay { .. } => {
+                StatusCode::CONFLICT
+            }
             RegistryError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };
@@ -103,6 +106,23 @@ impl From<FleetError> for Refusal {
             FleetError::NoAgent { .. } => Self::missing(error),
             FleetError::Labels => Self::invalid(error),
         }
+    }
+}
+
+impl From<RolloutError> for Refusal {
+    fn from(error: RolloutError) -> Self {
+        let status = match error {
+            RolloutError::Registry(error) => return error.into(),
+            RolloutError::Database(error) => return error.into(),
+            RolloutError::Access(error) => return error.into(),
+            RolloutError::NoRollout { .. } => StatusCode::NOT_FOUND,
+            RolloutError::Terms(_) | RolloutError::Whom => StatusCode::BAD_REQUEST,
+            RolloutError::Unknown(_) | RolloutError::NotAdmitted(_) | RolloutError::Nobody => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            RolloutError::NoBroker | RolloutError::Busy { .. } | RolloutError::State { .. } => StatusCode::CONFLICT,
+        };
+        Self { status, sentence: error.to_string() }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::access::{AccessError, Audit, Tokens};
 use super::api;
@@ -23,11 +24,13 @@ use super::guard::guard;
 use super::intake::Intake;
 use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::rest::read_rest;
+use super::rollouts::{Executor, Rollouts, key};
 use super::serving::{self, Folder, Serving};
 use super::settings::{FIRST_TOKEN, Settings, SettingsError};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::detect::{DetectError, read_trust};
+use crate::toolchain::keys::KeysError;
 use crate::vocab::Secret;
 
 /// How long requests that are being answered may take when the hub stops.
@@ -61,6 +64,9 @@ pub enum HubError {
     /// The list of keys that may sign packages.
     #[error(transparent)]
     Trust(#[from] DetectError),
+    /// The key that signs what agents are to have.
+    #[error(transparent)]
+    Key(#[from] KeysError),
     /// Serving models.
     #[error(transparent)]
     Serving(#[from] serving::OpenError),
@@ -89,6 +95,7 @@ pub struct Hub {
     shared: api::Shared,
     database: Database,
     intake: Option<Intake>,
+    executor: Option<Executor>,
     keeper: Keeper,
     first_token: Option<Secret>,
 }
@@ -107,7 +114,20 @@ impl Hub {
         let registry = registry(&settings, &database, clock.clone()).await?;
         let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
         let snapshots = snapshots(&settings, &database)?;
-        let intake = intake(&settings, &database, &snapshots, clock.clone())?;
+        let news = Arc::new(Notify::new());
+        let intake = intake(&settings, &database, &snapshots, clock.clone(), news.clone())?;
+        let key = key::open(&settings.data_dir)?;
+        tracing::info!(key = %key.public(), "what agents are to have is signed with this key: they must name it");
+        let publisher = intake.as_ref().map(Intake::publisher);
+        let rollouts = Rollouts::new(
+            database.clone(),
+            registry.clone(),
+            clock.clone(),
+            key.public(),
+            news.clone(),
+            publisher.is_some(),
+        );
+        let executor = publisher.map(|publisher| Executor::new(database.clone(), clock.clone(), key, publisher, news));
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
@@ -136,9 +156,10 @@ impl Hub {
             fleet,
             snapshots,
             verdicts,
+            rollouts,
             intake: gauge,
         };
-        Ok(Self { door, shared, database, intake, keeper, first_token })
+        Ok(Self { door, shared, database, intake, executor, keeper, first_token })
     }
 
     /// Where it listens.
@@ -160,6 +181,7 @@ impl Hub {
         let follower = tokio::spawn(follow(self.shared.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
+        let executed = self.executor.map(|executor| tokio::spawn(executor.run(stopping.clone())));
         let served =
             axum::serve(self.door, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
@@ -173,6 +195,9 @@ impl Hub {
         follower.abort();
         if let Some(Err(error)) = async { Some(taken_in?.await) }.await {
             tracing::error!(%error, "the intake broke");
+        }
+        if let Some(Err(error)) = async { Some(executed?.await) }.await {
+            tracing::error!(%error, "rollouts broke");
         }
         if let Err(error) = kept.await {
             tracing::error!(%error, "deleting old events broke");
@@ -218,6 +243,7 @@ fn intake(
     database: &Database,
     snapshots: &Snapshots,
     clock: SharedClock,
+    news: Arc<Notify>,
 ) -> Result<Option<Intake>, HubError> {
     let Some(session) = settings.mqtt.session() else {
         tracing::warn!("nothing is taken in from agents: the configuration names no broker in mqtt.url");
@@ -226,7 +252,7 @@ fn intake(
     let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
     let client_id = client_id(&settings.data_dir).map_err(failed)?;
     tracing::info!(broker = session.url, client_id, "taking in what agents publish");
-    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), clock)))
+    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), clock, news)))
 }
 
 /// Serves what another hub on the same database registers.

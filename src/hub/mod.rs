@@ -6,7 +6,8 @@
 //!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
 //!
 //!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
-//!      ◀── ack ─────────╯╰─▶ fleet   which agents there are ──▶ database
+//!      ◀── ack ─────────╯╰─▶ fleet   which agents there are, what they have ──▶ database
+//!      ◀── desired ────────── rollouts  packages on their way to agents ──▶ database
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
@@ -26,6 +27,7 @@ mod guard;
 pub mod intake;
 pub mod registry;
 mod rest;
+pub mod rollouts;
 pub mod serving;
 mod settings;
 

@@ -4,6 +4,7 @@ mod agents;
 mod events;
 mod models;
 pub(super) mod openapi;
+mod rollouts;
 mod tokens;
 mod uploads;
 mod verdicts;
@@ -20,6 +21,7 @@ use super::events::{Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::intake::Gauge;
 use super::registry::Registry;
+use super::rollouts::Rollouts;
 use super::serving::Serving;
 
 /// The largest body of a request that is not an upload, in bytes.
@@ -36,6 +38,7 @@ pub(super) struct Shared {
     pub(super) fleet: Fleet,
     pub(super) snapshots: Snapshots,
     pub(super) verdicts: Verdicts,
+    pub(super) rollouts: Rollouts,
     /// None where there is no broker.
     pub(super) intake: Option<Gauge>,
 }
@@ -79,6 +82,14 @@ enum Operation {
     ShowVerdict,
     GiveVerdict,
     Intake,
+    HubKey,
+    ListRollouts,
+    OrderRollout,
+    ShowRollout,
+    PauseRollout,
+    ResumeRollout,
+    ApproveRollout,
+    AbortRollout,
 }
 
 const fn route(method: &'static str, path: &'static str, role: Role, operation: Operation) -> Route {
@@ -112,6 +123,14 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
     route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
     route("GET", "/api/v1/intake", Role::Viewer, Operation::Intake),
+    route("GET", "/api/v1/hub-key", Role::Viewer, Operation::HubKey),
+    route("GET", "/api/v1/rollouts", Role::Viewer, Operation::ListRollouts),
+    route("POST", "/api/v1/rollouts", Role::Engineer, Operation::OrderRollout),
+    route("GET", "/api/v1/rollouts/{rollout}", Role::Viewer, Operation::ShowRollout),
+    route("POST", "/api/v1/rollouts/{rollout}/pause", Role::Operator, Operation::PauseRollout),
+    route("POST", "/api/v1/rollouts/{rollout}/resume", Role::Engineer, Operation::ResumeRollout),
+    route("POST", "/api/v1/rollouts/{rollout}/approve", Role::Engineer, Operation::ApproveRollout),
+    route("POST", "/api/v1/rollouts/{rollout}/abort", Role::Operator, Operation::AbortRollout),
 ];
 
 /// The API as a router, to be put behind the guard.
@@ -149,5 +168,13 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::ShowVerdict => get(verdicts::show),
         Operation::GiveVerdict => put(verdicts::give).layer(small),
         Operation::Intake => get(events::intake),
+        Operation::HubKey => get(rollouts::key),
+        Operation::ListRollouts => get(rollouts::list),
+        Operation::OrderRollout => post(rollouts::order).layer(small),
+        Operation::ShowRollout => get(rollouts::show),
+        Operation::PauseRollout => post(rollouts::pause),
+        Operation::ResumeRollout => post(rollouts::resume),
+        Operation::ApproveRollout => post(rollouts::approve),
+        Operation::AbortRollout => post(rollouts::abort),
     }
 }

@@ -65,7 +65,8 @@ fn body(operation: Operation) -> Option<Value> {
         | Operation::SetAlias
         | Operation::LabelAgent
         | Operation::AdmitAgent
-        | Operation::GiveVerdict => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
+        | Operation::GiveVerdict
+        | Operation::OrderRollout => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
         _ => None,
     }
 }
@@ -97,6 +98,14 @@ fn summary(operation: Operation) -> &'static str {
         Operation::ShowVerdict => "What somebody thinks of an episode",
         Operation::GiveVerdict => "Says what one thinks of an episode",
         Operation::Intake => "How events come in",
+        Operation::HubKey => "The public key of what this hub wishes of agents",
+        Operation::ListRollouts => "The newest rollouts, and how far they are",
+        Operation::OrderRollout => "Orders a rollout: a package for a model of some agents, group by group",
+        Operation::ShowRollout => "A rollout with its groups and agents",
+        Operation::PauseRollout => "Holds a rollout: no further group is told",
+        Operation::ResumeRollout => "Lets a paused rollout go on",
+        Operation::ApproveRollout => "Lets a rollout go beyond its first group",
+        Operation::AbortRollout => "Tells everybody who was told of a rollout to go back",
     }
 }
 

@@ -34,6 +34,12 @@ pub struct AgentFacts {
     /// Its cameras, with a single agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cameras: Option<Vec<CameraFacts>>,
+    /// The revision of the newest wish for it, with a single agent; null where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired_revision: Option<Value>,
+    /// What it reported to have of that, as it came, with a single agent; null where there is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reported: Option<Value>,
 }
 
 /// A camera.
@@ -69,10 +75,39 @@ pub(super) async fn one(database: &Database, id: &Id, now: i64) -> Result<Option
     let statement = "SELECT camera, state, state_ns FROM cameras WHERE agent = $1 ORDER BY camera";
     let rows = sqlx::query(statement).bind(id.as_str()).fetch_all(database.pool()).await.doing(DOING)?;
     facts.cameras = Some(rows.iter().map(camera).collect::<Result<_, _>>()?);
+    let statement = "SELECT revision FROM desired WHERE agent = $1";
+    let row = sqlx::query(statement).bind(id.as_str()).fetch_optional(database.pool()).await.doing(DOING)?;
+    let revision: Option<i64> = row.map(|row| row.try_get("revision")).transpose().doing(DOING)?;
+    facts.desired_revision = Some(revision.into());
+    let statement = "SELECT document FROM reported WHERE agent = $1";
+    let row = sqlx::query(statement).bind(id.as_str()).fetch_optional(database.pool()).await.doing(DOING)?;
+    let document: Option<String> = row.map(|row| row.try_get("document")).transpose().doing(DOING)?;
+    facts.reported = Some(document.map_or(Ok(Value::Null), |document| json(&document))?);
     Ok(Some(facts))
 }
 
 fn agent(row: &AnyRow, now: i64) -> Result<AgentFacts, DatabaseError> {
+    let text = |column: &str| -> Result<String, DatabaseError> { row.try_get(column).doing(DOING) };
+    let number = |column: &str| -> Result<i64, DatabaseError> { row.try_get(column).doing(DOING) };
+    let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(DOING)?;
+    Ok(AgentFacts {
+        agent: text("id")?,
+        admitted: admitted_ns.is_some(),
+        admitted_by: text("admitted_by")?,
+        labels: json(&text("labels")?)?,
+        condition: condition(row, now)?,
+        version: text("version")?,
+        first_seen_ns: number("first_seen_ns")?,
+        last_seen_ns: number("last_seen_ns")?,
+        health: None,
+        cameras: None,
+        desired_revision: None,
+        reported: None,
+    })
+}
+
+/// How the agent is whose last words are in `row`.
+pub(in crate::hub) fn condition(row: &AnyRow, now: i64) -> Result<Condition, DatabaseError> {
     let text = |column: &str| -> Result<String, DatabaseError> { row.try_get(column).doing(DOING) };
     let number = |column: &str| -> Result<i64, DatabaseError> { row.try_get(column).doing(DOING) };
     let (status, boot, health_boot) = (text("status")?, text("boot")?, text("health_boot")?);
@@ -83,19 +118,7 @@ fn agent(row: &AnyRow, now: i64) -> Result<AgentFacts, DatabaseError> {
         health_boot: &health_boot,
         health_ns: number("health_ns")?,
     };
-    let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(DOING)?;
-    Ok(AgentFacts {
-        agent: text("id")?,
-        admitted: admitted_ns.is_some(),
-        admitted_by: text("admitted_by")?,
-        labels: json(&text("labels")?)?,
-        condition: Condition::of(words, now),
-        version: text("version")?,
-        first_seen_ns: number("first_seen_ns")?,
-        last_seen_ns: number("last_seen_ns")?,
-        health: None,
-        cameras: None,
-    })
+    Ok(Condition::of(words, now))
 }
 
 fn camera(row: &AnyRow) -> Result<CameraFacts, DatabaseError> {

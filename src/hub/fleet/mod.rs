@@ -14,8 +14,9 @@ use serde_json::json;
 use sqlx::{Any, Transaction};
 
 pub use condition::{Condition, State};
+pub(super) use facts::condition;
 pub use facts::{AgentFacts, CameraFacts};
-pub use news::{Heard, HeardHealth, note};
+pub use news::{Heard, HeardHealth, HeardReport, note};
 
 use super::access::{AccessError, Audit, Caller, Change};
 use super::database::{Database, DatabaseError, Doing as _};

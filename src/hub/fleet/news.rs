@@ -19,6 +19,19 @@ pub struct Heard {
     pub health: Option<HeardHealth>,
     /// The state of each camera, JSON.
     pub cameras: BTreeMap<Id, String>,
+    /// What it has of what it is to have. All of them, as a stale one must not cover the one before it.
+    pub reported: Vec<HeardReport>,
+}
+
+/// A report of what an agent has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeardReport {
+    /// The report, JSON.
+    pub body: String,
+    /// The run that it is of.
+    pub boot: String,
+    /// Its number.
+    pub sequence: i64,
 }
 
 /// A health message.
@@ -57,6 +70,9 @@ pub async fn note(
     }
     for (camera, state) in &heard.cameras {
         note_camera(write, agent, camera, state, now).await?;
+    }
+    for report in &heard.reported {
+        note_report(write, agent, report, now).await?;
     }
     Ok(())
 }
@@ -102,5 +118,24 @@ async fn note_camera(
          WHERE cameras.state <> excluded.state";
     let insert = sqlx::query(statement).bind(agent.as_str()).bind(camera.as_str()).bind(state).bind(now);
     insert.execute(&mut **write).await.doing("noting the state of a camera")?;
+    Ok(())
+}
+
+async fn note_report(
+    write: &mut Transaction<'static, Any>,
+    agent: &Id,
+    report: &HeardReport,
+    now: i64,
+) -> Result<(), DatabaseError> {
+    // One that lay at the broker may be older than what is known. An agent that has lost its memory counts from the
+    // beginning: it is believed in the run that says of itself that it is online.
+    let statement = "INSERT INTO reported (agent, boot, sequence, document, heard_ns) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (agent) DO UPDATE SET boot = excluded.boot, sequence = excluded.sequence, \
+         document = excluded.document, heard_ns = excluded.heard_ns \
+         WHERE reported.sequence < excluded.sequence OR (reported.boot <> excluded.boot AND EXISTS \
+         (SELECT 1 FROM agents a WHERE a.id = excluded.agent AND a.status = 'online' AND a.boot = excluded.boot))";
+    let insert = sqlx::query(statement).bind(agent.as_str()).bind(&report.boot).bind(report.sequence);
+    let insert = insert.bind(&report.body).bind(now);
+    insert.execute(&mut **write).await.doing("noting what an agent reports to have")?;
     Ok(())
 }

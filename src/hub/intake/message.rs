@@ -10,9 +10,10 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::reported;
 use crate::hub::events::snapshots::{NewSnapshot, is_jpeg};
 use crate::hub::events::store::NewEvent;
-use crate::hub::fleet::HeardHealth;
+use crate::hub::fleet::{HeardHealth, HeardReport};
 use crate::vocab::Id;
 use crate::wire::{MessageId, PresenceMessage, Said, Spoken};
 
@@ -27,6 +28,7 @@ pub(super) enum News {
     Presence(PresenceMessage),
     Health(HeardHealth),
     Camera(Id, String),
+    Reported(HeardReport),
 }
 
 /// Why a message is not stored.
@@ -111,7 +113,7 @@ pub(super) fn read(topic: &str, payload: Vec<u8>, retained: bool, now: i64) -> R
             News::Presence(presence)
         }
         Said::Health => News::Health(health(payload, retained, now)?),
-        Said::Reported => return Err(Refused::Topic),
+        Said::Reported => News::Reported(reported::read(payload).map_err(Refused::State)?),
         Said::Camera(camera) => {
             let (told, body) = parsed::<Camera>(payload).map_err(Refused::State)?;
             if told.camera != camera {
@@ -168,7 +170,7 @@ fn parsed<T: serde::de::DeserializeOwned>(payload: Vec<u8>) -> Result<(T, String
 }
 
 /// JSON without line breaks, which can stand in it only between its parts: what is exported has one event a line.
-fn one_line(text: String) -> Result<String, String> {
+pub(super) fn one_line(text: String) -> Result<String, String> {
     if !text.contains(['\n', '\r']) {
         return Ok(text);
     }
@@ -177,7 +179,7 @@ fn one_line(text: String) -> Result<String, String> {
 }
 
 /// Refuses what a column cannot hold: PostgreSQL takes no NUL, and indexes no long text.
-fn plain(text: &str) -> Result<(), String> {
+pub(super) fn plain(text: &str) -> Result<(), String> {
     if text.len() > LONGEST {
         return Err(format!("a text of {} bytes, where at most {LONGEST} are expected", text.len()));
     }
@@ -278,8 +280,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), which in 0usize..5) {
-            let topics = ["event/track", "snapshot/door/x", "status", "health", "camera/door/state"];
+        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), which in 0usize..6) {
+            let topics = ["event/track", "snapshot/door/x", "status", "health", "camera/door/state", "reported"];
             let _ = read(&format!("vedette/v1/gate/{}", topics[which]), bytes, false, 0);
         }
     }

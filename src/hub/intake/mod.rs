@@ -12,13 +12,14 @@
 
 mod counts;
 mod message;
+mod reported;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 pub use counts::Counted;
 
@@ -32,7 +33,7 @@ use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::mqtt;
-use crate::mqtt::consumer::{self, Arrived, Consumer, Inlet, Wanted};
+use crate::mqtt::consumer::{self, Arrived, Consumer, Inlet, Publisher, Wanted};
 use crate::vocab::Id;
 use crate::wire::{self, AckMessage, Presence, Topics};
 use counts::Counts;
@@ -88,23 +89,26 @@ pub struct Intake {
     counts: Arc<Counts>,
     consumer: Consumer,
     inlet: Inlet,
+    news: Arc<Notify>,
 }
 
 impl Intake {
-    /// An intake from the broker that `settings` name, under the client id of this hub.
+    /// An intake from the broker that `settings` name, under the client id of this hub. `news` is rung when agents have said
+    /// what they have.
     pub fn new(
         settings: mqtt::Settings,
         client_id: String,
         database: Database,
         snapshots: Snapshots,
         clock: SharedClock,
+        news: Arc<Notify>,
     ) -> Self {
         // Any one of several hubs on one database may store an event; all of them must know the agents.
         let shared = wire::RECORDED.iter().map(|filter| format!("$share/hub/{filter}"));
         let filters = shared.chain(wire::STATES.iter().map(|filter| (*filter).to_owned())).collect();
         let wanted = Wanted { client_id, filters, session_expiry: AWAY, receive_maximum: UNSTORED };
         let (consumer, inlet) = consumer::consumer(settings, wanted, clock.clone());
-        Self { database, snapshots, clock, counts: Arc::default(), consumer, inlet }
+        Self { database, snapshots, clock, counts: Arc::default(), consumer, inlet, news }
     }
 
     /// Tells of it while it runs.
@@ -112,10 +116,15 @@ impl Intake {
         Gauge { counts: self.counts.clone(), status: self.inlet.status() }
     }
 
+    /// For whoever publishes at the same connection.
+    pub fn publisher(&self) -> Publisher {
+        self.inlet.publisher()
+    }
+
     /// Takes in until it is time to stop.
     pub async fn run(self, stopping: Stopping) {
-        let Self { database, snapshots, clock, counts, consumer, inlet } = self;
-        let mut desk = Desk { database, snapshots, clock, counts, inlet };
+        let Self { database, snapshots, clock, counts, consumer, inlet, news } = self;
+        let mut desk = Desk { database, snapshots, clock, counts, inlet, news };
         tokio::join!(consumer.run(stopping.clone()), desk.run(&stopping));
     }
 }
@@ -127,6 +136,7 @@ struct Desk {
     clock: SharedClock,
     counts: Arc<Counts>,
     inlet: Inlet,
+    news: Arc<Notify>,
 }
 
 /// A batch, read.
@@ -172,6 +182,9 @@ impl Desk {
             }
         };
         self.count(&stored);
+        if batch.heard.values().any(|heard| !heard.reported.is_empty()) {
+            self.news.notify_one();
+        }
         for (stream, (upto, also)) in &stored.acks {
             self.tell(stream, *upto, also);
         }
@@ -269,6 +282,7 @@ impl Batch {
             News::Camera(camera, state) => {
                 heard.cameras.insert(camera, state);
             }
+            News::Reported(report) => heard.reported.push(report),
         }
     }
 }

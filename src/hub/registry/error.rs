@@ -46,6 +46,16 @@ pub enum RegistryError {
         /// The aliases.
         aliases: String,
     },
+    /// It is on its way to agents.
+    #[error("version {version} of {model} is what the rollout {rollout} brings to agents: abort that first")]
+    OnItsWay {
+        /// The model.
+        model: String,
+        /// The version.
+        version: i64,
+        /// The rollout.
+        rollout: String,
+    },
     /// A name of a file that is none.
     #[error(transparent)]
     Name(#[from] NoBlobName),

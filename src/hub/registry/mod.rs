@@ -192,7 +192,7 @@ impl Registry {
     /// Deletes a version and, when nobody else needs it, its file. Its number stays taken.
     ///
     /// # Errors
-    /// When there is none or an alias points at it.
+    /// When there is none, an alias points at it or a rollout brings it to agents.
     pub async fn delete(&self, by: &Caller, model: &Id, version: i64) -> Result<(), RegistryError> {
         let now = self.clock.unix_nanos();
         let mut write = self.database.write().await?;
@@ -201,6 +201,9 @@ impl Registry {
         if !aliases.is_empty() {
             let (model, aliases) = (model.to_string(), aliases.join(", "));
             return Err(RegistryError::Pointed { model, version, aliases });
+        }
+        if let Some(rollout) = rows::rollout_of(&mut write, &sha256).await? {
+            return Err(RegistryError::OnItsWay { model: model.to_string(), version, rollout });
         }
         let statement = "UPDATE model_versions SET deleted_ns = $1 WHERE model = $2 AND version = $3";
         let delete = sqlx::query(statement).bind(now).bind(model.as_str()).bind(version);

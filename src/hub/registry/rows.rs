@@ -167,6 +167,17 @@ pub(super) async fn aliases_of(
     Ok(rows.iter().map(|row| row.try_get("alias")).collect::<Result<_, _>>().doing("looking for aliases")?)
 }
 
+/// A rollout that is not over and brings a package to agents.
+pub(super) async fn rollout_of(
+    write: &mut Transaction<'static, Any>,
+    sha256: &str,
+) -> Result<Option<String>, RegistryError> {
+    let doing = "looking for rollouts";
+    let statement = "SELECT id FROM rollouts WHERE sha256 = $1 AND state NOT IN ('reverted', 'finished', 'aborted')";
+    let row = sqlx::query(statement).bind(sha256).fetch_optional(&mut **write).await.doing(doing)?;
+    Ok(row.map(|row| row.try_get("id")).transpose().doing(doing)?)
+}
+
 fn facts(row: &AnyRow) -> Result<VersionFacts, DatabaseError> {
     let doing = "reading a version";
     let json = |column: &str| -> Result<Value, DatabaseError> {

@@ -164,7 +164,7 @@ fn options(shared: &Shared) -> Result<MqttOptions, Error> {
     options.set_manual_acks(true);
     options.set_keep_alive(settings.keep_alive.max(SHORTEST_KEEP_ALIVE));
     options.set_connection_timeout(settings.connect_timeout.as_secs().max(1));
-    // Publishes at QoS 0 are never outstanding; the number is that of SUBSCRIBE packets.
+    // Publishes at QoS 0 are never outstanding; the number is that of SUBSCRIBE packets and of publishes that are retained.
     options.set_outgoing_inflight_upper_limit(16);
     if let Some(username) = &settings.username {
         let password = settings.password_file.as_deref().map(password).transpose()?;

@@ -14,8 +14,8 @@
 //! connection. [`Wanted::receive_maximum`] is how many may be unacknowledged: when storing is slow, the broker waits.
 //!
 //! rumqttc's client for MQTT 5 has traps of its own. It keeps a table of 65,535 outgoing messages unless told otherwise.
-//! Acknowledgements wait in one queue with publishes, and stand still when too many of those are unacknowledged;
-//! therefore [`Inlet::publish`] publishes at QoS 0 only. Polled on after an error, it answers with packet numbers of the
+//! Acknowledgements wait in one queue with publishes, and stand still while too many of those are unacknowledged;
+//! therefore [`Inlet::publish`] publishes at QoS 0, and [`Publisher::retain`], for which QoS 0 is not enough, is for few. Polled on after an error, it answers with packet numbers of the
 //! lost connection; therefore each connection is a new `EventLoop`, and a receipt belongs to the connection that its
 //! message came by. It does not notice a broker that has frozen; therefore a timer of our own does.
 
@@ -163,6 +163,31 @@ impl Inlet {
     /// How the consumer is, now and whenever it changes.
     pub fn status(&self) -> watch::Receiver<Status> {
         self.shared.status.subscribe()
+    }
+
+    /// For whoever publishes what must stay at the broker.
+    pub fn publisher(&self) -> Publisher {
+        Publisher { shared: self.shared.clone() }
+    }
+}
+
+/// Where what must stay at the broker goes in. Cloning is cheap.
+#[derive(Clone)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+impl Publisher {
+    /// Publishes, retained, at QoS 1; returns whether there was a connection and room. It reaches the broker unless that
+    /// connection ends: after each new one ([`Status::connections`]) everything must be published again.
+    pub fn retain(&self, topic: &str, payload: Vec<u8>) -> bool {
+        let client = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client.as_ref().is_some_and(|client| client.try_publish(topic, QoS::AtLeastOnce, true, payload).is_ok())
+    }
+
+    /// How the consumer is now.
+    pub fn status(&self) -> Status {
+        self.shared.status.borrow().clone()
     }
 }
 

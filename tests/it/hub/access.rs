@@ -26,7 +26,7 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
         let concrete = path.replace("{model}", "none").replace("{version}", "1").replace("{label}", "champion");
         let concrete = concrete.replace("{name}", "nobody").replace("{alias}", "champion");
         let concrete = concrete.replace("{agent}", "gate").replace("{camera}", "door");
-        let concrete = concrete.replace("{episode}", "door-1");
+        let concrete = concrete.replace("{episode}", "door-1").replace("{rollout}", "people-1-1");
         let concrete = concrete.replace("{sha256}", &"0".repeat(64));
         let need = needs(method, path);
         let status = hub.send(method, &concrete, None, &Value::Null).await.status.as_u16();

@@ -66,6 +66,8 @@ async fn an_agent_appears_and_is_told_of_truthfully(hub: &Running, broker: &Mosq
     agent.heard(3).await;
     assert_eq!(agent.state().await, "offline");
 
+    what_it_has_is_the_newest_it_said(hub, &agent).await;
+
     let path = "/api/v1/agents/gate/labels";
     hub.send("PUT", path, Some(&hub.admin), &json!({"region": "north"})).await.fine();
     hub.send("PUT", path, Some(&hub.admin), &json!({"No Id": "x"})).await.refusal(400);
@@ -79,6 +81,30 @@ async fn an_agent_appears_and_is_told_of_truthfully(hub: &Running, broker: &Mosq
     let all = get(hub, "/api/v1/agents").await;
     assert_eq!(all.as_array().unwrap().len(), 1);
     events_are_found(hub, &agent).await;
+}
+
+async fn what_it_has_is_the_newest_it_said(hub: &Running, agent: &Agent<'_>) {
+    let facts = get(hub, "/api/v1/agents/gate").await;
+    assert_eq!((&facts["reported"], &facts["desired_revision"]), (&Value::Null, &Value::Null));
+    let report = |boot: &str, sequence: u64| json!({"boot": boot, "sequence": sequence, "revision": 0, "models": {}});
+    // The number rises over restarts, and what lay at the broker may be older than what is known. The last one has lost its
+    // memory, and says of itself that it is there.
+    for (boot, sequence, expected) in
+        [("b2", 5, ("b2", 5)), ("b2", 4, ("b2", 5)), ("b1", 3, ("b2", 5)), ("b3", 6, ("b3", 6)), ("b4", 1, ("b4", 1))]
+    {
+        if boot == "b4" {
+            agent.presence("online", "b4").await;
+        }
+        agent.say("reported", true, report(boot, sequence)).await;
+        let mark = format!("{boot}-{sequence}");
+        agent.say("camera/door/state", true, json!({"camera": "door", "state": "streaming", "since": mark})).await;
+        eventually("what was said after it is known", async || {
+            get(hub, "/api/v1/agents/gate").await["cameras"][0]["state"]["since"] == mark.as_str()
+        })
+        .await;
+        assert_eq!(get(hub, "/api/v1/agents/gate").await["reported"], report(expected.0, expected.1), "after {mark}");
+    }
+    agent.presence("offline", "b4").await;
 }
 
 /// Numbers of the events on a page.

@@ -8,5 +8,8 @@ mod fleet;
 mod flock;
 mod fuzzed;
 mod program;
+mod proving;
 mod registry;
+mod rollouts;
 pub mod running;
+mod sites;
