@@ -21,18 +21,18 @@ use crate::support::session::eventually;
 use crate::support::subscriber::Subscriber;
 
 /// A hub as a program, which can be killed, and who is there.
-struct Hub {
+pub(super) struct Hub {
     library: PathBuf,
-    folder: tempfile::TempDir,
-    url: String,
+    pub(super) folder: tempfile::TempDir,
+    pub(super) url: String,
     token: String,
-    key: PublicKey,
+    pub(super) key: PublicKey,
     child: Option<Child>,
 }
 
 impl Hub {
     /// Starts one with a package registered as version 1 of `vedette-nano`.
-    async fn start(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
+    pub(super) async fn start(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
         let library = library("VEDETTE_ORT")?;
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -48,48 +48,53 @@ impl Hub {
         hub.launch().await;
         hub.token = std::fs::read_to_string(hub.folder.path().join("data/admin.token")).unwrap().trim().to_owned();
         hub.key = hub.get("/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
-        hub.push().await;
+        hub.push_bundled().await;
         Some(hub)
     }
 
-    async fn launch(&mut self) {
+    pub(super) async fn launch(&mut self) {
         let folder = self.folder.path();
         self.child = Some(launch(&self.library, &folder.join("hub.yaml"), &folder.join("log")));
         until_ready(&self.url).await;
     }
 
     /// Ends it as a power cut would.
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub(super) async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("{}{path}", self.url);
         Http::default().send(method, &url, &[("authorization", &bearer)], body.to_vec()).await
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         self.send("GET", path, &[]).await.fine()
     }
 
-    async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, body.to_string().as_bytes()).await
     }
 
-    async fn push(&self) {
+    async fn push_bundled(&self) {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/vedette-nano/vedette-nano-int8.vedette");
-        let bytes = std::fs::read(path).unwrap();
-        let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        self.send("PUT", &format!("/api/v1/uploads/{sha256}"), &bytes).await.fine();
-        self.post("/api/v1/models", json!({ "sha256": sha256 })).await.fine();
+        self.push(&std::fs::read(path).unwrap()).await;
+    }
+
+    /// Registers a package; its version and its SHA-256.
+    pub(super) async fn push(&self, bytes: &[u8]) -> (i64, String) {
+        let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        self.send("PUT", &format!("/api/v1/uploads/{sha256}"), bytes).await.fine();
+        let pushed = self.post("/api/v1/models", json!({ "sha256": sha256 })).await.fine();
+        (pushed["version"].as_i64().unwrap(), sha256)
     }
 
     /// Waits until these agents are there, and admits them.
-    async fn admit(&self, agents: &[String]) {
+    pub(super) async fn admit(&self, agents: &[String]) {
         for agent in agents {
             let path = format!("/api/v1/agents/{agent}/admission");
             eventually("the hub knows the agent and what it has", async || {
@@ -109,11 +114,11 @@ impl Hub {
         self.post("/api/v1/rollouts", order).await.fine()["id"].as_str().unwrap().to_owned()
     }
 
-    async fn rollout(&self, id: &str) -> Value {
+    pub(super) async fn rollout(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/rollouts/{id}")).await
     }
 
-    async fn until_state(&self, id: &str, state: &str) -> Value {
+    pub(super) async fn until_state(&self, id: &str, state: &str) -> Value {
         eventually(state, async || {
             let rollout = self.rollout(id).await;
             assert!(rollout["settled"] == false || rollout["state"] == state, "{rollout:#}");
