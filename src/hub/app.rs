@@ -17,7 +17,7 @@ use super::blobs::Blobs;
 use super::broker::client_id;
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
-use super::events::{Keeper, Live, Snapshots, Verdicts};
+use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::Intake;
@@ -136,6 +136,7 @@ impl Hub {
             database: database.clone(),
             fleet,
             live,
+            exports: Exports::new(database.clone()),
             snapshots,
             verdicts,
             intake: gauge,

@@ -2,6 +2,7 @@
 
 mod agents;
 mod events;
+mod export;
 mod live;
 mod models;
 pub(super) mod openapi;
@@ -17,7 +18,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::access::{Audit, Role, Tokens};
 use super::database::Database;
-use super::events::{Live, Snapshots, Verdicts};
+use super::events::{Exports, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::intake::Gauge;
 use super::registry::Registry;
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) database: Database,
     pub(super) fleet: Fleet,
     pub(super) live: Live,
+    pub(super) exports: Exports,
     pub(super) snapshots: Snapshots,
     pub(super) verdicts: Verdicts,
     /// None where there is no broker.
@@ -78,6 +80,7 @@ enum Operation {
     ListSpools,
     ListEvents,
     FollowEvents,
+    ExportEvents,
     Snapshot,
     ShowVerdict,
     GiveVerdict,
@@ -112,6 +115,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
     route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
     route("GET", "/api/v1/events/live", Role::Viewer, Operation::FollowEvents),
+    route("GET", "/api/v1/events/export", Role::Viewer, Operation::ExportEvents),
     route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
     route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
     route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
@@ -150,6 +154,7 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::ListSpools => get(events::spools),
         Operation::ListEvents => get(events::list),
         Operation::FollowEvents => get(live::follow),
+        Operation::ExportEvents => get(export::export),
         Operation::Snapshot => get(events::snapshot),
         Operation::ShowVerdict => get(verdicts::show),
         Operation::GiveVerdict => put(verdicts::give).layer(small),

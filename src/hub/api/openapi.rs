@@ -59,6 +59,9 @@ fn queries(operation: Operation) -> &'static [&'static str] {
         Operation::FollowEvents => {
             &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor"]
         }
+        Operation::ExportEvents => {
+            &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "format"]
+        }
         _ => &[],
     }
 }
@@ -74,6 +77,7 @@ fn headers(operation: Operation) -> &'static [&'static str] {
 fn answers(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::FollowEvents => &["text/event-stream"],
+        Operation::ExportEvents => &["application/jsonl", "text/csv", "application/vnd.apache.parquet"],
         _ => &[],
     }
 }
@@ -117,6 +121,7 @@ fn summary(operation: Operation) -> &'static str {
         Operation::ListSpools => "What is stored of each spool of an agent, and which numbers are missing",
         Operation::ListEvents => "Events, the newest first, a page at a time",
         Operation::FollowEvents => "Events as they are stored, in the order of arrival, as Server-Sent Events",
+        Operation::ExportEvents => "All events that are found, as a file: format is jsonl, csv or parquet",
         Operation::Snapshot => "The picture of an episode",
         Operation::ShowVerdict => "What somebody thinks of an episode",
         Operation::GiveVerdict => "Says what one thinks of an episode",

@@ -3,6 +3,7 @@
 //! An event is stored once, under the id that its agent gave it; [`watermark`] knows which numbers of each spool there
 //! are. What is stored gets a number in the order of arrival, and [`live`] readers go on from there.
 
+pub mod export;
 pub mod live;
 pub mod query;
 pub mod retention;
@@ -11,6 +12,7 @@ pub mod store;
 pub mod verdicts;
 pub mod watermark;
 
+pub use export::Exports;
 pub use live::Live;
 pub use retention::{Keeper, Retention};
 pub use snapshots::Snapshots;

@@ -11,6 +11,13 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::store::watermark;
 use crate::hub::database::{Database, DatabaseError, Doing as _};
 
+const LOOKING: &str = "looking for events";
+/// The columns of a page, and all.
+const FACTS: &str = "events.number, events.time_ns, events.received_ns, events.body, agents.admitted_ns";
+const ALL: &str = "events.number, events.agent, events.class, events.epoch, events.seq, events.time_ns, \
+     events.received_ns, events.kind, events.severity, events.phase, events.episode, events.camera, events.rule, \
+     events.label, events.body, agents.admitted_ns";
+
 /// The most events on a page, and how many without a wish.
 const LONGEST_PAGE: u16 = 500;
 const USUAL_PAGE: u16 = 100;
@@ -63,6 +70,64 @@ pub struct EventFacts {
     pub admitted: bool,
     /// The CloudEvent as it came.
     pub event: Box<RawValue>,
+}
+
+/// An event with all its columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) number: i64,
+    pub(super) agent: String,
+    pub(super) class: String,
+    pub(super) epoch: String,
+    pub(super) seq: i64,
+    pub(super) time_ns: i64,
+    pub(super) received_ns: i64,
+    pub(super) admitted: bool,
+    pub(super) kind: String,
+    pub(super) severity: String,
+    pub(super) phase: String,
+    pub(super) episode: String,
+    pub(super) camera: String,
+    pub(super) rule: String,
+    pub(super) label: String,
+    pub(super) body: String,
+}
+
+impl Row {
+    fn read(row: &AnyRow) -> Result<Self, DatabaseError> {
+        let text = |column: &str| -> Result<String, DatabaseError> { row.try_get(column).doing(LOOKING) };
+        let number = |column: &str| -> Result<i64, DatabaseError> { row.try_get(column).doing(LOOKING) };
+        let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(LOOKING)?;
+        Ok(Self {
+            number: number("number")?,
+            agent: text("agent")?,
+            class: text("class")?,
+            epoch: text("epoch")?,
+            seq: number("seq")?,
+            time_ns: number("time_ns")?,
+            received_ns: number("received_ns")?,
+            admitted: admitted_ns.is_some(),
+            kind: text("kind")?,
+            severity: text("severity")?,
+            phase: text("phase")?,
+            episode: text("episode")?,
+            camera: text("camera")?,
+            rule: text("rule")?,
+            label: text("label")?,
+            body: text("body")?,
+        })
+    }
+
+    /// The id of its message.
+    pub(super) fn id(&self) -> String {
+        format!("{}/{}/{}/{}", self.agent, self.class, self.epoch, self.seq)
+    }
+
+    /// As on a page.
+    pub(super) fn into_facts(self) -> Result<EventFacts, serde_json::Error> {
+        let Self { number, received_ns, admitted, body, .. } = self;
+        Ok(EventFacts { number, received_ns, admitted, event: RawValue::from_string(body)? })
+    }
 }
 
 /// What is stored of one spool of an agent.
@@ -162,13 +227,13 @@ impl<'a> Conditions<'a> {
     }
 
     /// The rows for which all of it holds.
-    async fn rows(self, database: &Database, order: &str, most: u32) -> Result<Vec<AnyRow>, QueryError> {
+    async fn rows(self, database: &Database, columns: &str, order: &str, most: u32) -> Result<Vec<AnyRow>, QueryError> {
         let all = self.parts.join(" AND ");
         let condition = if all.is_empty() { all } else { format!("WHERE {all}") };
         // Made of the names of columns and of numbers alone: nothing that was asked is part of it.
         let statement = format!(
-            "SELECT events.number, events.time_ns, events.received_ns, events.body, agents.admitted_ns FROM events \
-             LEFT JOIN agents ON agents.id = events.agent {condition} ORDER BY {order} LIMIT {most}"
+            "SELECT {columns} FROM events LEFT JOIN agents ON agents.id = events.agent {condition} ORDER BY {order} \
+             LIMIT {most}"
         );
         let mut query = sqlx::query(AssertSqlSafe(statement));
         for value in self.values {
@@ -177,7 +242,7 @@ impl<'a> Conditions<'a> {
                 Value::Number(number) => query.bind(number),
             };
         }
-        Ok(query.fetch_all(database.pool()).await.doing("looking for events")?)
+        Ok(query.fetch_all(database.pool()).await.doing(LOOKING)?)
     }
 }
 
@@ -199,12 +264,39 @@ pub async fn page(database: &Database, filter: &Filter) -> Result<Page, QueryErr
     if let Some(cursor) = &filter.cursor {
         conditions.below(cursor)?;
     }
+    let (rows, next) = newest_first(database, conditions, FACTS, limit).await?;
+    Ok(Page { events: rows.iter().map(facts).collect::<Result<_, _>>()?, next })
+}
+
+/// The rows of a page, and where the next begins.
+async fn newest_first(
+    database: &Database,
+    conditions: Conditions<'_>,
+    columns: &str,
+    limit: u16,
+) -> Result<(Vec<AnyRow>, Option<String>), QueryError> {
     let order = "events.time_ns DESC, events.number DESC";
-    let mut rows = conditions.rows(database, order, u32::from(limit) + 1).await?;
+    let mut rows = conditions.rows(database, columns, order, u32::from(limit) + 1).await?;
     let has_more = rows.len() > usize::from(limit);
     rows.truncate(usize::from(limit));
     let next = rows.last().filter(|_| has_more).map(cursor).transpose()?;
-    Ok(Page { events: rows.iter().map(facts).collect::<Result<_, _>>()?, next })
+    Ok((rows, next))
+}
+
+/// A page as [`page`] has it, with all columns, of the events whose numbers are not above `upto`; and where the next begins.
+pub(super) async fn rows(
+    database: &Database,
+    filter: &Filter,
+    upto: i64,
+    limit: u16,
+) -> Result<(Vec<Row>, Option<String>), QueryError> {
+    let mut conditions = Conditions::of(filter)?;
+    conditions.compare("number", "<=", Value::Number(upto));
+    if let Some(cursor) = &filter.cursor {
+        conditions.below(cursor)?;
+    }
+    let (rows, next) = newest_first(database, conditions, ALL, limit).await?;
+    Ok((rows.iter().map(Row::read).collect::<Result<_, _>>()?, next))
 }
 
 /// Of what is looked for the events whose numbers are above `after` and not above `upto`, in the order of arrival, at most
@@ -222,7 +314,7 @@ pub async fn between(
     let mut conditions = Conditions::of(filter)?;
     conditions.compare("number", ">", Value::Number(after));
     conditions.compare("number", "<=", Value::Number(upto));
-    let rows = conditions.rows(database, "events.number", u32::from(most)).await?;
+    let rows = conditions.rows(database, FACTS, "events.number", u32::from(most)).await?;
     Ok(rows.iter().map(facts).collect::<Result<_, _>>()?)
 }
 
@@ -243,20 +335,18 @@ fn time(field: &'static str, text: &str) -> Result<i64, QueryError> {
 }
 
 fn cursor(row: &AnyRow) -> Result<String, DatabaseError> {
-    let doing = "looking for events";
-    let (time_ns, number): (i64, i64) = (row.try_get("time_ns").doing(doing)?, row.try_get("number").doing(doing)?);
+    let (time_ns, number): (i64, i64) = (row.try_get("time_ns").doing(LOOKING)?, row.try_get("number").doing(LOOKING)?);
     Ok(format!("{time_ns}.{number}"))
 }
 
 fn facts(row: &AnyRow) -> Result<EventFacts, DatabaseError> {
-    let doing = "looking for events";
-    let body: String = row.try_get("body").doing(doing)?;
-    let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(doing)?;
+    let body: String = row.try_get("body").doing(LOOKING)?;
+    let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(LOOKING)?;
     Ok(EventFacts {
-        number: row.try_get("number").doing(doing)?,
-        received_ns: row.try_get("received_ns").doing(doing)?,
+        number: row.try_get("number").doing(LOOKING)?,
+        received_ns: row.try_get("received_ns").doing(LOOKING)?,
         admitted: admitted_ns.is_some(),
-        event: RawValue::from_string(body).map_err(|error| sqlx::Error::Decode(Box::new(error))).doing(doing)?,
+        event: RawValue::from_string(body).map_err(|error| sqlx::Error::Decode(Box::new(error))).doing(LOOKING)?,
     })
 }
 

@@ -75,7 +75,7 @@ impl Message {
 }
 
 /// An event as a hub stores it.
-fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent {
+pub fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent {
     let mut body = event(agent, class, seq);
     body["data"]["explanation"] = json!("x".repeat(padding));
     let text = |pointer: &str| body.pointer(pointer).unwrap().as_str().unwrap().to_owned();
@@ -94,7 +94,7 @@ fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent {
 }
 
 /// Stores events past the hub, as another hub on the same database does.
-async fn add(database: &Database, events: &[NewEvent]) {
+pub async fn add(database: &Database, events: &[NewEvent]) {
     let mut write = database.write().await.unwrap();
     store::store(&mut write, events, 0).await.unwrap();
     write.commit().await.unwrap();

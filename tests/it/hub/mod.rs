@@ -4,6 +4,7 @@
 mod access;
 mod encrypted;
 mod events;
+mod export;
 mod fleet;
 mod flock;
 mod fuzzed;
