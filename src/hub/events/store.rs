@@ -166,7 +166,9 @@ async fn insert_all(
     }
     let doing = "numbering events";
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let numbered = sqlx::query("UPDATE arrivals SET last = last + $1 RETURNING last").bind(count);
+    let bytes = events.iter().map(|event| event.body.len()).sum::<usize>();
+    let statement = "UPDATE arrivals SET last = last + $1, bytes = bytes + $2 RETURNING last";
+    let numbered = sqlx::query(statement).bind(count).bind(i64::try_from(bytes).unwrap_or(i64::MAX));
     let last: i64 = numbered.fetch_one(&mut **write).await.and_then(|row| row.try_get("last")).doing(doing)?;
     let mut number = last - count;
     let mut rest = events;

@@ -11,4 +11,5 @@ mod fuzzed;
 mod live;
 mod program;
 mod registry;
+mod retention;
 mod running;
