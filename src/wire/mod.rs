@@ -11,6 +11,7 @@ mod camera;
 mod command;
 mod count;
 mod event;
+mod gap;
 mod health;
 mod message_id;
 mod number;
@@ -23,6 +24,7 @@ pub use camera::CameraStateMessage;
 pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
+pub use gap::Gap;
 pub use health::{
     CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
 };

@@ -13,6 +13,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("fleet", include_str!("upgrades/0004-fleet.sql")),
     ("verdicts", include_str!("upgrades/0005-verdicts.sql")),
     ("room", include_str!("upgrades/0006-room.sql")),
+    ("given-up", include_str!("upgrades/0007-given-up.sql")),
 ];
 
 /// The schema that this program knows.

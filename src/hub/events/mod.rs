@@ -6,6 +6,7 @@
 pub mod export;
 pub mod live;
 pub mod query;
+mod ranges;
 pub mod retention;
 pub mod snapshots;
 pub mod store;

@@ -137,12 +137,14 @@ pub struct SpoolFacts {
     pub class: String,
     /// The epoch: which spool.
     pub epoch: String,
-    /// Everything up to this number was stored.
+    /// Everything up to this number was stored, or given up by the agent.
     pub upto: u64,
-    /// The highest number that was stored.
+    /// The highest number that was stored or given up.
     pub highest: u64,
     /// The first and last number of each range that is missing below it.
     pub missing: Vec<(u64, u64)>,
+    /// The same of each range that the agent gave up and will not send any more.
+    pub given_up: Vec<(u64, u64)>,
 }
 
 /// Why nothing is looked for.
@@ -356,7 +358,7 @@ fn facts(row: &AnyRow) -> Result<EventFacts, DatabaseError> {
 /// When the database fails.
 pub async fn spools(database: &Database, agent: &str) -> Result<Vec<SpoolFacts>, DatabaseError> {
     let doing = "reading what is stored of an agent's spools";
-    let statement = "SELECT class, epoch, upto, above FROM watermarks WHERE agent = $1 ORDER BY class, epoch";
+    let statement = "SELECT class, epoch, upto, above, given_up FROM watermarks WHERE agent = $1 ORDER BY class, epoch";
     let rows = sqlx::query(statement).bind(agent).fetch_all(database.pool()).await.doing(doing)?;
     let facts = |row: &AnyRow| {
         let watermark = watermark(row)?;
@@ -366,6 +368,7 @@ pub async fn spools(database: &Database, agent: &str) -> Result<Vec<SpoolFacts>,
             upto: watermark.upto(),
             highest: watermark.highest(),
             missing: watermark.missing(),
+            given_up: watermark.given_up().iter().collect(),
         })
     };
     rows.iter().map(facts).collect()

@@ -90,6 +90,7 @@ pub fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent
         rule: text("/data/rule"),
         label: text("/data/subject/label"),
         body: body.to_string(),
+        gap: None,
     }
 }
 
