@@ -94,6 +94,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("tower_http", "hub"),
     ("sqlx", "hub"),
     ("ureq", "client"),
+    ("futures_util", "hub"),
+    ("parquet", "hub"),
     ("http_body", "hub"),
     ("http_body_util", "hub"),
     ("tokio_rustls", "hub"),

@@ -157,7 +157,7 @@ impl Narrator {
             explanation: notice.explain(self.settings.camera.as_ref()),
             at: context.pts,
         };
-        self.event(telling, context)
+        Event { gap: notice.gap(), ..self.event(telling, context) }
     }
 
     fn narrate_one(&mut self, firing: &Firing, context: &Context) -> Option<Event> {
@@ -263,6 +263,7 @@ impl Narrator {
             model: context.model.cloned(),
             config_revision: context.config_revision.to_owned(),
             evidence: Evidence::default(),
+            gap: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::explain::span;
-use crate::vocab::{CameraState, EventKind, Explanation, Id, Measure, ModelFacts, WallTime};
+use crate::vocab::{CameraState, EventKind, Explanation, Gap, Id, Measure, ModelFacts, WallTime};
 
 /// Something that [`Narrator::notice`](super::Narrator::notice) tells: an event without duration, kept for the record.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,6 +46,8 @@ pub enum Notice {
         range: Option<(u64, u64)>,
         /// Why, such as `disk-full`.
         reason: String,
+        /// The numbers that will not be sent any more, where they are known exactly.
+        numbers: Option<Gap>,
     },
     /// The machine's wall clock was set.
     ClockStep {
@@ -131,6 +133,13 @@ impl Notice {
         }
     }
 
+    pub(super) fn gap(&self) -> Option<Gap> {
+        match self {
+            Self::Gap { numbers, .. } => numbers.clone(),
+            _ => None,
+        }
+    }
+
     pub(super) fn explain(&self, camera: Option<&Id>) -> Explanation {
         let camera = camera.map_or("the camera".to_owned(), |id| format!("camera {id}"));
         match self {
@@ -163,7 +172,7 @@ impl Notice {
                     Measure::plain("height_px", f64::from(to.1)),
                 ],
             },
-            Self::Gap { class, lost, range, reason } => gap(class, *lost, *range, reason),
+            Self::Gap { class, lost, range, reason, .. } => gap(class, *lost, *range, reason),
             Self::ClockStep { from, to } => clock_step(*from, *to),
             Self::Model { model, change } => model_change(model, change),
             Self::Config { revision, change } => config_change(revision, change),

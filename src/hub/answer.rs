@@ -10,6 +10,8 @@ use serde_json::json;
 use super::access::AccessError;
 use super::blobs::BlobError;
 use super::database::DatabaseError;
+use super::events::export::ExportError;
+use super::events::live::LiveError;
 use super::events::query::QueryError;
 use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
@@ -83,6 +85,29 @@ impl From<QueryError> for Refusal {
         match error {
             QueryError::Database(error) => error.into(),
             error => Self::invalid(error),
+        }
+    }
+}
+
+impl From<LiveError> for Refusal {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::Query(error) => error.into(),
+            LiveError::Full => Self { status: StatusCode::SERVICE_UNAVAILABLE, sentence: error.to_string() },
+            LiveError::Cursor | LiveError::Limit => Self::invalid(error),
+        }
+    }
+}
+
+impl From<ExportError> for Refusal {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Query(error) => error.into(),
+            ExportError::Full => Self { status: StatusCode::SERVICE_UNAVAILABLE, sentence: error.to_string() },
+            ExportError::Format(_) | ExportError::Page => Self::invalid(error),
+            ExportError::Json(_) | ExportError::Parquet(_) | ExportError::Broken(_) => {
+                Self::internal("exporting events", &error)
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::blobs::Blobs;
 use super::broker::client_id;
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
-use super::events::{Keeper, Snapshots, Verdicts};
+use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::Intake;
@@ -114,8 +114,9 @@ impl Hub {
         let registry = registry(&settings, &database, clock.clone()).await?;
         let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
         let snapshots = snapshots(&settings, &database)?;
+        let live = Live::new(database.clone());
         let news = Arc::new(Notify::new());
-        let intake = intake(&settings, &database, &snapshots, clock.clone(), news.clone())?;
+        let intake = intake(&settings, &database, &snapshots, &live, clock.clone(), news.clone())?;
         let key = key::open(&settings.data_dir)?;
         tracing::info!(key = %key.public(), "what agents are to have is signed with this key: they must name it");
         let publisher = intake.as_ref().map(Intake::publisher);
@@ -154,6 +155,8 @@ impl Hub {
             serving,
             database: database.clone(),
             fleet,
+            live,
+            exports: Exports::new(database.clone()),
             snapshots,
             verdicts,
             rollouts,
@@ -179,6 +182,7 @@ impl Hub {
     pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
         let signal = stopping.clone();
         let follower = tokio::spawn(follow(self.shared.clone()));
+        let told = tokio::spawn(self.shared.live.clone().run(stopping.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
         let executed = self.executor.map(|executor| tokio::spawn(executor.run(stopping.clone())));
@@ -198,6 +202,9 @@ impl Hub {
         }
         if let Some(Err(error)) = async { Some(executed?.await) }.await {
             tracing::error!(%error, "rollouts broke");
+        }
+        if let Err(error) = told.await {
+            tracing::error!(%error, "the live stream of events broke");
         }
         if let Err(error) = kept.await {
             tracing::error!(%error, "deleting old events broke");
@@ -242,6 +249,7 @@ fn intake(
     settings: &Settings,
     database: &Database,
     snapshots: &Snapshots,
+    live: &Live,
     clock: SharedClock,
     news: Arc<Notify>,
 ) -> Result<Option<Intake>, HubError> {
@@ -252,7 +260,7 @@ fn intake(
     let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
     let client_id = client_id(&settings.data_dir).map_err(failed)?;
     tracing::info!(broker = session.url, client_id, "taking in what agents publish");
-    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), clock, news)))
+    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), live.clone(), clock, news)))
 }
 
 /// Serves what another hub on the same database registers.

@@ -38,6 +38,21 @@ pub struct Event {
     pub config_revision: String,
     /// Pictures and clips that show it.
     pub evidence: Evidence,
+    /// Numbers of records that will not be sent any more, with an event that tells of a loss.
+    pub gap: Option<Gap>,
+}
+
+/// Records that will not be sent any more, by their numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// Their class as it stands in the ids of messages, such as `alert`.
+    pub class: String,
+    /// Their epoch.
+    pub epoch: u64,
+    /// The first number.
+    pub first: u64,
+    /// The last number.
+    pub last: u64,
 }
 
 /// What happened.
@@ -58,8 +73,8 @@ pub enum EventKind {
     CameraState,
     /// The media clock of a camera jumped, or its picture size changed; tracks were cut.
     Discontinuity,
-    /// Records were lost or shed; the numbers that are missing stand in the measures. One that was too large to be sent
-    /// is told under its own id, in its place.
+    /// Records were lost or shed; the numbers that are missing stand in the measures, and in `gap` where they are known
+    /// exactly. One that was too large to be sent is told under its own id, in its place.
     Gap,
     /// The machine's wall clock was set by more than 250 ms.
     ClockStep,

@@ -16,7 +16,9 @@ mod time;
 mod track;
 
 pub use detection::Detection;
-pub use event::{ClockState, Event, EventKind, Evidence, Explanation, ModelFacts, Phase, Place, Severity, Subject};
+pub use event::{
+    ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
+};
 pub use firing::{EndReason, Firing, FiringKind, FiringPhase, Measure};
 pub use frame::{Frame, FrameBytes, PixelFormat, Plane};
 pub use geometry::{Point, Polygon, PolygonError, Rect, Segment, Side};

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Class;
 
-/// Everything of this class and epoch up to and including `upto` is stored, and so are the numbers in `also`.
+/// Everything of this class and epoch up to and including `upto` is stored, or was given up by the agent; the numbers in
+/// `also` are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AckMessage {
     /// Which class.
@@ -22,14 +23,14 @@ pub struct AckMessage {
     pub also: Vec<u64>,
 }
 
-mod hex {
+pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(epoch: &u64, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::wire) fn serialize<S: Serializer>(epoch: &u64, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&format!("{epoch:016x}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    pub(in crate::wire) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
         let text = String::deserialize(from)?;
         let plain = text.len() == 16 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if !plain {

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MessageId;
 use super::number::short;
+use super::{Gap, MessageId};
 use crate::vocab::{self, ClockState, Event, EventKind, Evidence, Id, Measure, Phase, Place, Severity};
 
 /// Who speaks: the same for every message of one run of the agent.
@@ -81,6 +81,9 @@ pub struct EventData {
     /// Pictures and clips that show it.
     #[serde(default)]
     pub evidence: Evidence,
+    /// With an event of the kind `gap`: numbers under which nothing will be sent any more, where they are known exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
 }
 
 /// The object that an event is about.
@@ -172,6 +175,7 @@ impl EventData {
             model: event.model.as_ref().map(Model::from),
             config_revision: event.config_revision.clone(),
             evidence: event.evidence.clone(),
+            gap: event.gap.as_ref().and_then(Gap::new),
         }
     }
 }

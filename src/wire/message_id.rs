@@ -51,6 +51,15 @@ pub struct MessageId {
     pub seq: u64,
 }
 
+impl FromStr for Class {
+    type Err = MessageIdError;
+
+    fn from_str(text: &str) -> Result<Self, MessageIdError> {
+        let named = [Self::Alert, Self::Event, Self::Telemetry].into_iter().find(|class| class.as_str() == text);
+        named.ok_or_else(|| MessageIdError { text: text.chars().take(160).collect() })
+    }
+}
+
 /// Why a text is not a [`MessageId`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a message id has the form agent/class/epoch/seq; found {text:?}")]
@@ -75,12 +84,7 @@ impl FromStr for MessageId {
 fn parse(text: &str) -> Option<MessageId> {
     let mut parts = text.split('/');
     let agent = Id::new(parts.next()?).ok()?;
-    let class = match parts.next()? {
-        "alert" => Class::Alert,
-        "event" => Class::Event,
-        "telemetry" => Class::Telemetry,
-        _ => return None,
-    };
+    let class = parts.next()?.parse().ok()?;
     let epoch = u64::from_str_radix(parts.next()?, 16).ok()?;
     let seq = parts.next()?.parse().ok()?;
     let id = MessageId { agent, class, epoch, seq };

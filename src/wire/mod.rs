@@ -12,6 +12,7 @@ mod command;
 mod count;
 mod desired;
 mod event;
+mod gap;
 mod health;
 mod message_id;
 mod number;
@@ -26,6 +27,7 @@ pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
 pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof, SignedDesired};
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
+pub use gap::Gap;
 pub use health::{
     CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
 };

@@ -64,6 +64,7 @@ fn loitering() -> Event {
         }),
         config_revision: "0123456789ab".into(),
         evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), clip: None, missing: None },
+        gap: None,
     }
 }
 
@@ -78,6 +79,7 @@ fn gap() -> Event {
         model: None,
         explanation: Explanation { text: "12 records were shed: quota".into(), measures: vec![] },
         evidence: Evidence::default(),
+        gap: Some(vocab::Gap { class: "event".into(), epoch: 0x9f86_d081_884c_7d65, first: 29, last: 40 }),
         ..loitering()
     }
 }

@@ -7,8 +7,8 @@ use super::Site;
 use crate::agent::engine::Engine;
 use crate::agent::post::Post;
 use crate::event::{ModelChange, Notice};
-use crate::spool::LossReason;
-use crate::vocab::{Id, ModelFacts};
+use crate::spool::{self, LossReason};
+use crate::vocab::{self, Id, ModelFacts};
 
 /// How often losses are told of at most.
 const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
@@ -71,10 +71,32 @@ impl Site {
                 lost: if loss.reason == LossReason::Renumbered { 0 } else { loss.count },
                 range: Some((loss.from, loss.to)),
                 reason: format!("{:?}", loss.reason).to_lowercase(),
+                numbers: numbers(loss),
             });
         }
         // Forgotten only once the events that tell of them are on the disk.
         self.means.recorder.flush();
         self.spool.settle(&losses);
+    }
+}
+
+/// The numbers of a loss as a hub may rely on them: none where others of the range still wait to be sent.
+fn numbers(loss: &spool::Gap) -> Option<vocab::Gap> {
+    let &spool::Gap { class, epoch, from, to, count, .. } = loss;
+    let is_whole = to.checked_sub(from).is_some_and(|more| more + 1 == count);
+    is_whole.then(|| vocab::Gap { class: format!("{class:?}").to_lowercase(), epoch, first: from, last: to })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::Class;
+
+    #[test]
+    fn only_a_range_that_is_lost_as_a_whole_is_named() {
+        let loss = spool::Gap { class: Class::Alert, epoch: 7, from: 3, to: 5, count: 3, reason: LossReason::Quota };
+        let gap = crate::wire::Gap::new(&numbers(&loss).unwrap()).unwrap();
+        assert_eq!((gap.class, gap.epoch, gap.first, gap.last), (crate::wire::Class::Alert, 7, 3, 5));
+        assert_eq!(numbers(&spool::Gap { count: 2, ..loss }), None, "one of them still waits to be sent");
     }
 }

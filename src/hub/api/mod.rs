@@ -2,6 +2,8 @@
 
 mod agents;
 mod events;
+mod export;
+mod live;
 mod models;
 pub(super) mod openapi;
 mod rollouts;
@@ -17,7 +19,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::access::{Audit, Role, Tokens};
 use super::database::Database;
-use super::events::{Snapshots, Verdicts};
+use super::events::{Exports, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::intake::Gauge;
 use super::registry::Registry;
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     pub(super) serving: Arc<Serving>,
     pub(super) database: Database,
     pub(super) fleet: Fleet,
+    pub(super) live: Live,
+    pub(super) exports: Exports,
     pub(super) snapshots: Snapshots,
     pub(super) verdicts: Verdicts,
     pub(super) rollouts: Rollouts,
@@ -78,6 +82,8 @@ enum Operation {
     AdmitAgent,
     ListSpools,
     ListEvents,
+    FollowEvents,
+    ExportEvents,
     Snapshot,
     ShowVerdict,
     GiveVerdict,
@@ -119,6 +125,8 @@ pub const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/agents/{agent}/admission", Role::Operator, Operation::AdmitAgent),
     route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
     route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
+    route("GET", "/api/v1/events/live", Role::Viewer, Operation::FollowEvents),
+    route("GET", "/api/v1/events/export", Role::Viewer, Operation::ExportEvents),
     route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
     route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
     route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
@@ -164,6 +172,8 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::AdmitAgent => put(agents::admit).layer(small),
         Operation::ListSpools => get(events::spools),
         Operation::ListEvents => get(events::list),
+        Operation::FollowEvents => get(live::follow),
+        Operation::ExportEvents => get(export::export),
         Operation::Snapshot => get(events::snapshot),
         Operation::ShowVerdict => get(verdicts::show),
         Operation::GiveVerdict => put(verdicts::give).layer(small),

@@ -12,7 +12,9 @@ const UPGRADES: &[(&str, &str)] = &[
     ("events", include_str!("upgrades/0003-events.sql")),
     ("fleet", include_str!("upgrades/0004-fleet.sql")),
     ("verdicts", include_str!("upgrades/0005-verdicts.sql")),
-    ("rollouts", include_str!("upgrades/0006-rollouts.sql")),
+    ("room", include_str!("upgrades/0006-room.sql")),
+    ("given-up", include_str!("upgrades/0007-given-up.sql")),
+    ("rollouts", include_str!("upgrades/0008-rollouts.sql")),
 ];
 
 /// The schema that this program knows.

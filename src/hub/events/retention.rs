@@ -1,4 +1,4 @@
-//! How long events and their pictures are kept.
+//! How long events and their pictures are kept, and how much of them.
 //!
 //! Events go in the order in which they came, by the hub's clock: an agent whose clock is wrong loses nothing by it. They go
 //! in small batches, so that what comes in never waits long. What is known of their numbers stays, so one that is published
@@ -28,18 +28,24 @@ pub struct Retention {
     pub keep_days: u32,
     /// How many events are kept at most, from 1; 10,000,000 by default.
     pub max_events: u32,
+    /// How many MiB the texts of events take at most, from 1; no matter how many by default. Columns and indexes take room
+    /// beside them.
+    pub max_event_mib: Option<u32>,
+    /// How many MiB pictures take at most, from 1; no matter how many by default.
+    pub max_snapshot_mib: Option<u32>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_days: 90, max_events: 10_000_000 }
+        Self { keep_days: 90, max_events: 10_000_000, max_event_mib: None, max_snapshot_mib: None }
     }
 }
 
 impl Retention {
     /// What cannot be as it is written.
     pub(in crate::hub) fn faults(self) -> Option<&'static str> {
-        (self.keep_days == 0 || self.max_events == 0).then_some("keep_days and max_events must be at least 1")
+        let all = [Some(self.keep_days), Some(self.max_events), self.max_event_mib, self.max_snapshot_mib];
+        all.contains(&Some(0)).then_some("what is kept, days, events or MiB, must be at least 1")
     }
 }
 
@@ -78,39 +84,61 @@ impl Keeper {
 
     /// Deletes all that has been kept long enough; returns how many events that were.
     async fn sweep(&self, stopping: &Stopping) -> Result<u64, DatabaseError> {
-        let mut before_ns = self.clock.unix_nanos().saturating_sub(i64::from(self.retention.keep_days) * DAY_NS);
+        let mut before_ns =
+            self.clock.unix_nanos().saturating_sub(i64::from(self.retention.keep_days).saturating_mul(DAY_NS));
         let mut deleted = 0;
         while !stopping.is_stopping() {
             let Some((last, received_ns)) = self.oldest(before_ns).await? else { break };
-            let mut write = self.database.write().await?;
-            let delete = sqlx::query("DELETE FROM events WHERE number <= $1").bind(last);
-            deleted += delete.execute(&mut *write).await.doing("deleting events")?.rows_affected();
-            write.commit().await.doing("deleting events")?;
+            deleted += self.delete(last).await?;
             // Pictures that came before an event that had to go are as old as it.
             before_ns = before_ns.max(received_ns);
         }
         while !stopping.is_stopping() && self.snapshots.forget(before_ns, BATCH).await? > 0 {}
+        if let Some(limit) = self.retention.max_snapshot_mib.map(bytes) {
+            while !stopping.is_stopping() && self.snapshots.shrink(limit, BATCH).await? > 0 {}
+        }
         Ok(deleted)
+    }
+
+    /// Deletes the events up to this number; returns how many those were.
+    async fn delete(&self, last: i64) -> Result<u64, DatabaseError> {
+        let doing = "deleting events";
+        let mut write = self.database.write().await?;
+        let statement = "DELETE FROM events WHERE number <= $1 RETURNING CAST(OCTET_LENGTH(body) AS BIGINT) AS bytes";
+        let rows = sqlx::query(statement).bind(last).fetch_all(&mut *write).await.doing(doing)?;
+        let bytes = rows.iter().map(|row| row.try_get::<i64, _>("bytes")).sum::<Result<i64, _>>().doing(doing)?;
+        let update = sqlx::query("UPDATE arrivals SET bytes = bytes - $1").bind(bytes);
+        update.execute(&mut *write).await.doing(doing)?;
+        write.commit().await.doing(doing)?;
+        Ok(rows.len() as u64)
     }
 
     /// The number of the last of the oldest events that must go, and when it came; none where nothing must.
     async fn oldest(&self, before_ns: i64) -> Result<Option<(i64, i64)>, DatabaseError> {
         let doing = "looking for events that have been kept long enough";
-        let newest = sqlx::query("SELECT last FROM arrivals").fetch_one(self.database.pool()).await;
-        let newest: i64 = newest.and_then(|row| row.try_get("last")).doing(doing)?;
-        let floor = newest - i64::from(self.retention.max_events);
-        let query = sqlx::query("SELECT number, received_ns FROM events ORDER BY number LIMIT $1").bind(BATCH);
+        let row = sqlx::query("SELECT last, bytes FROM arrivals").fetch_one(self.database.pool()).await.doing(doing)?;
+        let floor = row.try_get::<i64, _>("last").doing(doing)? - i64::from(self.retention.max_events);
+        let taken: i64 = row.try_get("bytes").doing(doing)?;
+        let mut excess = self.retention.max_event_mib.map_or(0, |limit| taken - bytes(limit));
+        let statement = "SELECT number, received_ns, CAST(OCTET_LENGTH(body) AS BIGINT) AS bytes FROM events \
+             ORDER BY number LIMIT $1";
+        let query = sqlx::query(statement).bind(BATCH);
         let mut last = None;
         for row in query.fetch_all(self.database.pool()).await.doing(doing)? {
             let number: i64 = row.try_get("number").doing(doing)?;
             let received_ns: i64 = row.try_get("received_ns").doing(doing)?;
-            if number > floor && received_ns >= before_ns {
+            if number > floor && received_ns >= before_ns && excess <= 0 {
                 break;
             }
+            excess -= row.try_get::<i64, _>("bytes").doing(doing)?;
             last = Some((number, received_ns));
         }
         Ok(last)
     }
+}
+
+fn bytes(mib: u32) -> i64 {
+    i64::from(mib) << 20
 }
 
 #[cfg(test)]
@@ -119,23 +147,8 @@ mod tests {
     use crate::base::clock::SimulatedClock;
     use crate::base::shutdown::Shutdown;
     use crate::hub::events::snapshots::NewSnapshot;
+    use crate::hub::events::store::tests::event;
     use crate::hub::events::store::{self, NewEvent};
-
-    fn event(seq: u64) -> NewEvent {
-        let text = String::new;
-        NewEvent {
-            id: format!("gate/event/00000000000000fe/{seq}").parse().unwrap(),
-            time_ns: 0,
-            kind: "track".to_owned(),
-            severity: text(),
-            phase: text(),
-            episode: text(),
-            camera: text(),
-            rule: text(),
-            label: text(),
-            body: "{}".to_owned(),
-        }
-    }
 
     async fn add(database: &Database, numbers: std::ops::RangeInclusive<u64>, now: i64) -> u64 {
         let mut write = database.write().await.unwrap();
@@ -169,7 +182,7 @@ mod tests {
         let database = Database::open(&format!("sqlite://{}/hub.db", folder.path().display())).await.unwrap();
         let snapshots = Snapshots::open(database.clone(), &folder.path().join("snapshots"), 100).unwrap();
         let clock = SimulatedClock::at(0);
-        let retention = Retention { keep_days: 2, max_events: 1500 };
+        let retention = Retention { keep_days: 2, max_events: 1500, ..Retention::default() };
         let keeper = Keeper::new(database.clone(), snapshots.clone(), retention, clock.clone());
         let (_shutdown, stopping) = Shutdown::new();
         add(&database, 1..=700, 1).await;

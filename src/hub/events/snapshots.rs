@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::{ImageFormat, ImageReader};
+use sqlx::any::AnyRow;
 use sqlx::{Any, Row as _, Transaction};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -109,7 +110,40 @@ impl Snapshots {
         let mut write = self.database.write().await?;
         let statement = "SELECT agent, camera, name, sha256 FROM snapshots WHERE received_ns < $1 LIMIT $2";
         let rows = sqlx::query(statement).bind(before_ns).bind(most).fetch_all(&mut *write).await.doing(doing)?;
-        for row in &rows {
+        self.delete(write, &rows).await?;
+        Ok(rows.len())
+    }
+
+    /// Deletes the oldest pictures, at most `most` of them, where their files take more than `limit` bytes. Returns how many
+    /// pictures that were; there may be more to delete.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn shrink(&self, limit: i64, most: i64) -> Result<usize, DatabaseError> {
+        let doing = "looking for pictures that take too much room";
+        let _turn = self.turn().await;
+        let mut write = self.database.write().await?;
+        // A file in which there are several pictures takes its room once.
+        let statement = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) AS taken FROM \
+             (SELECT MAX(size) AS size FROM snapshots GROUP BY sha256) AS files";
+        let taken = sqlx::query(statement).fetch_one(&mut *write).await.and_then(|row| row.try_get::<i64, _>("taken"));
+        let mut excess = taken.doing(doing)? - limit;
+        let statement = "SELECT agent, camera, name, sha256, size FROM snapshots ORDER BY received_ns LIMIT $1";
+        let mut rows = sqlx::query(statement).bind(most).fetch_all(&mut *write).await.doing(doing)?;
+        let mut many = 0;
+        while let Some(row) = rows.get(many).filter(|_| excess > 0) {
+            excess -= row.try_get::<i64, _>("size").doing(doing)?;
+            many += 1;
+        }
+        rows.truncate(many);
+        self.delete(write, &rows).await?;
+        Ok(many)
+    }
+
+    /// Deletes pictures, and the files that no picture is in any more.
+    async fn delete(&self, mut write: Transaction<'static, Any>, rows: &[AnyRow]) -> Result<(), DatabaseError> {
+        let doing = "deleting pictures";
+        for row in rows {
             let statement = "DELETE FROM snapshots WHERE agent = $1 AND camera = $2 AND name = $3";
             let mut delete = sqlx::query(statement);
             for column in ["agent", "camera", "name"] {
@@ -118,7 +152,7 @@ impl Snapshots {
             delete.execute(&mut *write).await.doing(doing)?;
         }
         let mut unnamed = Vec::new();
-        for row in &rows {
+        for row in rows {
             let sha256: String = row.try_get("sha256").doing(doing)?;
             let named = sqlx::query("SELECT 1 AS named FROM snapshots WHERE sha256 = $1 LIMIT 1").bind(&sha256);
             if named.fetch_optional(&mut *write).await.doing(doing)?.is_none() {
@@ -132,7 +166,7 @@ impl Snapshots {
                 tracing::warn!(%error, "the file of a deleted picture stays");
             }
         }
-        Ok(rows.len())
+        Ok(())
     }
 }
 

@@ -11,7 +11,7 @@ use sqlx::{Any, AssertSqlSafe, Row as _, Transaction};
 
 use super::watermark::{Noted, Watermark};
 use crate::hub::database::{DatabaseError, Doing as _};
-use crate::wire::{Class, MessageId};
+use crate::wire::{Class, Gap, MessageId};
 
 /// Columns of a row of `events`.
 const COLUMNS: usize = 15;
@@ -41,6 +41,16 @@ pub struct NewEvent {
     pub label: String,
     /// The whole message, JSON in one line.
     pub body: String,
+    /// Numbers that its agent will not send any more, where it tells of a loss. None is above `i64::MAX`.
+    pub gap: Option<Gap>,
+}
+
+impl NewEvent {
+    /// The spool that it tells of a loss in.
+    fn lossy(&self) -> Option<(Stream, &Gap)> {
+        let gap = self.gap.as_ref()?;
+        Some((Stream { agent: self.id.agent.as_str().to_owned(), class: gap.class, epoch: gap.epoch }, gap))
+    }
 }
 
 /// One spool of one agent.
@@ -89,6 +99,9 @@ pub async fn store(
     let mut streams: BTreeMap<Stream, (Watermark, Vec<u64>)> = BTreeMap::new();
     for event in events {
         streams.entry(Stream::of(&event.id)).or_default();
+        if let Some((stream, _)) = event.lossy() {
+            streams.entry(stream).or_default();
+        }
     }
     // In the order of the map: two hubs that lock the same rows in different orders would wait for each other for ever.
     for (stream, (watermark, _)) in &mut streams {
@@ -108,6 +121,11 @@ pub async fn store(
         }
         seen.push(event.id.seq);
     }
+    for (stream, gap) in new.iter().filter_map(|event| event.lossy()) {
+        if let Some((watermark, _)) = streams.get_mut(&stream) {
+            watermark.give_up(gap.first, gap.last);
+        }
+    }
     stored.new = new.len() as u64;
     stored.last = insert_all(write, &new, now).await?;
     for (stream, (watermark, mut seen)) in streams {
@@ -124,8 +142,9 @@ pub async fn store(
 async fn lock(write: &mut Transaction<'static, Any>, stream: &Stream) -> Result<Watermark, DatabaseError> {
     let doing = "reading what is stored of an agent's spool";
     // An update that changes nothing locks the row on PostgreSQL; SQLite has one writer anyway.
-    let statement = "INSERT INTO watermarks (agent, class, epoch, upto, above) VALUES ($1, $2, $3, 0, '') \
-         ON CONFLICT (agent, class, epoch) DO UPDATE SET upto = watermarks.upto RETURNING upto, above";
+    let statement = "INSERT INTO watermarks (agent, class, epoch, upto, above, given_up) \
+         VALUES ($1, $2, $3, 0, '', '') ON CONFLICT (agent, class, epoch) DO UPDATE SET upto = watermarks.upto \
+         RETURNING upto, above, given_up";
     let query = sqlx::query(statement).bind(&stream.agent).bind(stream.class.as_str()).bind(epoch(stream.epoch));
     watermark(&query.fetch_one(&mut **write).await.doing(doing)?)
 }
@@ -135,7 +154,8 @@ pub(super) fn watermark(row: &AnyRow) -> Result<Watermark, DatabaseError> {
     let doing = "reading what is stored of an agent's spool";
     let upto: i64 = row.try_get("upto").doing(doing)?;
     let above: String = row.try_get("above").doing(doing)?;
-    let read = Watermark::read(u64::try_from(upto).unwrap_or(0), &above);
+    let given_up: String = row.try_get("given_up").doing(doing)?;
+    let read = Watermark::read(u64::try_from(upto).unwrap_or(0), &above, &given_up);
     read.map_err(|error| sqlx::Error::Decode(Box::new(error))).doing(doing)
 }
 
@@ -144,10 +164,12 @@ async fn save(
     stream: &Stream,
     watermark: &Watermark,
 ) -> Result<(), DatabaseError> {
-    let statement = "UPDATE watermarks SET upto = $1, above = $2 WHERE agent = $3 AND class = $4 AND epoch = $5";
+    let statement = "UPDATE watermarks SET upto = $1, above = $2, given_up = $3 \
+         WHERE agent = $4 AND class = $5 AND epoch = $6";
     let update = sqlx::query(statement)
         .bind(i64::try_from(watermark.upto()).unwrap_or(i64::MAX))
         .bind(watermark.above())
+        .bind(watermark.given_up().to_string())
         .bind(&stream.agent)
         .bind(stream.class.as_str())
         .bind(epoch(stream.epoch));
@@ -166,7 +188,9 @@ async fn insert_all(
     }
     let doing = "numbering events";
     let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
-    let numbered = sqlx::query("UPDATE arrivals SET last = last + $1 RETURNING last").bind(count);
+    let bytes = events.iter().map(|event| event.body.len()).sum::<usize>();
+    let statement = "UPDATE arrivals SET last = last + $1, bytes = bytes + $2 RETURNING last";
+    let numbered = sqlx::query(statement).bind(count).bind(i64::try_from(bytes).unwrap_or(i64::MAX));
     let last: i64 = numbered.fetch_one(&mut **write).await.and_then(|row| row.try_get("last")).doing(doing)?;
     let mut number = last - count;
     let mut rest = events;
@@ -231,4 +255,27 @@ fn statement(rows: usize) -> String {
 /// An epoch as it is stored.
 pub(super) fn epoch(epoch: u64) -> String {
     format!("{epoch:016x}")
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::NewEvent;
+
+    /// An event with this number in its spool, and little in it.
+    pub fn event(seq: u64) -> NewEvent {
+        let text = String::new;
+        NewEvent {
+            id: format!("gate/event/00000000000000fe/{seq}").parse().unwrap(),
+            time_ns: 0,
+            kind: "track".to_owned(),
+            severity: text(),
+            phase: text(),
+            episode: text(),
+            camera: text(),
+            rule: text(),
+            label: text(),
+            body: "{}".to_owned(),
+            gap: None,
+        }
+    }
 }

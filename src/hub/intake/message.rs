@@ -15,7 +15,7 @@ use crate::hub::events::snapshots::{NewSnapshot, is_jpeg};
 use crate::hub::events::store::NewEvent;
 use crate::hub::fleet::{HeardHealth, HeardReport};
 use crate::vocab::Id;
-use crate::wire::{MessageId, PresenceMessage, Said, Spoken};
+use crate::wire::{Class, Gap, MessageId, PresenceMessage, Said, Spoken};
 
 /// The longest text that is filtered by, in bytes: longer ones do not fit into an index.
 const LONGEST: usize = 256;
@@ -73,6 +73,16 @@ struct Facts {
     camera: Option<String>,
     rule: Option<String>,
     subject: Option<Subject>,
+    #[serde(deserialize_with = "gap")]
+    gap: Option<Gap>,
+}
+
+/// Numbers that the agent gave up. What is none, or names what a hub does not count, is no reason to refuse the event.
+fn gap<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Gap>, D::Error> {
+    let told = Option::<serde_json::Value>::deserialize(from)?;
+    let gap = told.and_then(|told| serde_json::from_value::<Gap>(told).ok());
+    let is_counted = |gap: &Gap| gap.class != Class::Telemetry && (1..=gap.last).contains(&gap.first);
+    Ok(gap.filter(|gap| is_counted(gap) && i64::try_from(gap.last).is_ok()))
 }
 
 #[derive(Deserialize, Default)]
@@ -149,7 +159,7 @@ fn event(agent: &Id, payload: Vec<u8>) -> Result<NewEvent, Refused> {
     if i64::try_from(envelope.id.seq).is_err() {
         return Err(Refused::Event("its number is too large".to_owned()));
     }
-    let Facts { kind, severity, phase, episode, camera, rule, subject } = envelope.data;
+    let Facts { kind, severity, phase, episode, camera, rule, subject, gap } = envelope.data;
     let label = subject.unwrap_or_default().label;
     let [kind, severity, phase, episode, camera, rule, label] =
         [Some(kind.unwrap_or_else(|| envelope.kind.into_owned())), severity, phase, episode, camera, rule, label]
@@ -159,7 +169,8 @@ fn event(agent: &Id, payload: Vec<u8>) -> Result<NewEvent, Refused> {
     }
     let (id, time_ns) = (envelope.id, envelope.time_ns);
     let body = one_line(text).map_err(Refused::Event)?;
-    Ok(NewEvent { id, time_ns, kind, severity, phase, episode, camera, rule, label, body })
+    let gap = gap.filter(|_| kind == "gap");
+    Ok(NewEvent { id, time_ns, kind, severity, phase, episode, camera, rule, label, body, gap })
 }
 
 /// Reads JSON; also returns it in one line.
@@ -236,6 +247,31 @@ mod tests {
         assert_eq!(read_event(&event).unwrap().kind, "levitation");
         event.as_object_mut().unwrap().remove("data");
         assert_eq!(read_event(&event).unwrap().kind, "vedette.event.track.v1");
+    }
+
+    #[test]
+    fn only_numbers_that_are_counted_are_given_up() {
+        let told = |kind: &str, gap: Value| {
+            let mut event = cloud_event();
+            (event["data"]["kind"], event["data"]["gap"]) = (json!(kind), gap);
+            read_event(&event).unwrap().gap
+        };
+        let gap = json!({"class": "alert", "epoch": "00000000000000fe", "first": 3, "last": 5});
+        let read = told("gap", gap.clone()).unwrap();
+        assert_eq!((read.class, read.epoch, read.first, read.last), (Class::Alert, 0xfe, 3, 5));
+        assert_eq!(told("track", gap.clone()), None);
+        for (key, wrong) in [
+            ("class", json!("telemetry")),
+            ("epoch", json!(7)),
+            ("first", json!(0)),
+            ("first", json!(6)),
+            ("last", json!(9_223_372_036_854_775_808u64)),
+        ] {
+            let mut gap = gap.clone();
+            gap[key] = wrong.clone();
+            assert_eq!(told("gap", gap), None, "{key} {wrong}");
+        }
+        assert_eq!(told("gap", json!("all")), None);
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub use counts::Counted;
 
 use super::blobs::BlobError;
 use super::database::{Database, DatabaseError, Doing as _};
-use super::events::Snapshots;
 use super::events::snapshots::NewSnapshot;
 use super::events::store::{self, NewEvent, Stored, Stream};
+use super::events::{Live, Snapshots};
 use super::fleet::{self, Heard};
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
@@ -85,6 +85,7 @@ impl Gauge {
 pub struct Intake {
     database: Database,
     snapshots: Snapshots,
+    live: Live,
     clock: SharedClock,
     counts: Arc<Counts>,
     consumer: Consumer,
@@ -100,6 +101,7 @@ impl Intake {
         client_id: String,
         database: Database,
         snapshots: Snapshots,
+        live: Live,
         clock: SharedClock,
         news: Arc<Notify>,
     ) -> Self {
@@ -108,7 +110,7 @@ impl Intake {
         let filters = shared.chain(wire::STATES.iter().map(|filter| (*filter).to_owned())).collect();
         let wanted = Wanted { client_id, filters, session_expiry: AWAY, receive_maximum: UNSTORED };
         let (consumer, inlet) = consumer::consumer(settings, wanted, clock.clone());
-        Self { database, snapshots, clock, counts: Arc::default(), consumer, inlet, news }
+        Self { database, snapshots, live, clock, counts: Arc::default(), consumer, inlet, news }
     }
 
     /// Tells of it while it runs.
@@ -123,8 +125,8 @@ impl Intake {
 
     /// Takes in until it is time to stop.
     pub async fn run(self, stopping: Stopping) {
-        let Self { database, snapshots, clock, counts, consumer, inlet, news } = self;
-        let mut desk = Desk { database, snapshots, clock, counts, inlet, news };
+        let Self { database, snapshots, live, clock, counts, consumer, inlet, news } = self;
+        let mut desk = Desk { database, snapshots, live, clock, counts, inlet, news };
         tokio::join!(consumer.run(stopping.clone()), desk.run(&stopping));
     }
 }
@@ -133,6 +135,7 @@ impl Intake {
 struct Desk {
     database: Database,
     snapshots: Snapshots,
+    live: Live,
     clock: SharedClock,
     counts: Arc<Counts>,
     inlet: Inlet,
@@ -184,6 +187,9 @@ impl Desk {
         self.count(&stored);
         if batch.heard.values().any(|heard| !heard.reported.is_empty()) {
             self.news.notify_one();
+        }
+        if let Some(last) = stored.last {
+            self.live.stored(last);
         }
         for (stream, (upto, also)) in &stored.acks {
             self.tell(stream, *upto, also);

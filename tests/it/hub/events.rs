@@ -169,6 +169,57 @@ async fn the_spool_of_a_real_agent_empties_into_the_hub() {
     hub.end().await;
 }
 
+/// Numbers that the agent gives up are waited for no longer; one that arrives all the same is stored.
+async fn nobody_waits_for_what_was_given_up(lines: &str) {
+    let Some(broker) = mosquitto::start(&KEEPING) else { return };
+    let lines = format!("serving: {{ load: none }}\nmqtt: {{ url: '{}' }}\n{lines}", broker.url());
+    let Some(hub) = start(&lines).await else { return };
+    let agent = Subscriber::start(broker.port(), "gate", "vedette/v1/gate/ack").await;
+    let publish = async |topic: &str, event: serde_json::Value| {
+        let topic = format!("vedette/v1/gate/{topic}");
+        agent.client.publish(topic, QoS::AtLeastOnce, false, event.to_string().into_bytes()).await.unwrap();
+    };
+    let spools = async || hub.send("GET", "/api/v1/agents/gate/spools", Some(&hub.admin), &json!(null)).await.fine();
+    eventually("the first event", async || {
+        publish("event/track", event("gate", "event", 1)).await;
+        spools().await[0]["upto"] == 1
+    })
+    .await;
+    for seq in [1, 2, 6] {
+        publish("alert/door/yard", event("gate", "alert", seq)).await;
+    }
+    let mut gap = event("gate", "event", 2);
+    gap["data"]["kind"] = json!("gap");
+    gap["data"]["gap"] = json!({"class": "alert", "epoch": format!("{EPOCH:016x}"), "first": 3, "last": 5});
+    publish("event/gap", gap).await;
+    let acks = || {
+        let acks = agent.messages().into_iter().map(|m| serde_json::from_slice::<AckMessage>(&m.payload).unwrap());
+        acks.filter(|ack| ack.class == vedette::wire::Class::Alert).map(|ack| ack.upto).collect::<Vec<_>>()
+    };
+    let alerts = async || spools().await[0].clone();
+    eventually("nothing is missing", async || alerts().await["upto"] == 6).await;
+    assert_eq!((&alerts().await["missing"], &alerts().await["given_up"]), (&json!([]), &json!([[3, 5]])));
+    eventually("the agent is told", async || acks().contains(&6)).await;
+    publish("alert/door/yard", event("gate", "alert", 4)).await;
+    eventually("what was on its way is stored", async || alerts().await["given_up"] == json!([[3, 3], [5, 5]])).await;
+    let page = hub.send("GET", "/api/v1/events?severity=alert", Some(&hub.admin), &json!(null)).await.fine();
+    let ids: Vec<&str> =
+        page["events"].as_array().unwrap().iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.iter().map(|id| id.rsplit('/').next().unwrap()).collect::<Vec<_>>(), ["6", "4", "2", "1"]);
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_what_was_given_up_in_sqlite() {
+    nobody_waits_for_what_was_given_up("").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_what_was_given_up_in_postgresql() {
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    nobody_waits_for_what_was_given_up(&format!("database: {{ url: '{}' }}\n", server.url())).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_stored_nowhere_and_stops_nothing() {
     let Some(broker) = mosquitto::start(&KEEPING) else { return };

@@ -119,7 +119,7 @@ async fn events_are_found(hub: &Running, agent: &Agent<'_>) {
     }
     let spools = get(hub, "/api/v1/agents/gate/spools").await;
     let expected = json!([{"class": "event", "epoch": format!("{EPOCH:016x}"), "upto": 3, "highest": 8,
-                           "missing": [[4, 4], [7, 7]]}]);
+                           "missing": [[4, 4], [7, 7]], "given_up": []}]);
     assert_eq!(spools, expected);
     let first = get(hub, "/api/v1/events?limit=2").await;
     assert_eq!(

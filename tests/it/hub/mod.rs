@@ -4,12 +4,15 @@
 mod access;
 mod encrypted;
 mod events;
+mod export;
 mod fleet;
 mod flock;
 mod fuzzed;
+mod live;
 mod program;
 mod proving;
 mod registry;
+mod retention;
 mod rollouts;
 pub mod running;
 mod sites;
