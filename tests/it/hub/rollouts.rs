@@ -312,9 +312,16 @@ async fn a_hub_that_is_killed_goes_on(hub: &mut Hub, broker: &mut Mosquitto) {
         let revisions: Vec<u64> = site.taken().iter().map(|wish| wish.revision).collect();
         assert_eq!((revisions, site.active().unwrap().version), (vec![1], 1), "told once, and what was ordered");
     }
-    // The broker had kept nothing. All wishes are there again.
+    // The broker had kept nothing. All wishes are there again, also when it forgets them under a hub that goes on.
+    all_wishes_are_at(broker, hub).await;
+    broker.kill();
+    broker.launch();
+    all_wishes_are_at(broker, hub).await;
+}
+
+async fn all_wishes_are_at(broker: &Mosquitto, hub: &Hub) {
     let observer = Subscriber::start(broker.port(), "observer", "vedette/v1/+/desired").await;
-    eventually("all wishes are at the broker again", async || observer.messages().len() >= 6).await;
+    eventually("all wishes are at the broker", async || observer.messages().len() >= 6).await;
     for name in names(6) {
         let wish = observer.latest(&format!("vedette/v1/{name}/desired")).unwrap();
         let wish = DesiredMessage::verify(&wish, &Id::new(&name).unwrap(), &[hub.key]).unwrap();
