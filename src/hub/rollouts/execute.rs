@@ -39,8 +39,8 @@ const TICK: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
 /// How many wishes are published at a time: acknowledgements of events wait behind them.
 const AT_A_TIME: usize = 64;
-/// How long a new connection may take to bring what all agents last said, in nanoseconds. Nothing is decided before.
-const LISTENING_NS: i64 = 2_000_000_000;
+/// How long a new connection may take to bring what all agents last said. Nothing is decided before.
+const LISTENING: Duration = Duration::from_secs(2);
 /// Who made the changes that nobody ordered. No token can have this name.
 const HUB: &str = "(hub)";
 
@@ -58,6 +58,8 @@ pub struct Executor {
 #[derive(Default)]
 struct Published {
     connection: u64,
+    /// When the connection was first seen, on the clock that nobody sets.
+    since: Duration,
     revisions: BTreeMap<Id, i64>,
 }
 
@@ -108,7 +110,11 @@ impl Executor {
     async fn tick(&mut self) -> Result<bool, ExecuteError> {
         let status = self.publisher.status();
         let Some(since) = status.connected_since else { return Ok(false) };
-        if self.clock.unix_nanos().saturating_sub(since) >= LISTENING_NS {
+        if self.published.connection != status.connections {
+            let since = self.clock.mono();
+            self.published = Published { connection: status.connections, since, revisions: BTreeMap::new() };
+        }
+        if self.clock.mono().saturating_sub(self.published.since) >= LISTENING {
             let mut read = self.database.pool().acquire().await.doing("looking for rollouts")?;
             let ids = rows::unsettled(&mut read).await?;
             drop(read);
@@ -116,7 +122,7 @@ impl Executor {
                 self.advance(&id, since).await?;
             }
         }
-        self.publish(status.connections).await
+        self.publish().await
     }
 
     /// One step of one rollout, in one transaction.
@@ -177,10 +183,7 @@ impl Executor {
     }
 
     /// Publishes what this connection has not published, a number at a time; whether some are left.
-    async fn publish(&mut self, connection: u64) -> Result<bool, ExecuteError> {
-        if self.published.connection != connection {
-            self.published = Published { connection, revisions: BTreeMap::new() };
-        }
+    async fn publish(&mut self) -> Result<bool, ExecuteError> {
         let mut read = self.database.pool().acquire().await.doing("looking for wishes")?;
         let mut due = wishes::revisions(&mut read).await?;
         due.retain(|(agent, revision)| self.published.revisions.get(agent) != Some(revision));

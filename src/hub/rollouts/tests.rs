@@ -447,6 +447,41 @@ fn a_node_that_cannot_go_back_keeps_the_rollout_open_while_it_is_there() {
 }
 
 #[test]
+fn what_is_on_trial_is_nothing_to_go_back_to() {
+    let mut fleet = Fleet::new(2, short());
+    let report = |stage, active, previous| {
+        Some(Report { message: message(1, "people-9-1", 1, stage, active, previous, ""), heard_ns: 0 })
+    };
+    for (stage, active, previous, goes_back_to) in [
+        (RolloutStage::Trial, Some(package(8)), Some(package(3)), Some(package(3))),
+        (RolloutStage::Trial, Some(package(8)), None, None),
+        (RolloutStage::Committed, Some(package(8)), Some(package(3)), Some(package(8))),
+        (RolloutStage::RolledBack, Some(package(3)), Some(package(3)), Some(package(3))),
+    ] {
+        fleet.node("a-1").report = report(stage, active, previous);
+        let plan = plan(&fleet.rollout, &fleet.nodes, fleet.now);
+        assert_eq!(plan.tell, [Turn { agent: id("a-1"), previous: goes_back_to }], "{stage:?}");
+    }
+}
+
+#[test]
+fn an_agent_need_not_speak_of_its_own_file_to_be_back() {
+    let mut fleet = Fleet::new(2, short());
+    fleet.settle();
+    fleet.fails("a-1", RolloutStage::Failed, "no room");
+    let back = fleet.node("a-1").taken_back.unwrap();
+    fleet.reports("a-1", RolloutStage::Committed, "");
+    let message = &mut fleet.node("a-1").report.as_mut().unwrap().message;
+    message.models.clear();
+    message.revision = back.revision - 1;
+    fleet.wait(1);
+    assert_eq!(fleet.state(), State::Reverting, "it has not taken the wish");
+    fleet.node("a-1").report.as_mut().unwrap().message.revision = back.revision;
+    fleet.wait(1);
+    assert_eq!(fleet.state(), State::Reverted);
+}
+
+#[test]
 fn the_threshold_of_errors_is_a_number_or_a_share_whichever_is_more() {
     let mut fleet = Fleet::new(100, serde_json::json!({"groups": ["100%"], "soak_seconds": 1}));
     fleet.settle();

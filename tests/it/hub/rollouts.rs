@@ -33,6 +33,22 @@ pub(super) struct Hub {
 impl Hub {
     /// Starts one with a package registered as version 1 of `vedette-nano`.
     pub(super) async fn start(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
+        let mut hub = Self::open(broker, database).await?;
+        hub.token = std::fs::read_to_string(hub.folder.path().join("data/admin.token")).unwrap().trim().to_owned();
+        hub.key = hub.get("/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
+        hub.push_bundled().await;
+        Some(hub)
+    }
+
+    /// Starts a second one on the database of the first.
+    async fn beside(first: &Self, broker: &Mosquitto, database: &str) -> Option<Self> {
+        let mut hub = Self::open(broker, Some(database)).await?;
+        hub.token = first.token.clone();
+        hub.key = hub.get("/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
+        Some(hub)
+    }
+
+    async fn open(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
         let library = library("VEDETTE_ORT")?;
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -46,9 +62,6 @@ impl Hub {
         let (url, key) = (format!("http://{address}"), key.parse().unwrap());
         let mut hub = Self { library, folder, url, token: String::new(), key, child: None };
         hub.launch().await;
-        hub.token = std::fs::read_to_string(hub.folder.path().join("data/admin.token")).unwrap().trim().to_owned();
-        hub.key = hub.get("/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
-        hub.push_bundled().await;
         Some(hub)
     }
 
@@ -144,6 +157,9 @@ impl Drop for Hub {
         if self.child.is_some() {
             self.kill();
         }
+        if std::thread::panicking() {
+            println!("{}", std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
+        }
     }
 }
 
@@ -159,10 +175,14 @@ fn names(many: usize) -> Vec<String> {
 
 /// So many agents that are there and admitted; those with an even number run a package of their own.
 async fn sites(hub: &Hub, broker: &Mosquitto, many: usize) -> Vec<Site> {
+    sites_of(&[hub.key], hub, broker, many).await
+}
+
+async fn sites_of(keys: &[PublicKey], hub: &Hub, broker: &Mosquitto, many: usize) -> Vec<Site> {
     let mut sites = Vec::new();
     for (number, name) in (1..).zip(names(many)) {
         let active = if number % 2 == 0 { own(number) } else { None };
-        sites.push(Site::start(broker.port(), &name, &hub.key, Manner::Commits, active).await);
+        sites.push(Site::start(broker.port(), &name, keys, Manner::Commits, active));
     }
     hub.admit(&names(many)).await;
     sites
@@ -249,7 +269,7 @@ async fn who_is_away_is_told_when_it_returns(hub: &Hub, broker: &Mosquitto) {
     let rollout = hub.until_state(&id, "finished").await;
     assert_eq!(rollout["why"], "not done and still told: gate-4");
     assert_eq!(stages(&rollout), ["committed", "committed", "committed", "told"]);
-    sites[3].connect().await;
+    sites[3].connect();
     eventually("it carries the wish out", async || sites[3].active().is_some_and(|active| active.version == 1)).await;
     eventually("the hub hears of it", async || stages(&hub.rollout(&id).await)[3] == "committed").await;
 
@@ -266,7 +286,7 @@ async fn who_is_away_is_told_when_it_returns(hub: &Hub, broker: &Mosquitto) {
     hub.post(&format!("/api/v1/rollouts/{id}/abort"), json!({})).await.fine();
     let rollout = hub.until_state(&id, "aborted").await;
     assert_eq!(rollout["why"], "aborted by admin; away and told to go back: gate-4");
-    sites[3].connect().await;
+    sites[3].connect();
     eventually("it is told to go back", async || sites[3].taken().len() == 3).await;
     eventually("the hub hears of it", async || stages(&hub.rollout(&id).await)[3] == "back").await;
 }
@@ -297,9 +317,16 @@ async fn a_hub_that_is_killed_goes_on(hub: &mut Hub, broker: &mut Mosquitto) {
         let revisions: Vec<u64> = site.taken().iter().map(|wish| wish.revision).collect();
         assert_eq!((revisions, site.active().unwrap().version), (vec![1], 1), "told once, and what was ordered");
     }
-    // The broker had kept nothing. All wishes are there again.
+    // The broker had kept nothing. All wishes are there again, also when it forgets them under a hub that goes on.
+    all_wishes_are_at(broker, hub).await;
+    broker.kill();
+    broker.launch();
+    all_wishes_are_at(broker, hub).await;
+}
+
+async fn all_wishes_are_at(broker: &Mosquitto, hub: &Hub) {
     let observer = Subscriber::start(broker.port(), "observer", "vedette/v1/+/desired").await;
-    eventually("all wishes are at the broker again", async || observer.messages().len() >= 6).await;
+    eventually("all wishes are at the broker", async || observer.messages().len() >= 6).await;
     for name in names(6) {
         let wish = observer.latest(&format!("vedette/v1/{name}/desired")).unwrap();
         let wish = DesiredMessage::verify(&wish, &Id::new(&name).unwrap(), &[hub.key]).unwrap();
@@ -307,9 +334,27 @@ async fn a_hub_that_is_killed_goes_on(hub: &mut Hub, broker: &mut Mosquitto) {
     }
 }
 
+/// Two hubs share a database; either could act, and one is killed midway.
+async fn two_hubs_tell_everybody_once(broker: &Mosquitto, database: &str) {
+    let Some(mut first) = Hub::start(broker, Some(database)).await else { return };
+    let Some(second) = Hub::beside(&first, broker, database).await else { return };
+    assert_ne!(first.key, second.key);
+    let sites = sites_of(&[first.key, second.key], &second, broker, 6).await;
+    let id = second.order(&names(6), quick()).await;
+    eventually("the second group is told", async || !sites[1].taken().is_empty()).await;
+    first.kill();
+    second.until_state(&id, "finished").await;
+    for site in &sites {
+        assert_eq!(site.taken().iter().map(|wish| wish.revision).collect::<Vec<_>>(), [1]);
+    }
+    let audit = second.get("/api/v1/audit").await;
+    let states = audit.as_array().unwrap().iter().filter(|record| record["action"] == "rollout.state");
+    assert_eq!(states.count(), 2, "each step is taken by one hub: {audit:#}");
+}
+
 async fn what_cannot_be_done_is_refused_and_the_rest_is_done_from_the_command_line(hub: &Hub, broker: &Mosquitto) {
     let sites = sites(hub, broker, 2).await;
-    let _stranger = Site::start(broker.port(), "stranger", &hub.key, Manner::Commits, None).await;
+    let _stranger = Site::start(broker.port(), "stranger", &[hub.key], Manner::Commits, None);
     eventually("the stranger is known", async || hub.send("GET", "/api/v1/agents/stranger", &[]).await.status == 200)
         .await;
     for (change, status, told) in [
@@ -426,6 +471,13 @@ async fn a_killed_hub_goes_on_in_postgresql() {
     let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
     let Some(mut hub) = Hub::start(&broker, Some(&server.url())).await else { return };
     a_hub_that_is_killed_goes_on(&mut hub, &mut broker).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hubs_on_one_database_tell_everybody_once() {
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    two_hubs_tell_everybody_once(&broker, &server.url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

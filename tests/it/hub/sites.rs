@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, QoS};
+use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::json;
 use vedette::model::keys::PublicKey;
 use vedette::vocab::Id;
 use vedette::wire::{DesiredMessage, PackageRef, ReportedMessage, ReportedModel, RolloutStage, Topics, to_json};
-
-use crate::support::subscriber::{Message, Subscriber};
 
 /// What an agent does with a package that must prove itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +30,21 @@ struct Memory {
     taken: Vec<DesiredMessage>,
     sequence: u64,
     model: Option<ReportedModel>,
+    /// Of the connection that there is.
+    client: Option<AsyncClient>,
 }
 
 /// An agent.
 pub struct Site {
     memory: Arc<Mutex<Memory>>,
     port: u16,
-    /// Its connection and its heartbeat, while it is there.
-    life: Option<(Subscriber, tokio::task::JoinHandle<()>)>,
+    /// While it is there.
+    life: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Site {
     /// An agent that is there, and runs `active`; its own file where there is none.
-    pub async fn start(port: u16, agent: &str, key: &PublicKey, manner: Manner, active: Option<PackageRef>) -> Self {
+    pub fn start(port: u16, agent: &str, keys: &[PublicKey], manner: Manner, active: Option<PackageRef>) -> Self {
         let model = active.map(|active| ReportedModel {
             revision: 0,
             rollout: "before".to_owned(),
@@ -56,46 +56,30 @@ impl Site {
             evidence: None,
             quarantined: Vec::new(),
         });
-        let (agent, keys) = (Id::new(agent).unwrap(), vec![*key]);
-        let memory = Memory { agent, keys, manner, boot: 0, taken: Vec::new(), sequence: 0, model };
+        let (agent, keys) = (Id::new(agent).unwrap(), keys.to_vec());
+        let memory = Memory { agent, keys, manner, boot: 0, taken: Vec::new(), sequence: 0, model, client: None };
         let mut site = Self { memory: Arc::new(Mutex::new(memory)), port, life: None };
-        site.connect().await;
+        site.connect();
         site
     }
 
     /// It comes, or comes back.
-    pub async fn connect(&mut self) {
-        let agent = {
+    pub fn connect(&mut self) {
+        {
             let mut memory = self.memory.lock().unwrap();
             memory.boot += 1;
-            memory.agent.clone()
-        };
-        let memory = self.memory.clone();
-        let topic = Topics::new(&agent).desired();
-        let told = move |client: &AsyncClient, message: &Message| memory.lock().unwrap().hear(client, message);
-        let listener = Subscriber::with(self.port, agent.as_str(), &topic, told).await;
-        let (client, memory) = (listener.client.clone(), self.memory.clone());
-        memory.lock().unwrap().report(&client);
-        let heart = tokio::spawn(async move {
-            loop {
-                {
-                    let memory = memory.lock().unwrap();
-                    memory.beat(&client, "online");
-                    memory.repeat(&client);
-                }
-                tokio::time::sleep(Duration::from_secs(2)).await;
-            }
-        });
-        self.life = Some((listener, heart));
+            memory.sequence += 1;
+        }
+        self.life = Some(tokio::spawn(live(self.port, self.memory.clone())));
     }
 
     /// It goes.
     pub async fn leave(&mut self) {
-        let Some((listener, heart)) = self.life.take() else { return };
-        heart.abort();
-        self.memory.lock().unwrap().beat(&listener.client, "offline");
+        self.memory.lock().unwrap().beat("offline");
         // What was just said must get out before the connection ends.
         tokio::time::sleep(Duration::from_millis(300)).await;
+        self.life.take().unwrap().abort();
+        self.memory.lock().unwrap().client = None;
     }
 
     /// What it does from now on.
@@ -105,11 +89,10 @@ impl Site {
 
     /// It gets done with what it was told last.
     pub fn finish(&self) {
-        let client = &self.life.as_ref().unwrap().0.client;
         let mut memory = self.memory.lock().unwrap();
         memory.manner = Manner::Commits;
         let wish = memory.taken.last().unwrap().clone();
-        memory.carry_out(client, &wish);
+        memory.carry_out(&wish);
     }
 
     /// Every wish that it has taken.
@@ -125,23 +108,61 @@ impl Site {
 
 impl Drop for Site {
     fn drop(&mut self) {
-        if let Some((_, heart)) = &self.life {
-            heart.abort();
+        if let Some(life) = &self.life {
+            life.abort();
+        }
+    }
+}
+
+/// One connection after the other, each with a client of its own: rumqttc may stand still when one goes on after an error.
+async fn live(port: u16, memory: Arc<Mutex<Memory>>) {
+    let agent = memory.lock().unwrap().agent.clone();
+    loop {
+        let mut options = MqttOptions::new(agent.as_str(), "127.0.0.1", port);
+        options.set_keep_alive(Duration::from_secs(5));
+        let (client, eventloop) = AsyncClient::new(options, 100);
+        client.try_subscribe(Topics::new(&agent).desired(), QoS::AtLeastOnce).unwrap();
+        memory.lock().unwrap().client = Some(client);
+        tokio::select! {
+            () = speak(&memory) => {}
+            () = listen(eventloop, &memory) => {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Says again and again that it is there and what it has: a broker may have lost it.
+async fn speak(memory: &Mutex<Memory>) {
+    loop {
+        {
+            let memory = memory.lock().unwrap();
+            memory.beat("online");
+            memory.repeat();
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// Takes in wishes until the connection ends.
+async fn listen(mut eventloop: EventLoop, memory: &Mutex<Memory>) {
+    while let Ok(event) = eventloop.poll().await {
+        if let Event::Incoming(Packet::Publish(publish)) = event {
+            memory.lock().unwrap().hear(&publish.payload);
         }
     }
 }
 
 impl Memory {
-    fn hear(&mut self, client: &AsyncClient, message: &Message) {
-        let wish = DesiredMessage::verify(&message.payload, &self.agent, &self.keys).unwrap();
+    fn hear(&mut self, payload: &[u8]) {
+        let wish = DesiredMessage::verify(payload, &self.agent, &self.keys).unwrap();
         if self.taken.last().is_some_and(|last| wish.revision <= last.revision) {
             return;
         }
         self.taken.push(wish.clone());
-        self.carry_out(client, &wish);
+        self.carry_out(&wish);
     }
 
-    fn carry_out(&mut self, client: &AsyncClient, wish: &DesiredMessage) {
+    fn carry_out(&mut self, wish: &DesiredMessage) {
         let Some(wished) = wish.models.get(&Id::new("people").unwrap()) else { return };
         let before = self.model.as_ref().and_then(|model| model.active.clone());
         let (stage, reason) = match (&wished.proof, self.manner) {
@@ -161,17 +182,12 @@ impl Memory {
             evidence: None,
             quarantined: Vec::new(),
         });
-        self.report(client);
-    }
-
-    /// Something new.
-    fn report(&mut self, client: &AsyncClient) {
         self.sequence += 1;
-        self.repeat(client);
+        self.repeat();
     }
 
-    /// The same again: a broker may have lost it.
-    fn repeat(&self, client: &AsyncClient) {
+    /// What it has, once more with the same number.
+    fn repeat(&self) {
         let message = ReportedMessage {
             boot: format!("b{}", self.boot),
             sequence: self.sequence,
@@ -179,11 +195,10 @@ impl Memory {
             refused: None,
             models: self.model.clone().map(|model| (Id::new("people").unwrap(), model)).into_iter().collect(),
         };
-        let topic = Topics::new(&self.agent).reported();
-        client.try_publish(topic, QoS::AtLeastOnce, true, to_json(&message)).unwrap();
+        self.say(Topics::new(&self.agent).reported(), to_json(&message));
     }
 
-    fn beat(&self, client: &AsyncClient, status: &str) {
+    fn beat(&self, status: &str) {
         let (topics, boot) = (Topics::new(&self.agent), format!("b{}", self.boot));
         let said: BTreeMap<String, serde_json::Value> = [
             (topics.status(), json!({"status": status, "boot": boot, "version": "0.1.0"})),
@@ -191,7 +206,14 @@ impl Memory {
         ]
         .into();
         for (topic, payload) in said.into_iter().filter(|(topic, _)| status == "online" || topic.ends_with("status")) {
-            client.try_publish(topic, QoS::AtLeastOnce, true, payload.to_string().into_bytes()).unwrap();
+            self.say(topic, payload.to_string().into_bytes());
+        }
+    }
+
+    /// What finds no connection is said again at the next one.
+    fn say(&self, topic: String, payload: Vec<u8>) {
+        if let Some(client) = &self.client {
+            let _ = client.try_publish(topic, QoS::AtLeastOnce, true, payload);
         }
     }
 }
