@@ -3,10 +3,11 @@
 export VEDETTE_ORT := $(CURDIR)/.ort/cpu/libonnxruntime.so
 export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 
-.PHONY: help demo test test-clients lint bench audit setup
+.PHONY: help demo demo-fleet test test-clients lint bench audit setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
+	@echo "make demo-fleet  a hub and three agents; a bad model is rolled out, caught and taken back"
 	@echo "make test   format, lints and all tests"
 	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
@@ -21,6 +22,9 @@ demo:
 	cargo build --release --bin vedette
 	@ln -sfn $(VEDETTE_ORT) target/release/libonnxruntime.so
 	target/release/vedette demo $(DEMO)
+
+demo-fleet:
+	@$(MAKE) --no-print-directory demo DEMO=--fleet
 
 lint: setup
 	cargo fmt --check

@@ -15,4 +15,5 @@ pub mod photographs;
 pub mod pictures;
 pub mod prune;
 pub mod quantize;
+pub mod spoil;
 pub mod track;

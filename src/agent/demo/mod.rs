@@ -5,4 +5,4 @@ mod stage;
 
 pub(super) use broker::find_mosquitto;
 pub use broker::{Broker, BrokerError};
-pub use stage::{Heard, Play, Stage, StageError};
+pub use stage::{Heard, HubPlace, Play, Stage, StageError};

@@ -35,6 +35,17 @@ pub struct Stage {
     folder: PathBuf,
 }
 
+/// A hub that the agent obeys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HubPlace {
+    /// Where it answers.
+    pub url: String,
+    /// The file with a token of it.
+    pub token_file: PathBuf,
+    /// Its public key.
+    pub key: String,
+}
+
 /// Why the stage could not be set.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
@@ -106,13 +117,13 @@ impl Stage {
         Ok(Self { broker, _server: server, camera_url, folder: folder.to_owned() })
     }
 
-    /// Writes the agent's configuration, for the user to look at too, and returns its path.
+    /// Writes the configuration of the agent `name`, for the user to look at too, and returns its path.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write_configuration(&self, model: &Path) -> Result<PathBuf, StageError> {
-        let path = self.folder.join("vedette.yaml");
-        let text = self.configuration(model);
+    pub fn write_configuration(&self, name: &str, model: &Path, hub: Option<&HubPlace>) -> Result<PathBuf, StageError> {
+        let path = self.folder.join(format!("{name}.yaml"));
+        let text = self.configuration(name, model, hub);
         fs::write(&path, text).map_err(|source| StageError::Write { path: path.clone(), source })?;
         Ok(path)
     }
@@ -127,9 +138,13 @@ impl Stage {
         self.broker.url()
     }
 
-    /// Where the pictures of events are kept.
-    pub fn evidence(&self) -> PathBuf {
-        self.folder.join("state").join("evidence")
+    /// Where the agent `name` keeps the pictures of events.
+    pub fn evidence(&self, name: &str) -> PathBuf {
+        self.state(name).join("evidence")
+    }
+
+    fn state(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("state-{name}"))
     }
 
     /// Listens to everything that the agent publishes, until `stopping`.
@@ -158,17 +173,22 @@ impl Stage {
         hearing
     }
 
-    fn configuration(&self, model: &Path) -> String {
+    fn configuration(&self, name: &str, model: &Path, hub: Option<&HubPlace>) -> String {
         // Values are quoted as JSON strings, which YAML reads the same way.
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
         let (broker, camera) = (quoted(&self.broker.url()), quoted(&self.camera_url));
-        let state = quoted(&self.folder.join("state").display().to_string());
+        let state = quoted(&self.state(name).display().to_string());
+        let hub = hub.map_or_else(String::new, |HubPlace { url, token_file, key }| {
+            let (url, token, key) = (quoted(url), quoted(&token_file.display().to_string()), quoted(key));
+            format!("hub: {{ url: {url}, token_file: {token}, keys: [{key}] }}\n")
+        });
+        let delivery = if hub.is_empty() { "broker" } else { "hub" };
         let model = quoted(&model.display().to_string());
         format!(
             r#"# Written by `vedette demo`. Change it and run: vedette run -c <this file>
-agent: {{ id: demo, state_dir: {state} }}
-mqtt: {{ url: {broker} }}
-models:
+agent: {{ id: {name}, state_dir: {state} }}
+mqtt: {{ url: {broker}, delivery: {delivery} }}
+{hub}models:
   people: {{ file: {model} }}
 cameras:
   - id: door

@@ -1,5 +1,7 @@
 //! `vedette demo`: the whole line on this machine, nothing configured.
 
+mod centre;
+mod fleet;
 mod screen;
 
 use std::io::{self, IsTerminal, Write};
@@ -9,15 +11,17 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use tokio::sync::mpsc;
 
-use super::run::{multi_threaded, refused_or_failed, stop_on_signals};
+use super::run::{refused_or_failed, stop_on_signals};
 use super::{Failure, check, onnx_runtime};
 use crate::agent::demo::{Heard, Play, Stage, StageError};
 use crate::agent::run::{self, Options};
 use crate::base::clock::{SharedClock, SystemClock};
 use crate::base::logging::{self, Target};
 use crate::base::shutdown::{Shutdown, Stopping};
+use crate::config::Config;
 use crate::toolchain::detect::bundled;
 use crate::wire::{EventMessage, HealthMessage};
+use centre::Centre;
 use screen::{CameraRow, Screen, Shown};
 
 /// Show the whole line on this machine: real RTSP, real broker, nothing to configure.
@@ -26,8 +30,10 @@ use screen::{CameraRow, Screen, Shown};
   vedette demo
   vedette demo --input rtsp://10.0.0.5/stream2 --model yolox_nano_416.onnx --seconds 600
   vedette demo --input clip.mp4 --model yolov8n.onnx
+  vedette demo --fleet
 
-Without --input it plays a street that it draws itself; without --model it looks with the detector that the program \
+A hub runs beside the agent; its address and a token for it are printed. With --fleet there are three agents, and a model \
+that sees nothing is rolled out to them, caught at the first one and taken back. Without --input it plays a street that it draws itself; without --model it looks with the detector that the program \
 brings.")]
 pub struct Args {
     /// A clip, or the rtsp:// URL of a camera; by default a street that is drawn
@@ -45,7 +51,13 @@ pub struct Args {
     /// Print plain lines even on a terminal
     #[arg(long)]
     plain: bool,
+    /// Three agents, and a rollout of a bad model that is caught and reversed
+    #[arg(long, conflicts_with_all = ["input", "model", "seconds", "plain"])]
+    fleet: bool,
 }
+
+/// What the agent of the demo is called.
+const AGENT: &str = "demo";
 
 /// Runs the command.
 ///
@@ -59,9 +71,20 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let log = folder.join("agent.log");
     logging::start(Target::File(&log), "info,ort=warn");
     let clock = SystemClock::shared();
-    let heard = multi_threaded()?.block_on(perform(args, &play, &model, &folder, clock))?;
+    // The hub checks packages and writes pictures beside what the agent does.
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(2).max_blocking_threads(32).thread_name("async").enable_all().build();
+    let runtime = runtime.context("cannot start the asynchronous runtime")?;
+    if args.fleet {
+        let done = runtime.block_on(fleet::perform(&folder, clock));
+        runtime.shutdown_background();
+        say(format_args!("configurations and log: {}", folder.display()));
+        return done;
+    }
+    let heard = runtime.block_on(perform(args, &play, &model, &folder, clock))?;
+    runtime.shutdown_background();
     say(format_args!("{} alerts and {} snapshots came through the broker", heard.alerts, heard.snapshots));
-    say(format_args!("pictures: {}", folder.join("state/evidence").display()));
+    say(format_args!("pictures: {}", folder.join(format!("state-{AGENT}/evidence")).display()));
     say(format_args!("configuration and log: {}", folder.display()));
     if heard.alerts == 0 {
         return Err(Failure::Running(anyhow!(
@@ -109,26 +132,30 @@ async fn perform(args: &Args, play: &Play, model: &Path, folder: &Path, clock: S
         StageError::Serve(error) => Failure::Refused(error.into()),
         error => Failure::Running(error.into()),
     })?;
-    let file = stage.write_configuration(model).map_err(anyhow::Error::from)?;
-    let config = check::configuration(&file)?.config;
-    let options = Options {
-        folders: check::folders(&file),
-        file,
-        search: onnx_runtime::search(None),
-        health_interval: Duration::from_secs(1),
-    };
+    let centre = Centre::open(folder, &stage.broker_url(), &clock).await?;
+    let file = stage.write_configuration(AGENT, model, Some(&centre.place)).map_err(anyhow::Error::from)?;
+    let (config, options) = agent(file)?;
     let (end, ending) = Shutdown::new();
     let heard = stage.listen(clock.clone(), ending.clone());
     let (_reload, reloads) = mpsc::channel(1);
     let agent = tokio::spawn(run::run(config, options, clock.clone(), reloads, ending));
-    let view = View::open(args, &stage, model);
+    let view = View::open(args, &stage, model, &centre);
     let tally = watch(args, view, heard, &interrupted, &clock, &agent).await;
     drop(end);
     match agent.await {
         Ok(result) => result.map_err(refused_or_failed)?,
         Err(error) => return Err(Failure::Running(anyhow!("the agent ended in a panic: {error}"))),
     }
+    centre.end().await?;
     Ok(tally)
+}
+
+/// What it takes to run the agent that `file` configures.
+fn agent(file: PathBuf) -> Result<(Config, Options), Failure> {
+    let config = check::configuration(&file)?.config;
+    let folders = check::folders(&file);
+    let search = onnx_runtime::search(None);
+    Ok((config, Options { folders, file, search, health_interval: Duration::from_secs(1) }))
 }
 
 /// Shows what is heard until the time is over, somebody quits, or the agent ends.
@@ -167,11 +194,13 @@ struct View {
     screen: Option<Screen>,
     shown: Shown,
     folder: String,
+    /// Where the hub is, and the token to sign in with.
+    hub: String,
     last_line: String,
 }
 
 impl View {
-    fn open(args: &Args, stage: &Stage, model: &Path) -> Self {
+    fn open(args: &Args, stage: &Stage, model: &Path, centre: &Centre) -> Self {
         let model = model.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let title = format!(" vedette demo: {} through {model}, broker {} ", stage.camera_url(), stage.broker_url());
         let wants_screen = !args.plain && io::stdout().is_terminal();
@@ -182,9 +211,11 @@ impl View {
                 "listen with: mosquitto_sub -h 127.0.0.1 -p {} -t 'vedette/#' -v",
                 port(&stage.broker_url())
             ));
+            say(format_args!("{}", centre.address()));
         }
-        let folder = stage.evidence().display().to_string();
-        Self { screen, shown: Shown { title, ..Shown::default() }, folder, last_line: String::new() }
+        let folder = stage.evidence(AGENT).display().to_string();
+        let hub = centre.address();
+        Self { screen, shown: Shown { title, ..Shown::default() }, folder, hub, last_line: String::new() }
     }
 
     fn alert(&mut self, alert: &EventMessage) {
@@ -236,7 +267,7 @@ impl View {
 
     /// Draws; whether somebody wants to quit.
     fn refresh(&mut self, left: Duration) -> bool {
-        self.shown.footer = format!("pictures in {}   {} s left, q quits", self.folder, left.as_secs());
+        self.shown.footer = format!("{}\npictures in {}   {} s left, q quits", self.hub, self.folder, left.as_secs());
         let Some(screen) = &mut self.screen else { return false };
         // A terminal that is gone ends the demo like somebody who quits.
         let drawn = screen.draw(&self.shown).and_then(|()| screen.quit_pressed(Duration::ZERO));

@@ -9,7 +9,7 @@ use ratatui::Frame;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout};
 use ratatui::style::{Color, Style, Stylize};
-use ratatui::text::Line;
+use ratatui::text::{Line, Text};
 use ratatui::widgets::{Block, Cell, List, Row, Table};
 
 /// How many alerts are kept for the screen; a terminal shows fewer.
@@ -100,12 +100,13 @@ impl Drop for Screen {
 
 fn draw(frame: &mut Frame, shown: &Shown) {
     let height = u16::try_from(shown.cameras.len()).unwrap_or(u16::MAX).saturating_add(3);
-    let areas = Layout::vertical([Constraint::Length(height), Constraint::Min(3), Constraint::Length(1)]);
+    let lines = u16::try_from(shown.footer.lines().count()).unwrap_or(1).max(1);
+    let areas = Layout::vertical([Constraint::Length(height), Constraint::Min(3), Constraint::Length(lines)]);
     let [cameras, alerts, footer] = areas.areas(frame.area());
     frame.render_widget(camera_table(shown), cameras);
     let items = shown.alerts.iter().map(|a| Line::from(a.as_str()));
     frame.render_widget(List::new(items).block(Block::bordered().title("alerts, newest first")), alerts);
-    frame.render_widget(Line::from(shown.footer.as_str()).dim(), footer);
+    frame.render_widget(Text::from(shown.footer.as_str()).dim(), footer);
 }
 
 fn camera_table(shown: &Shown) -> Table<'_> {
@@ -143,7 +144,7 @@ mod tests {
 
     #[test]
     fn one_screen_shows_cameras_alerts_and_where_to_look() {
-        let mut shown = Shown { title: "vedette demo".into(), footer: "q quits".into(), ..Shown::default() };
+        let mut shown = Shown { title: "vedette demo".into(), footer: "the hub\nq quits".into(), ..Shown::default() };
         shown.cameras.push(CameraRow {
             id: "street".into(),
             state: "streaming".into(),
