@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use vedette::base::clock::{Clock as _, SystemClock};
 use vedette::hub::database::Database;
 use vedette::hub::events::store::{self, NewEvent};
 
@@ -96,10 +97,10 @@ pub fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent
     }
 }
 
-/// Stores events past the hub, as another hub on the same database does.
+/// Stores events past the hub, as another hub on the same database does. They are received now: the hub deletes old ones.
 pub async fn add(database: &Database, events: &[NewEvent]) {
     let mut write = database.write().await.unwrap();
-    store::store(&mut write, events, 0).await.unwrap();
+    store::store(&mut write, events, SystemClock.unix_nanos()).await.unwrap();
     write.commit().await.unwrap();
 }
 
