@@ -5,12 +5,15 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use vedette::base::clock::{Clock as _, SystemClock};
 use vedette::hub::database::Database;
 use vedette::hub::events::store::{self, NewEvent};
 
-use super::flock::event;
+use super::flock::{Flock, event};
 use super::running::{Running, start};
+use crate::support::mosquitto;
 use crate::support::postgres;
+use crate::support::session::eventually;
 
 /// A message of the stream; a heartbeat is one with the name `heartbeat`.
 #[derive(Debug)]
@@ -94,10 +97,10 @@ pub fn new_event(agent: &str, class: &str, seq: u64, padding: usize) -> NewEvent
     }
 }
 
-/// Stores events past the hub, as another hub on the same database does.
+/// Stores events past the hub, as another hub on the same database does. They are received now: the hub deletes old ones.
 pub async fn add(database: &Database, events: &[NewEvent]) {
     let mut write = database.write().await.unwrap();
-    store::store(&mut write, events, 0).await.unwrap();
+    store::store(&mut write, events, SystemClock.unix_nanos()).await.unwrap();
     write.commit().await.unwrap();
 }
 
@@ -180,6 +183,50 @@ async fn every_event_is_told_once_from_postgresql() {
     let Some(hub) = start(&lines).await else { return };
     every_event_is_told_once(&hub, &server.url()).await;
     hub.end().await;
+}
+
+/// Two hubs share the subscription: each stores a part of the events, and each tells of all.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hubs_on_one_database_divide_the_work_and_each_tells_of_all() {
+    const AGENTS: u64 = 8;
+    const EACH: u64 = 250;
+    let Some(broker) = mosquitto::start(&["max_queued_messages 0"]) else { return };
+    let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
+    let lines = format!(
+        "serving: {{ load: none }}\nmqtt: {{ url: '{}' }}\ndatabase: {{ url: '{}' }}\n",
+        broker.url(),
+        server.url()
+    );
+    let Some(first) = start(&lines).await else { return };
+    let Some(second) = start(&lines).await else { return };
+    let intake = async |hub: &Running| hub.send("GET", "/api/v1/intake", Some(&first.admin), &Value::Null).await.fine();
+    for hub in [&first, &second] {
+        eventually("the hub listens", async || !intake(hub).await["connected_since_ns"].is_null()).await;
+    }
+    let mut streams = [
+        Stream::open(&first, &first.admin, "?cursor=0", None).await,
+        Stream::open(&second, &first.admin, "?cursor=0", None).await,
+    ];
+    let flock = Flock::start(broker.port(), AGENTS, EACH);
+    for stream in &mut streams {
+        let mut ids = std::collections::BTreeSet::new();
+        for number in 1..=AGENTS * EACH {
+            let data = stream.event().await.unwrap().data;
+            assert_eq!(data["number"], number);
+            ids.insert(data["event"]["id"].as_str().unwrap().to_owned());
+        }
+        assert_eq!(ids.len() as u64, AGENTS * EACH, "no event twice");
+    }
+    eventually("all acknowledged", async || flock.left() == 0).await;
+    let mut stored = Vec::new();
+    for hub in [&first, &second] {
+        stored.push(intake(hub).await["counts"]["stored"].as_u64().unwrap());
+    }
+    println!("of {} events the hubs stored {stored:?}, and each told of all", AGENTS * EACH);
+    assert_eq!(stored.iter().sum::<u64>(), AGENTS * EACH);
+    assert!(stored.iter().all(|stored| *stored > 0), "one hub had nothing to do");
+    first.end().await;
+    second.end().await;
 }
 
 fn resident_kib() -> u64 {

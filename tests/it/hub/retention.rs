@@ -58,7 +58,7 @@ async fn the_oldest_go_where_there_is_too_much(url: &str, folder: &Path) {
 
     let (shutdown, stopping) = Shutdown::new();
     let keep = |events, pictures| Retention {
-        // What was received at 0 must not go for its age.
+        // Longer than time has lasted: nothing goes for its age.
         keep_days: u32::MAX,
         max_event_mib: events,
         max_snapshot_mib: pictures,
