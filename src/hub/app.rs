@@ -11,10 +11,11 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use super::access::{AccessError, Audit, Tokens};
+use super::access::{AccessError, Audit, Failures, Tokens};
 use super::api;
 use super::blobs::Blobs;
 use super::broker::client_id;
+use super::callers::{Callers, Peer};
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
 use super::events::{Keeper, Snapshots, Verdicts};
@@ -87,6 +88,7 @@ pub enum HubError {
 pub struct Hub {
     door: Door,
     shared: api::Shared,
+    callers: Callers,
     database: Database,
     intake: Option<Intake>,
     keeper: Keeper,
@@ -111,7 +113,7 @@ impl Hub {
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
-        let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
+        let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock.clone())?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
         let door = Door::new(listener, settings.tls.clone()).map_err(|error| match error {
@@ -138,7 +140,9 @@ impl Hub {
             verdicts,
             intake: gauge,
         };
-        Ok(Self { door, shared, database, intake, keeper, first_token })
+        let failures = Failures::new(settings.access.failures_per_minute, clock);
+        let callers = Callers::new(failures, settings.access.trusted_proxies.clone());
+        Ok(Self { door, shared, callers, database, intake, keeper, first_token })
     }
 
     /// Where it listens.
@@ -160,8 +164,8 @@ impl Hub {
         let follower = tokio::spawn(follow(self.shared.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
-        let served =
-            axum::serve(self.door, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
+        let app = app(self.shared, self.callers).into_make_service_with_connect_info::<Peer>();
+        let served = axum::serve(self.door, app).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
             stopping.stopped().await;
             tokio::time::sleep(DRAIN).await;
@@ -189,10 +193,10 @@ fn warn_if_overheard(settings: &Settings, address: SocketAddr) {
     }
 }
 
-fn app(shared: api::Shared) -> Router {
+fn app(shared: api::Shared, callers: Callers) -> Router {
     let (tokens, serving) = (shared.tokens.clone(), shared.serving.clone());
     let open = api::router(shared).merge(serving::router(serving));
-    let guarded = open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found);
+    let guarded = open.layer(middleware::from_fn_with_state((tokens, callers), guard)).fallback(serving::not_found);
     guarded.layer(middleware::from_fn(read_rest))
 }
 

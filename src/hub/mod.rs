@@ -18,6 +18,7 @@ mod api;
 mod app;
 pub mod blobs;
 mod broker;
+mod callers;
 pub mod client;
 pub mod database;
 mod door;
