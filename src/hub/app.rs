@@ -11,11 +11,12 @@ use std::time::Duration;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
 
-use super::access::{AccessError, Audit, Failures, Tokens};
+use super::access::{AccessError, Audit, Failures, Sessions, Tokens};
 use super::api;
 use super::blobs::Blobs;
 use super::broker::client_id;
 use super::callers::{Callers, Peer};
+use super::dashboard::{self, Dashboard};
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
 use super::events::{Keeper, Snapshots, Verdicts};
@@ -88,6 +89,7 @@ pub enum HubError {
 pub struct Hub {
     door: Door,
     shared: api::Shared,
+    dashboard: Dashboard,
     callers: Callers,
     database: Database,
     intake: Option<Intake>,
@@ -140,9 +142,17 @@ impl Hub {
             verdicts,
             intake: gauge,
         };
-        let failures = Failures::new(settings.access.failures_per_minute, clock);
+        let failures = Failures::new(settings.access.failures_per_minute, clock.clone());
         let callers = Callers::new(failures, settings.access.trusted_proxies.clone());
-        Ok(Self { door, shared, callers, database, intake, keeper, first_token })
+        let sessions = Sessions::new(database.clone(), clock.clone(), settings.access.session_hours);
+        let dashboard = Dashboard {
+            shared: shared.clone(),
+            sessions,
+            callers: callers.clone(),
+            clock,
+            is_encrypted: settings.tls.is_some(),
+        };
+        Ok(Self { door, shared, dashboard, callers, database, intake, keeper, first_token })
     }
 
     /// Where it listens.
@@ -164,7 +174,7 @@ impl Hub {
         let follower = tokio::spawn(follow(self.shared.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
-        let app = app(self.shared, self.callers).into_make_service_with_connect_info::<Peer>();
+        let app = app(self.shared, self.dashboard, self.callers).into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.door, app).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
             stopping.stopped().await;
@@ -193,11 +203,12 @@ fn warn_if_overheard(settings: &Settings, address: SocketAddr) {
     }
 }
 
-fn app(shared: api::Shared, callers: Callers) -> Router {
+fn app(shared: api::Shared, dashboard: Dashboard, callers: Callers) -> Router {
     let (tokens, serving) = (shared.tokens.clone(), shared.serving.clone());
     let open = api::router(shared).merge(serving::router(serving));
-    let guarded = open.layer(middleware::from_fn_with_state((tokens, callers), guard)).fallback(serving::not_found);
-    guarded.layer(middleware::from_fn(read_rest))
+    let guarded = open.layer(middleware::from_fn_with_state((tokens, callers), guard));
+    let all = guarded.merge(dashboard::router(dashboard)).fallback(serving::not_found);
+    all.layer(middleware::from_fn(dashboard::show_browsers_in)).layer(middleware::from_fn(read_rest))
 }
 
 async fn registry(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Registry, HubError> {

@@ -12,6 +12,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("events", include_str!("upgrades/0003-events.sql")),
     ("fleet", include_str!("upgrades/0004-fleet.sql")),
     ("verdicts", include_str!("upgrades/0005-verdicts.sql")),
+    ("dashboard", include_str!("upgrades/0006-dashboard.sql")),
 ];
 
 /// The schema that this program knows.

@@ -3,6 +3,8 @@
 //! An event is stored once, under the id that its agent gave it; [`watermark`] knows which numbers of each spool there
 //! are. What is stored gets a number in the order of arrival.
 
+pub mod episodes;
+pub mod history;
 pub mod query;
 pub mod retention;
 pub mod snapshots;

@@ -2,6 +2,7 @@
 //! program itself.
 
 mod access;
+mod dashboard;
 mod encrypted;
 mod events;
 mod fleet;
@@ -10,3 +11,5 @@ mod fuzzed;
 mod program;
 mod registry;
 mod running;
+mod site;
+mod visitor;
