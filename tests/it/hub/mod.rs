@@ -2,6 +2,7 @@
 //! program itself.
 
 mod access;
+mod browser;
 mod dashboard;
 mod encrypted;
 mod events;
