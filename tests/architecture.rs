@@ -92,6 +92,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("tower_http", "hub"),
     ("sqlx", "hub"),
     ("ureq", "hub"),
+    ("futures_util", "hub"),
     ("http_body", "hub"),
     ("http_body_util", "hub"),
     ("tokio_rustls", "hub"),

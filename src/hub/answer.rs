@@ -10,6 +10,7 @@ use serde_json::json;
 use super::access::AccessError;
 use super::blobs::BlobError;
 use super::database::DatabaseError;
+use super::events::live::LiveError;
 use super::events::query::QueryError;
 use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
@@ -90,6 +91,16 @@ impl From<QueryError> for Refusal {
         match error {
             QueryError::Database(error) => error.into(),
             error => Self::invalid(error),
+        }
+    }
+}
+
+impl From<LiveError> for Refusal {
+    fn from(error: LiveError) -> Self {
+        match error {
+            LiveError::Query(error) => error.into(),
+            LiveError::Full => Self { status: StatusCode::SERVICE_UNAVAILABLE, sentence: error.to_string() },
+            LiveError::Cursor | LiveError::Limit => Self::invalid(error),
         }
     }
 }

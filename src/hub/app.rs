@@ -19,7 +19,7 @@ use super::callers::{Callers, Peer};
 use super::dashboard::{self, Dashboard};
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
-use super::events::{Keeper, Snapshots, Verdicts};
+use super::events::{Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::Intake;
@@ -111,7 +111,8 @@ impl Hub {
         let registry = registry(&settings, &database, clock.clone()).await?;
         let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
         let snapshots = snapshots(&settings, &database)?;
-        let intake = intake(&settings, &database, &snapshots, clock.clone())?;
+        let live = Live::new(database.clone());
+        let intake = intake(&settings, &database, &snapshots, &live, clock.clone())?;
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
@@ -138,6 +139,7 @@ impl Hub {
             serving,
             database: database.clone(),
             fleet,
+            live,
             snapshots,
             verdicts,
             intake: gauge,
@@ -172,6 +174,7 @@ impl Hub {
     pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
         let signal = stopping.clone();
         let follower = tokio::spawn(follow(self.shared.clone()));
+        let told = tokio::spawn(self.shared.live.clone().run(stopping.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
         let app = app(self.shared, self.dashboard, self.callers).into_make_service_with_connect_info::<Peer>();
@@ -187,6 +190,9 @@ impl Hub {
         follower.abort();
         if let Some(Err(error)) = async { Some(taken_in?.await) }.await {
             tracing::error!(%error, "the intake broke");
+        }
+        if let Err(error) = told.await {
+            tracing::error!(%error, "the live stream of events broke");
         }
         if let Err(error) = kept.await {
             tracing::error!(%error, "deleting old events broke");
@@ -232,6 +238,7 @@ fn intake(
     settings: &Settings,
     database: &Database,
     snapshots: &Snapshots,
+    live: &Live,
     clock: SharedClock,
 ) -> Result<Option<Intake>, HubError> {
     let Some(session) = settings.mqtt.session() else {
@@ -241,7 +248,7 @@ fn intake(
     let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
     let client_id = client_id(&settings.data_dir).map_err(failed)?;
     tracing::info!(broker = session.url, client_id, "taking in what agents publish");
-    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), clock)))
+    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), live.clone(), clock)))
 }
 
 /// Serves what another hub on the same database registers.

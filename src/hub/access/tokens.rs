@@ -185,6 +185,18 @@ impl Tokens {
         Ok(Caller { name: row.try_get("name").doing("looking up a token")?, role: role(&row)? })
     }
 
+    /// Whether the token of a caller who was let in is still valid.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn holds(&self, caller: &Caller) -> Result<bool, AccessError> {
+        let statement = "SELECT 1 AS held FROM tokens WHERE name = $1 AND role = $2 AND revoked_ns IS NULL \
+             AND (expires_ns IS NULL OR expires_ns > $3)";
+        let query = sqlx::query(statement).bind(&caller.name).bind(caller.role.as_str()).bind(self.clock.unix_nanos());
+        let row = query.fetch_optional(self.database.pool()).await.doing("looking up a token")?;
+        Ok(row.is_some())
+    }
+
     /// Ends a token now.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 mod agents;
 mod events;
+mod live;
 mod models;
 pub(super) mod openapi;
 mod tokens;
@@ -16,7 +17,7 @@ use axum::routing::{MethodRouter, delete, get, post, put};
 
 use super::access::{Audit, Role, Tokens};
 use super::database::Database;
-use super::events::{Snapshots, Verdicts};
+use super::events::{Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::intake::Gauge;
 use super::registry::Registry;
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) serving: Arc<Serving>,
     pub(super) database: Database,
     pub(super) fleet: Fleet,
+    pub(super) live: Live,
     pub(super) snapshots: Snapshots,
     pub(super) verdicts: Verdicts,
     /// None where there is no broker.
@@ -75,6 +77,7 @@ enum Operation {
     AdmitAgent,
     ListSpools,
     ListEvents,
+    FollowEvents,
     Snapshot,
     ShowVerdict,
     GiveVerdict,
@@ -108,6 +111,7 @@ pub const ROUTES: &[Route] = &[
     route("PUT", "/api/v1/agents/{agent}/admission", Role::Operator, Operation::AdmitAgent),
     route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
     route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
+    route("GET", "/api/v1/events/live", Role::Viewer, Operation::FollowEvents),
     route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
     route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
     route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
@@ -145,6 +149,7 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::AdmitAgent => put(agents::admit).layer(small),
         Operation::ListSpools => get(events::spools),
         Operation::ListEvents => get(events::list),
+        Operation::FollowEvents => get(live::follow),
         Operation::Snapshot => get(events::snapshot),
         Operation::ShowVerdict => get(verdicts::show),
         Operation::GiveVerdict => put(verdicts::give).layer(small),

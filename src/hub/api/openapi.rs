@@ -20,12 +20,14 @@ fn described(route: &Route) -> Value {
     let in_path = of_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": text }));
     let in_query = queries(route.operation).iter();
     let in_query = in_query.map(|name| json!({ "name": name, "in": "query", "required": false, "schema": text }));
+    let in_header = headers(route.operation).iter();
+    let in_header = in_header.map(|name| json!({ "name": name, "in": "header", "required": false, "schema": text }));
     let error = json!({ "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } });
     let refusal = |why: &str| json!({ "description": why, "content": error });
     let mut described = json!({
         "operationId": format!("Hub{:?}", route.operation),
         "summary": summary(route.operation),
-        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "parameters": in_path.chain(in_query).chain(in_header).collect::<Vec<_>>(),
         "responses": {
             "200": { "description": "Done" },
             "400": refusal("The request is wrong"),
@@ -40,6 +42,9 @@ fn described(route: &Route) -> Value {
         },
         "security": [{ "bearer": [route.role.as_str()] }],
     });
+    for kind in answers(route.operation) {
+        described["responses"]["200"]["content"][kind] = json!({ "schema": { "type": "string" } });
+    }
     if let Some(content) = body(route.operation) {
         described["requestBody"] = json!({ "required": true, "content": content });
     }
@@ -52,6 +57,24 @@ fn queries(operation: Operation) -> &'static [&'static str] {
         Operation::ListEvents => {
             &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor", "limit"]
         }
+        Operation::FollowEvents => {
+            &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor"]
+        }
+        _ => &[],
+    }
+}
+
+fn headers(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::FollowEvents => &["Last-Event-ID"],
+        _ => &[],
+    }
+}
+
+/// What kinds of content are answered, where that is not JSON or a file.
+fn answers(operation: Operation) -> &'static [&'static str] {
+    match operation {
+        Operation::FollowEvents => &["text/event-stream"],
         _ => &[],
     }
 }
@@ -94,6 +117,7 @@ fn summary(operation: Operation) -> &'static str {
         Operation::AdmitAgent => "Admits an agent, or takes that back",
         Operation::ListSpools => "What is stored of each spool of an agent, and which numbers are missing",
         Operation::ListEvents => "Events, the newest first, a page at a time",
+        Operation::FollowEvents => "Events as they are stored, in the order of arrival, as Server-Sent Events",
         Operation::Snapshot => "The picture of an episode",
         Operation::ShowVerdict => "What somebody thinks of an episode",
         Operation::GiveVerdict => "Says what one thinks of an episode",

@@ -91,6 +91,12 @@ pub enum QueryError {
         /// What is wrong.
         reason: String,
     },
+    /// A text that no event has.
+    #[error("{field} holds a NUL character, which no event does")]
+    Nul {
+        /// Of which it was said.
+        field: &'static str,
+    },
     /// The cursor is none.
     #[error("a cursor is what the page before said in \"next\"")]
     Cursor,
@@ -104,66 +110,129 @@ enum Value<'a> {
     Number(i64),
 }
 
+/// What must hold of a row, and the values that it is compared with.
+struct Conditions<'a> {
+    parts: Vec<String>,
+    values: Vec<Value<'a>>,
+}
+
+impl<'a> Conditions<'a> {
+    /// Those of a filter, but for where a page begins.
+    fn of(filter: &'a Filter) -> Result<Self, QueryError> {
+        let texts = [
+            ("agent", &filter.agent),
+            ("camera", &filter.camera),
+            ("rule", &filter.rule),
+            ("label", &filter.label),
+            ("severity", &filter.severity),
+            ("kind", &filter.kind),
+            ("episode", &filter.episode),
+        ];
+        let mut conditions = Self { parts: Vec::new(), values: Vec::new() };
+        for (column, text) in texts {
+            if let Some(text) = text {
+                if text.contains('\0') {
+                    return Err(QueryError::Nul { field: column });
+                }
+                conditions.compare(column, "=", Value::Text(text));
+            }
+        }
+        for (field, sign, text) in [("since", ">=", &filter.since), ("until", "<", &filter.until)] {
+            if let Some(text) = text {
+                conditions.compare("time_ns", sign, Value::Number(time(field, text)?));
+            }
+        }
+        Ok(conditions)
+    }
+
+    fn compare(&mut self, column: &str, sign: &str, value: Value<'a>) {
+        self.values.push(value);
+        self.parts.push(format!("events.{column} {sign} ${}", self.values.len()));
+    }
+
+    /// Only what comes after the cursor of a page.
+    fn below(&mut self, cursor: &str) -> Result<(), QueryError> {
+        let (time_ns, number) = cursor.split_once('.').ok_or(QueryError::Cursor)?;
+        for part in [time_ns, number] {
+            self.values.push(Value::Number(part.parse().map_err(|_| QueryError::Cursor)?));
+        }
+        let last = self.values.len();
+        self.parts.push(format!("(events.time_ns, events.number) < (${}, ${last})", last - 1));
+        Ok(())
+    }
+
+    /// The rows for which all of it holds.
+    async fn rows(self, database: &Database, order: &str, most: u32) -> Result<Vec<AnyRow>, QueryError> {
+        let all = self.parts.join(" AND ");
+        let condition = if all.is_empty() { all } else { format!("WHERE {all}") };
+        // Made of the names of columns and of numbers alone: nothing that was asked is part of it.
+        let statement = format!(
+            "SELECT events.number, events.time_ns, events.received_ns, events.body, agents.admitted_ns FROM events \
+             LEFT JOIN agents ON agents.id = events.agent {condition} ORDER BY {order} LIMIT {most}"
+        );
+        let mut query = sqlx::query(AssertSqlSafe(statement));
+        for value in self.values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+            };
+        }
+        Ok(query.fetch_all(database.pool()).await.doing("looking for events")?)
+    }
+}
+
+/// Whether a filter can be looked for; its cursor does not matter.
+///
+/// # Errors
+/// When a time cannot be read or a text holds a NUL.
+pub fn check(filter: &Filter) -> Result<(), QueryError> {
+    Conditions::of(filter).map(drop)
+}
+
 /// A page of what is looked for.
 ///
 /// # Errors
 /// When a time or the cursor cannot be read, or the database fails.
 pub async fn page(database: &Database, filter: &Filter) -> Result<Page, QueryError> {
     let limit = filter.limit.unwrap_or(USUAL_PAGE).clamp(1, LONGEST_PAGE);
-    let (conditions, values) = conditions(filter)?;
-    // Made of the names of columns and of numbers alone: nothing that was asked is part of it.
-    let statement = format!(
-        "SELECT events.number, events.time_ns, events.received_ns, events.body, agents.admitted_ns FROM events \
-         LEFT JOIN agents ON agents.id = events.agent {conditions} \
-         ORDER BY events.time_ns DESC, events.number DESC LIMIT {}",
-        u32::from(limit) + 1
-    );
-    let mut query = sqlx::query(AssertSqlSafe(statement));
-    for value in values {
-        query = match value {
-            Value::Text(text) => query.bind(text),
-            Value::Number(number) => query.bind(number),
-        };
+    let mut conditions = Conditions::of(filter)?;
+    if let Some(cursor) = &filter.cursor {
+        conditions.below(cursor)?;
     }
-    let mut rows = query.fetch_all(database.pool()).await.doing("looking for events")?;
+    let order = "events.time_ns DESC, events.number DESC";
+    let mut rows = conditions.rows(database, order, u32::from(limit) + 1).await?;
     let has_more = rows.len() > usize::from(limit);
     rows.truncate(usize::from(limit));
     let next = rows.last().filter(|_| has_more).map(cursor).transpose()?;
     Ok(Page { events: rows.iter().map(facts).collect::<Result<_, _>>()?, next })
 }
 
-fn conditions(filter: &Filter) -> Result<(String, Vec<Value<'_>>), QueryError> {
-    let texts = [
-        ("agent", &filter.agent),
-        ("camera", &filter.camera),
-        ("rule", &filter.rule),
-        ("label", &filter.label),
-        ("severity", &filter.severity),
-        ("kind", &filter.kind),
-        ("episode", &filter.episode),
-    ];
-    let (mut conditions, mut values) = (Vec::new(), Vec::new());
-    for (column, text) in texts {
-        if let Some(text) = text {
-            values.push(Value::Text(text));
-            conditions.push(format!("events.{column} = ${}", values.len()));
-        }
-    }
-    for (field, sign, text) in [("since", ">=", &filter.since), ("until", "<", &filter.until)] {
-        if let Some(text) = text {
-            values.push(Value::Number(time(field, text)?));
-            conditions.push(format!("events.time_ns {sign} ${}", values.len()));
-        }
-    }
-    if let Some(cursor) = &filter.cursor {
-        let (time_ns, number) = cursor.split_once('.').ok_or(QueryError::Cursor)?;
-        for part in [time_ns, number] {
-            values.push(Value::Number(part.parse().map_err(|_| QueryError::Cursor)?));
-        }
-        conditions.push(format!("(events.time_ns, events.number) < (${}, ${})", values.len() - 1, values.len()));
-    }
-    let all = conditions.join(" AND ");
-    Ok((if all.is_empty() { all } else { format!("WHERE {all}") }, values))
+/// Of what is looked for the events whose numbers are above `after` and not above `upto`, in the order of arrival, at most
+/// `most`. The cursor and the limit of the filter do not matter.
+///
+/// # Errors
+/// When a time cannot be read, or the database fails.
+pub async fn between(
+    database: &Database,
+    filter: &Filter,
+    after: i64,
+    upto: i64,
+    most: u16,
+) -> Result<Vec<EventFacts>, QueryError> {
+    let mut conditions = Conditions::of(filter)?;
+    conditions.compare("number", ">", Value::Number(after));
+    conditions.compare("number", "<=", Value::Number(upto));
+    let rows = conditions.rows(database, "events.number", u32::from(most)).await?;
+    Ok(rows.iter().map(facts).collect::<Result<_, _>>()?)
+}
+
+/// The number of the newest event, 0 before the first. All with lower numbers are stored.
+///
+/// # Errors
+/// When the database fails.
+pub async fn newest(database: &Database) -> Result<i64, DatabaseError> {
+    let newest = sqlx::query("SELECT last FROM arrivals").fetch_one(database.pool()).await;
+    newest.and_then(|row| row.try_get("last")).doing("looking for the newest event")
 }
 
 fn time(field: &'static str, text: &str) -> Result<i64, QueryError> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use sqlx::Row as _;
 
-use super::Snapshots;
+use super::{Snapshots, query};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::hub::database::{Database, DatabaseError, Doing as _};
@@ -96,9 +96,7 @@ impl Keeper {
     /// The number of the last of the oldest events that must go, and when it came; none where nothing must.
     async fn oldest(&self, before_ns: i64) -> Result<Option<(i64, i64)>, DatabaseError> {
         let doing = "looking for events that have been kept long enough";
-        let newest = sqlx::query("SELECT last FROM arrivals").fetch_one(self.database.pool()).await;
-        let newest: i64 = newest.and_then(|row| row.try_get("last")).doing(doing)?;
-        let floor = newest - i64::from(self.retention.max_events);
+        let floor = query::newest(&self.database).await? - i64::from(self.retention.max_events);
         let query = sqlx::query("SELECT number, received_ns FROM events ORDER BY number LIMIT $1").bind(BATCH);
         let mut last = None;
         for row in query.fetch_all(self.database.pool()).await.doing(doing)? {
@@ -119,23 +117,8 @@ mod tests {
     use crate::base::clock::SimulatedClock;
     use crate::base::shutdown::Shutdown;
     use crate::hub::events::snapshots::NewSnapshot;
+    use crate::hub::events::store::tests::event;
     use crate::hub::events::store::{self, NewEvent};
-
-    fn event(seq: u64) -> NewEvent {
-        let text = String::new;
-        NewEvent {
-            id: format!("gate/event/00000000000000fe/{seq}").parse().unwrap(),
-            time_ns: 0,
-            kind: "track".to_owned(),
-            severity: text(),
-            phase: text(),
-            episode: text(),
-            camera: text(),
-            rule: text(),
-            label: text(),
-            body: "{}".to_owned(),
-        }
-    }
 
     async fn add(database: &Database, numbers: std::ops::RangeInclusive<u64>, now: i64) -> u64 {
         let mut write = database.write().await.unwrap();

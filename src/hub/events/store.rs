@@ -232,3 +232,25 @@ fn statement(rows: usize) -> String {
 pub(super) fn epoch(epoch: u64) -> String {
     format!("{epoch:016x}")
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::NewEvent;
+
+    /// An event with this number in its spool, and little in it.
+    pub fn event(seq: u64) -> NewEvent {
+        let text = String::new;
+        NewEvent {
+            id: format!("gate/event/00000000000000fe/{seq}").parse().unwrap(),
+            time_ns: 0,
+            kind: "track".to_owned(),
+            severity: text(),
+            phase: text(),
+            episode: text(),
+            camera: text(),
+            rule: text(),
+            label: text(),
+            body: "{}".to_owned(),
+        }
+    }
+}

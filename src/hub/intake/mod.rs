@@ -24,9 +24,9 @@ pub use counts::Counted;
 
 use super::blobs::BlobError;
 use super::database::{Database, DatabaseError, Doing as _};
-use super::events::Snapshots;
 use super::events::snapshots::NewSnapshot;
 use super::events::store::{self, NewEvent, Stored, Stream};
+use super::events::{Live, Snapshots};
 use super::fleet::{self, Heard};
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
@@ -84,6 +84,7 @@ impl Gauge {
 pub struct Intake {
     database: Database,
     snapshots: Snapshots,
+    live: Live,
     clock: SharedClock,
     counts: Arc<Counts>,
     consumer: Consumer,
@@ -97,6 +98,7 @@ impl Intake {
         client_id: String,
         database: Database,
         snapshots: Snapshots,
+        live: Live,
         clock: SharedClock,
     ) -> Self {
         // Any one of several hubs on one database may store an event; all of them must know the agents.
@@ -104,7 +106,7 @@ impl Intake {
         let filters = shared.chain(wire::STATES.iter().map(|filter| (*filter).to_owned())).collect();
         let wanted = Wanted { client_id, filters, session_expiry: AWAY, receive_maximum: UNSTORED };
         let (consumer, inlet) = consumer::consumer(settings, wanted, clock.clone());
-        Self { database, snapshots, clock, counts: Arc::default(), consumer, inlet }
+        Self { database, snapshots, live, clock, counts: Arc::default(), consumer, inlet }
     }
 
     /// Tells of it while it runs.
@@ -114,8 +116,8 @@ impl Intake {
 
     /// Takes in until it is time to stop.
     pub async fn run(self, stopping: Stopping) {
-        let Self { database, snapshots, clock, counts, consumer, inlet } = self;
-        let mut desk = Desk { database, snapshots, clock, counts, inlet };
+        let Self { database, snapshots, live, clock, counts, consumer, inlet } = self;
+        let mut desk = Desk { database, snapshots, live, clock, counts, inlet };
         tokio::join!(consumer.run(stopping.clone()), desk.run(&stopping));
     }
 }
@@ -124,6 +126,7 @@ impl Intake {
 struct Desk {
     database: Database,
     snapshots: Snapshots,
+    live: Live,
     clock: SharedClock,
     counts: Arc<Counts>,
     inlet: Inlet,
@@ -172,6 +175,9 @@ impl Desk {
             }
         };
         self.count(&stored);
+        if let Some(last) = stored.last {
+            self.live.stored(last);
+        }
         for (stream, (upto, also)) in &stored.acks {
             self.tell(stream, *upto, also);
         }

@@ -29,12 +29,12 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
         let concrete = concrete.replace("{episode}", "door-1");
         let concrete = concrete.replace("{sha256}", &"0".repeat(64));
         let need = needs(method, path);
-        let status = hub.send(method, &concrete, None, &Value::Null).await.status.as_u16();
+        let status = hub.open(method, &concrete, None, &[]).await.status.as_u16();
         assert_eq!(status == 401, need != Need::Nothing, "{method} {path} without a token: {status}");
-        let forged = hub.send(method, &concrete, Some("vedette_0000"), &Value::Null).await.status.as_u16();
+        let forged = hub.open(method, &concrete, Some("vedette_0000"), &[]).await.status.as_u16();
         assert_eq!(forged == 401, need != Need::Nothing, "{method} {path} with a forged token: {forged}");
         for (role, token) in &tokens {
-            let status = hub.send(method, &concrete, Some(token), &Value::Null).await.status.as_u16();
+            let status = hub.open(method, &concrete, Some(token), &[]).await.status.as_u16();
             let suffices = need == Need::Nothing || matches!(need, Need::AtLeast(least) if *role >= least);
             assert_eq!(status == 403, !suffices, "{method} {path} as {role}: {status}");
             assert_ne!(status, 401, "{method} {path} as {role}");

@@ -9,6 +9,7 @@ mod events;
 mod fleet;
 mod flock;
 mod fuzzed;
+mod live;
 mod program;
 mod registry;
 mod running;

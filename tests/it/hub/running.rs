@@ -8,7 +8,7 @@ use vedette::hub::database::Database;
 use vedette::hub::{Hub, Settings};
 
 use crate::support::detectors;
-use crate::support::http::{Answer, Http};
+use crate::support::http::{Answer, Http, Opened};
 
 /// A hub on a free port.
 pub struct Running {
@@ -43,6 +43,15 @@ impl Running {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         self.http.send(method, &format!("{}{path}", self.url), &headers, body).await
+    }
+
+    /// Sends a request without a body and does not wait for the body of the answer.
+    pub async fn open(&self, method: &str, path: &str, token: Option<&str>, headers: &[(&str, &str)]) -> Opened {
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        let bearer = bearer.iter().map(|value| ("authorization", value.as_str()));
+        let headers: Vec<_> = bearer.chain(headers.iter().copied()).collect();
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        self.http.open(method, &format!("{}{path}", self.url), &headers, Vec::new()).await
     }
 
     pub async fn token(&self, name: &str, role: &str) -> String {

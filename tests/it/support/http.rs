@@ -17,6 +17,13 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// What begins to come back.
+pub struct Opened {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
 impl Default for Http {
     fn default() -> Self {
         Self(Client::builder(TokioExecutor::new()).build(HttpConnector::new()))
@@ -25,14 +32,20 @@ impl Default for Http {
 
 impl Http {
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let Opened { status, headers, body } = self.open(method, url, headers, body).await;
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Answer { status, headers, body }
+    }
+
+    /// Sends a request and does not wait for the body of the answer.
+    pub async fn open(&self, method: Method, url: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Opened {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let answer = self.0.request(request.body(Body::from(body)).unwrap()).await.unwrap();
         let (parts, body) = answer.into_parts();
-        let body = axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap();
-        Answer { status: parts.status, headers: parts.headers, body }
+        Opened { status: parts.status, headers: parts.headers, body: Body::new(body) }
     }
 }
 
