@@ -43,9 +43,11 @@ pub async fn changes(
     limit: u16,
 ) -> Result<Vec<EventFacts>, DatabaseError> {
     let doing = "looking for changes of state";
+    // The kinds stand as they do in the index that is made for them.
     let of_camera = "SELECT events.number, events.received_ns, events.body, agents.admitted_ns FROM events \
-         LEFT JOIN agents ON agents.id = events.agent WHERE events.agent = $1 AND events.camera = $3 \
-         AND events.kind IN ('camera-state', 'discontinuity') ORDER BY events.time_ns DESC, events.number DESC LIMIT $2";
+         LEFT JOIN agents ON agents.id = events.agent WHERE events.agent = $1 AND events.camera = $3 AND events.kind IN \
+         ('camera-state', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
+         ORDER BY events.time_ns DESC, events.number DESC LIMIT $2";
     let of_agent = "SELECT events.number, events.received_ns, events.body, agents.admitted_ns FROM events \
          LEFT JOIN agents ON agents.id = events.agent WHERE events.agent = $1 AND events.kind IN \
          ('camera-state', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
