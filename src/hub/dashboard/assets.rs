@@ -27,13 +27,14 @@ impl Asset {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-static ASSETS: LazyLock<[Asset; 5]> = LazyLock::new(|| {
+static ASSETS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
     [
         Asset::new("mark", "svg", "image/svg+xml", include_bytes!("static/mark.svg")),
         Asset::new("dashboard", "css", "text/css; charset=utf-8", include_bytes!("static/dashboard.css")),
-        // htmx 4.0.1 and its extension: see static/LICENSE-htmx.
+        // htmx 4.0.1 and two extensions of it: see static/LICENSE-htmx.
         Asset::new("htmx", "js", SCRIPT, include_bytes!("static/htmx.min.js")),
         Asset::new("hx-ptag", "js", SCRIPT, include_bytes!("static/hx-ptag.min.js")),
+        Asset::new("hx-sse", "js", SCRIPT, include_bytes!("static/hx-sse.min.js")),
         Asset::new("dashboard", "js", SCRIPT, include_bytes!("static/dashboard.js")),
     ]
 });
@@ -73,6 +74,6 @@ mod tests {
         let one = Asset::new("x", "js", SCRIPT, b"1");
         assert_eq!(one.href, Asset::new("x", "js", SCRIPT, b"1").href);
         assert_ne!(one.href, Asset::new("x", "js", SCRIPT, b"2").href);
-        assert_eq!(scripts().count(), 3);
+        assert_eq!(scripts().count(), 4);
     }
 }

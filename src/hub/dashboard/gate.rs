@@ -40,6 +40,10 @@ pub(super) async fn gate(State(dashboard): State<Dashboard>, mut request: Reques
     let needed = need(request.method(), &path);
     let here = request.uri().path_and_query().map_or("/ui/", |path| path.as_str()).to_owned();
     let mut visitor = Visitor::stranger(request.headers(), String::new(), here);
+    if visitor.here.contains("%00") {
+        // No text holds that: PostgreSQL could not even be asked.
+        return Trouble::new(StatusCode::NOT_FOUND, "There is no such page.").shown(&visitor);
+    }
     if let Need::AtLeast(role) = needed {
         let session = match cookie(request.headers(), SESSION) {
             Some(cookie) => dashboard.sessions.check(&cookie).await,

@@ -23,6 +23,7 @@ mod models;
 mod navigation;
 mod pictures;
 mod sign_in;
+mod signals;
 mod told;
 mod trouble;
 
@@ -81,6 +82,7 @@ enum Page {
     Camera,
     Alerts,
     AlertList,
+    AlertSignals,
     Verdict,
     Events,
     Event,
@@ -113,6 +115,7 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/ui/agents/{agent}/cameras/{camera}", VIEWER, Page::Camera),
     route("GET", "/ui/alerts", VIEWER, Page::Alerts),
     route("GET", "/ui/alerts/list", VIEWER, Page::AlertList),
+    route("GET", "/ui/alerts/live", VIEWER, Page::AlertSignals),
     route("POST", "/ui/agents/{agent}/episodes/{episode}/verdict", OPERATOR, Page::Verdict),
     route("GET", "/ui/events", VIEWER, Page::Events),
     route("GET", "/ui/events/{number}", VIEWER, Page::Event),
@@ -153,6 +156,7 @@ fn handler(page: Page) -> MethodRouter<Dashboard> {
         Page::Camera => get(camera::show),
         Page::Alerts => get(alerts::show),
         Page::AlertList => get(alerts::list),
+        Page::AlertSignals => get(signals::alerts),
         Page::Verdict => post(alerts::judge),
         Page::Events => get(events::search),
         Page::Event => get(events::show),

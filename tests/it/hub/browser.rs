@@ -142,7 +142,9 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
 
     browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
     until(browser, ".empty").await;
-    script(browser, "window.same = true").await;
+    script(browser, "window.same = true; window.signals = 0").await;
+    let count = "document.getElementById('signals').addEventListener('alert', () => window.signals += 1)";
+    script(browser, count).await;
     site.alert(1, "door-1", "person").await;
     let card = until(browser, "article").await.text().await.unwrap();
     for told in ["person stayed 61 s in zone yard", "threshold 0.4", "CPUExecutionProvider"] {
@@ -171,6 +173,8 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
     until(browser, "article + article button[value=wrong-class]").await.click().await.unwrap();
     eventually("the verdict is replaced", async || verdict(hub).await["label"] == "dog").await;
     assert_eq!(script(browser, "return window.same").await, true, "the page was never loaded again");
+    let signals = script(browser, "return window.signals").await;
+    assert!(signals.as_u64().unwrap() > 0, "the hub said that there is an alert, and the page did not only ask");
 
     let forged = "const done = arguments[0]; fetch('/ui/agents/gate/episodes/door-1/verdict', \
         {method: 'POST', body: new URLSearchParams({verdict: 'true'})}).then(answer => done(answer.status))";
@@ -253,6 +257,9 @@ async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
     site.stored(&hub, 4).await;
     looks_at_every_page(&hub, &browser, shots.as_deref()).await;
     signs_out(&hub, &browser).await;
+    if let Some(folder) = &shots {
+        shoot(&browser, &folder.join("sign-in-390.png")).await;
+    }
     browser.close().await.unwrap();
     hub.end().await;
 }

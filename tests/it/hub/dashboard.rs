@@ -1,8 +1,10 @@
 //! The pages for people, without a script: who may see and change what, and what stands on them, on both databases.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::http::Method;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use vedette::hub::access::Role;
 use vedette::hub::{Need, PAGES};
@@ -32,14 +34,14 @@ async fn every_page_lets_in_who_may_and_nobody_else() {
     let mut refused = 0;
     for page in PAGES {
         let (method, path) = (Method::from_bytes(page.method.as_bytes()).unwrap(), concrete(page.path));
-        let stranger = Visitor::new(&hub).send(method.clone(), &path, &[], &[]).await;
+        let stranger = Visitor::new(&hub).open(method.clone(), &path, &[], &[]).await;
         let is_sent_away =
             stranger.status == 303 && stranger.headers["location"].to_str().unwrap().starts_with("/ui/sign-in?next=");
         assert_eq!(is_sent_away, page.need != Need::Nothing, "{page:?} to a stranger: {}", stranger.status);
         for (role, token) in &visitors {
             let mut visitor = Visitor::signed_in(&hub, token).await;
             let csrf = visitor.csrf.clone();
-            let answer = visitor.send(method.clone(), &path, &[], &[("csrf", &csrf)]).await;
+            let answer = visitor.open(method.clone(), &path, &[], &[("csrf", &csrf)]).await;
             let suffices = matches!(page.need, Need::AtLeast(least) if *role >= least);
             // Whoever has signed in has no form of the page where one does that.
             let is_sign_in = method == Method::POST && page.need == Need::Nothing;
@@ -142,7 +144,7 @@ async fn browsers_are_shown_in_and_programs_are_answered_as_before() {
         assert!(asset.headers["cache-control"].to_str().unwrap().contains("immutable"), "{href}");
         assets += 1;
     }
-    assert_eq!(assets, 5);
+    assert_eq!(assets, 6);
     assert_eq!(ask("/ui/static/dashboard.0000000000000000.css", "*/*").await.status, 404);
     hub.end().await;
 }
@@ -182,6 +184,19 @@ async fn a_site_is_seen_and_judged(hub: &Running, broker: &mosquitto::Mosquitto)
     let picture = viewer.get("/ui/snapshots/gate/door/door%2D1").await;
     assert_eq!((picture.status.as_u16(), &picture.headers["content-type"]), (200, &"image/jpeg".parse().unwrap()));
 
+    // Whoever looks is told that there is another one, and of nothing else.
+    let mut signals = viewer.open(Method::GET, "/ui/alerts/live", &[], &[]).await;
+    assert_eq!(signals.headers["content-type"], "text/event-stream");
+    site.alert(3, "door-3", "bike").await;
+    let mut told = String::new();
+    while !told.contains("event: alert") {
+        let frame =
+            tokio::time::timeout(Duration::from_secs(20), signals.body.frame()).await.unwrap().unwrap().unwrap();
+        told += &String::from_utf8_lossy(frame.data_ref().unwrap());
+    }
+    assert!(!told.contains("bike"), "{told}");
+    drop(signals);
+
     let verdict = "/ui/agents/gate/episodes/door%2D1/verdict";
     assert_eq!(viewer.submit(verdict, &[("verdict", "true")]).await.status, 403);
     operator.page("/ui/alerts").await;
@@ -209,14 +224,17 @@ async fn a_site_is_seen_and_judged(hub: &Running, broker: &mosquitto::Mosquitto)
     let searched = viewer.page("/ui/events?label=person&since=2026-01-01T00:00").await;
     assert!(searched.contains("person stayed") && !searched.contains("camera door is"), "{searched}");
     assert!(viewer.page("/ui/events?since=yesterday").await.contains("is a time such as"));
-    assert_eq!(viewer.get("/ui/events/999999").await.status, 404);
+    for missing in ["/ui/events/999999", "/ui/events/x", "/ui/snapshots/gate/door/a%00b", "/ui/models/none"] {
+        assert_eq!(viewer.get(missing).await.status, 404, "{missing}");
+    }
+    assert_eq!(viewer.get("/ui/events?label=a%00b").await.status, 404, "no text of an event holds that");
 
     let agent = viewer.page("/ui/agents/gate").await;
     for told in ["30.25", "CPUExecutionProvider", "camera door is stalled", "123.0 MB", ">2<"] {
         assert!(agent.contains(told), "{told}: {agent}");
     }
     let camera = viewer.page("/ui/agents/gate/cameras/door").await;
-    for told in ["2 alerts and 0 other things", "heat-5", "avdec_h264", "camera door is stalled", "person stayed"] {
+    for told in ["3 alerts and 0 other things", "heat-5", "avdec_h264", "camera door is stalled", "person stayed"] {
         assert!(camera.contains(told), "{told}: {camera}");
     }
     assert_eq!(viewer.get("/ui/agents/nobody").await.status, 404);

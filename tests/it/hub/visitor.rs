@@ -4,7 +4,7 @@ use axum::http::Method;
 use serde_json::Value;
 
 use super::running::Running;
-use crate::support::http::Answer;
+use crate::support::http::{Answer, Opened};
 
 /// A visitor with a jar of cookies.
 pub struct Visitor<'a> {
@@ -73,11 +73,23 @@ impl<'a> Visitor<'a> {
         headers: &[(&str, &str)],
         fields: &[(&str, &str)],
     ) -> Answer {
+        let Opened { status, headers, body } = self.open(method, path, headers, fields).await;
+        Answer { status, headers, body: axum::body::to_bytes(body, usize::MAX).await.unwrap() }
+    }
+
+    /// Sends a request and does not wait for the body of the answer.
+    pub async fn open(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        fields: &[(&str, &str)],
+    ) -> Opened {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let headers = [headers, &[("cookie", cookies.as_str())]].concat();
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes();
-        let answer = self.hub.http.send(method, &format!("{}{path}", self.hub.url), &headers, body).await;
+        let answer = self.hub.http.open(method, &format!("{}{path}", self.hub.url), &headers, body).await;
         for line in answer.headers.get_all("set-cookie") {
             let (name, value) = line.to_str().unwrap().split(';').next().unwrap().split_once('=').unwrap();
             self.cookies.retain(|(known, _)| known != name);
