@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 
 use super::running::{Running, start};
-use super::site::Site;
+use super::site::{Site, push_model};
 use super::visitor::api;
 use crate::support::mosquitto;
 use crate::support::session::eventually;
@@ -205,6 +205,7 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
         ("agent", "/ui/agents/gate"),
         ("camera", "/ui/agents/gate/cameras/door"),
         ("models", "/ui/models"),
+        ("model", "/ui/models/vedette-nano"),
         ("trouble", "/ui/events/999999"),
     ];
     for width in [1280, 390] {
@@ -255,6 +256,7 @@ async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
     site.was(1, "stalled").await;
     site.was(3, "streaming").await;
     site.stored(&hub, 4).await;
+    push_model(&hub, "night pictures of the north gate").await;
     looks_at_every_page(&hub, &browser, shots.as_deref()).await;
     signs_out(&hub, &browser).await;
     if let Some(folder) = &shots {

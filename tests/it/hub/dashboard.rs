@@ -10,10 +10,11 @@ use vedette::hub::access::Role;
 use vedette::hub::{Need, PAGES};
 
 use super::running::{Running, start};
-use super::site::Site;
+use super::site::{Site, push_model};
 use super::visitor::{Visitor, api, text};
 use crate::support::mosquitto;
 use crate::support::postgres;
+use crate::support::session::eventually;
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x>";
 
@@ -278,5 +279,36 @@ async fn a_site_is_seen_and_judged_in_postgresql() {
     );
     let Some(hub) = start(&lines).await else { return };
     a_site_is_seen_and_judged(&hub, &broker).await;
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_is_shown_with_where_it_comes_from_and_whether_it_is_loaded() {
+    let Some(hub) = start("serving: { tuning: { provider: cpu } }\n").await else { return };
+    let mut viewer = Visitor::signed_in(&hub, &hub.token("eyes", "viewer").await).await;
+    assert!(viewer.page("/ui/models").await.contains("No model is registered"));
+    push_model(&hub, HOSTILE).await;
+    eventually("the model is loaded", async || {
+        let mut viewer = Visitor::signed_in(&hub, &hub.admin).await;
+        viewer.page("/ui/models").await.contains("<span class=\"chip good\">1</span>")
+    })
+    .await;
+    let list = viewer.page("/ui/models").await;
+    assert!(list.contains("champion → 1") && list.contains("href=\"/ui/models/vedette-nano\""), "{list}");
+    let model = viewer.page("/ui/models/vedette-nano").await;
+    for told in [
+        "Version 1",
+        "champion",
+        "loaded",
+        "coco_val64.person.ap50",
+        "0.396",
+        "calibration: method",
+        "Signed by",
+        "golden pictures",
+        "&#60;script&#62;alert(1)",
+    ] {
+        assert!(model.contains(told), "{told}: {model}");
+    }
+    assert!(!model.contains("<script>"), "{model}");
     hub.end().await;
 }

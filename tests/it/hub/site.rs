@@ -1,7 +1,9 @@
-//! One agent as the pages see it: what a real one publishes, through a real broker.
+//! What the pages show: an agent as a real one speaks, through a real broker, and a registered model.
 
+use axum::http::Method;
 use rumqttc::QoS;
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::flock::EPOCH;
 use super::running::Running;
@@ -114,4 +116,18 @@ impl Site {
         })
         .await;
     }
+}
+
+/// Registers the bundled 8-bit detector with a note, and calls it champion.
+pub async fn push_model(hub: &Running, note: &str) {
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/models/vedette-nano/vedette-nano-int8.vedette");
+    let bytes = std::fs::read(package).unwrap();
+    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let bearer = format!("Bearer {}", hub.admin);
+    let url = format!("{}/api/v1/uploads/{sha256}", hub.url);
+    hub.http.send(Method::PUT, &url, &[("authorization", bearer.as_str())], bytes).await.fine();
+    let push = json!({"sha256": sha256, "note": note});
+    hub.send("POST", "/api/v1/models", Some(&hub.admin), &push).await.fine();
+    let alias = "/api/v1/models/vedette-nano/aliases/champion";
+    hub.send("PUT", alias, Some(&hub.admin), &json!({"version": 1})).await.fine();
 }

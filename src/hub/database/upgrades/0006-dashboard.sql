@@ -1,7 +1,7 @@
 -- What the pages for people look for.
 
--- How much happened at a camera.
-CREATE INDEX events_by_camera ON events (agent, camera, time_ns);
+-- How much began at a camera.
+CREATE INDEX starts_by_camera ON events (agent, camera, time_ns) WHERE phase = 'start';
 -- What an agent and its cameras went through; there is little of that among all events.
 CREATE INDEX changes_by_camera ON events (agent, camera, time_ns)
     WHERE kind IN ('camera-state', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change');
