@@ -89,6 +89,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("ratatui", "cli"),
     ("sd_notify", "base"),
+    ("askama", "hub"),
     ("axum", "hub"),
     ("hyper_util", "hub"),
     ("tower_http", "hub"),

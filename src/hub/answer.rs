@@ -38,6 +38,16 @@ impl Refusal {
 }
 
 impl Refusal {
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Why, for a person.
+    pub(super) fn sentence(&self) -> &str {
+        &self.sentence
+    }
+
     /// The hub itself fails: the log says why.
     pub(super) fn internal(doing: &str, error: &dyn Display) -> Self {
         tracing::error!(doing, %error, "a request failed");

@@ -12,10 +12,12 @@ use axum::{Router, middleware};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use super::access::{AccessError, Audit, Tokens};
+use super::access::{AccessError, Audit, Failures, Sessions, Tokens};
 use super::api;
 use super::blobs::Blobs;
 use super::broker::client_id;
+use super::callers::{Callers, Peer};
+use super::dashboard::{self, Dashboard};
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
 use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
@@ -93,6 +95,8 @@ pub enum HubError {
 pub struct Hub {
     door: Door,
     shared: api::Shared,
+    dashboard: Dashboard,
+    callers: Callers,
     database: Database,
     intake: Option<Intake>,
     executor: Option<Executor>,
@@ -132,7 +136,7 @@ impl Hub {
         let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
-        let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock)?;
+        let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock.clone())?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
         let door = Door::new(listener, settings.tls.clone()).map_err(|error| match error {
@@ -162,7 +166,17 @@ impl Hub {
             rollouts,
             intake: gauge,
         };
-        Ok(Self { door, shared, database, intake, executor, keeper, first_token })
+        let failures = Failures::new(settings.access.failures_per_minute, clock.clone());
+        let callers = Callers::new(failures, settings.access.trusted_proxies.clone());
+        let sessions = Sessions::new(database.clone(), clock.clone(), settings.access.session_hours);
+        let dashboard = Dashboard {
+            shared: shared.clone(),
+            sessions,
+            callers: callers.clone(),
+            clock,
+            is_encrypted: settings.tls.is_some(),
+        };
+        Ok(Self { door, shared, dashboard, callers, database, intake, executor, keeper, first_token })
     }
 
     /// Where it listens.
@@ -186,8 +200,8 @@ impl Hub {
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
         let executed = self.executor.map(|executor| tokio::spawn(executor.run(stopping.clone())));
-        let served =
-            axum::serve(self.door, app(self.shared)).with_graceful_shutdown(async move { signal.stopped().await });
+        let app = app(self.shared, self.dashboard, self.callers).into_make_service_with_connect_info::<Peer>();
+        let served = axum::serve(self.door, app).with_graceful_shutdown(async move { signal.stopped().await });
         let overdue = async {
             stopping.stopped().await;
             tokio::time::sleep(DRAIN).await;
@@ -221,11 +235,12 @@ fn warn_if_overheard(settings: &Settings, address: SocketAddr) {
     }
 }
 
-fn app(shared: api::Shared) -> Router {
+fn app(shared: api::Shared, dashboard: Dashboard, callers: Callers) -> Router {
     let (tokens, serving) = (shared.tokens.clone(), shared.serving.clone());
     let open = api::router(shared).merge(serving::router(serving));
-    let guarded = open.layer(middleware::from_fn_with_state(tokens, guard)).fallback(serving::not_found);
-    guarded.layer(middleware::from_fn(read_rest))
+    let guarded = open.layer(middleware::from_fn_with_state((tokens, callers), guard));
+    let all = guarded.merge(dashboard::router(dashboard)).fallback(serving::not_found);
+    all.layer(middleware::from_fn(dashboard::show_browsers_in)).layer(middleware::from_fn(read_rest))
 }
 
 async fn registry(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Registry, HubError> {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::access::{AccessError, Role, Tokens};
 use super::answer::{Refusal, refused};
+use super::callers::{Callers, must_wait};
 use super::{api, serving};
 
 /// What a path needs.
@@ -35,7 +36,11 @@ pub fn needs(method: &str, path: &str) -> Need {
 }
 
 /// Lets a request through whose token suffices, with its [`Caller`](super::access::Caller) for the handlers.
-pub(super) async fn guard(State(tokens): State<Tokens>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State((tokens, callers)): State<(Tokens, Callers)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
         return next.run(request).await;
     };
@@ -44,12 +49,13 @@ pub(super) async fn guard(State(tokens): State<Tokens>, mut request: Request, ne
     let Need::AtLeast(role) = needs(method, path.as_str()) else {
         return next.run(request).await;
     };
-    let token = bearer(&request);
-    let caller = match &token {
-        Some(token) => tokens.check(token).await,
-        None => Err(AccessError::Unknown),
-    };
-    match caller {
+    // Whoever shows nothing has not tried anything.
+    let Some(token) = bearer(&request) else { return unknown() };
+    let address = callers.address(&request);
+    if let Some(wait) = callers.wait(address) {
+        return must_wait(wait);
+    }
+    match tokens.check(&token).await {
         Ok(caller) => match caller.needs(role) {
             Ok(()) => {
                 request.extensions_mut().insert(caller);
@@ -57,7 +63,10 @@ pub(super) async fn guard(State(tokens): State<Tokens>, mut request: Request, ne
             }
             Err(error) => refused(StatusCode::FORBIDDEN, &error),
         },
-        Err(AccessError::Unknown) => unknown(),
+        Err(AccessError::Unknown) => {
+            callers.note_failure(address);
+            unknown()
+        }
         Err(error) => Refusal::from(error).into_response(),
     }
 }

@@ -1,9 +1,10 @@
 //! The hub: the centre that knows every agent, stores every event, and keeps, serves and rolls out models.
 //!
 //! ```text
-//!   HTTP ──▶ guard (token, role) ──┬──▶ api ──┬──▶ access    tokens, the record of changes ──▶ database
-//!                                  │          ╰──▶ registry  models, versions, aliases ──▶ database, blobs
-//!                                  ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
+//!   HTTP ─┬─▶ guard (token, role) ──┬──▶ api ──┬──▶ access    tokens, the record of changes ──▶ database
+//!         │                         │          ╰──▶ registry  models, versions, aliases ──▶ database, blobs
+//!         │                         ╰──▶ serving  /v2, /v1, /predict, /metrics ──▶ detect      ╰─ shelf ─╯
+//!         ╰─▶ dashboard (session, role)  /ui: the same for people, by the same rooms
 //!
 //!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
 //!      ◀── ack ─────────╯╰─▶ fleet   which agents there are, what they have ──▶ database
@@ -19,6 +20,8 @@ mod api;
 mod app;
 pub mod blobs;
 mod broker;
+mod callers;
+mod dashboard;
 pub mod database;
 mod door;
 pub mod events;
@@ -34,6 +37,7 @@ mod settings;
 pub use api::{ROUTES, Route};
 pub use app::{Hub, HubError, keep_first_token};
 pub use broker::Broker;
+pub use dashboard::{ROUTES as PAGES, Route as Page};
 pub use door::{Tls, TlsError};
 pub use guard::{Need, needs};
 pub use rest::read_rest;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::access;
 use super::broker::Broker;
 use super::door::Tls;
 use super::events::Retention;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where the tables are.
     pub database: Database,
+    /// How callers are let in.
+    pub access: access::Settings,
     /// The models to serve: `NAME/VERSION/model.onnx` or `NAME/VERSION/*.vedette` below it; `models` in the data folder
     /// by default. A relative path starts at the configuration.
     pub models_dir: Option<PathBuf>,
@@ -126,6 +129,7 @@ impl Default for Settings {
             tls: None,
             data_dir: PathBuf::from("/var/lib/vedette-hub"),
             database: Database::default(),
+            access: access::Settings::default(),
             models_dir: None,
             registry: Registry::default(),
             mqtt: Broker::default(),
@@ -164,6 +168,9 @@ impl Settings {
         }
         if !(1..=4096).contains(&settings.registry.max_package_mib) {
             return Err(refused("registry.max_package_mib must be 1 to 4096".to_owned()));
+        }
+        if let Some(fault) = settings.access.fault() {
+            return Err(refused(format!("access: {fault}")));
         }
         if let Some(fault) = settings.events.faults() {
             return Err(refused(format!("events: {fault}")));
@@ -235,6 +242,8 @@ mod tests {
             ("serving: {max_queue: 0}", "max_queue"),
             ("mqtt: {url: 'mqtt://u:hunter2@b'}", "password_file"),
             ("mqtt: {username: u}", "without url"),
+            ("access: {session_hours: 0}", "session_hours"),
+            ("access: {failures_per_minute: 0}", "failures_per_minute"),
             ("events: {keep_days: 0}", "at least 1"),
             ("registry: {max_package_mib: 0}", "1 to 4096"),
             ("database: {url: 'postgres://u:hunter2@h/d', url_file: f}", "leave one out"),

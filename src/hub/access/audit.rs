@@ -75,6 +75,18 @@ impl Audit {
         Ok(())
     }
 
+    /// The changes of one kind to one object, the newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn of(&self, action: &str, object: &str, limit: u16) -> Result<Vec<Record>, DatabaseError> {
+        let statement = "SELECT at_ns, who, action, object, details FROM audit WHERE object = $1 AND action = $2 \
+             ORDER BY id DESC LIMIT $3";
+        let query = sqlx::query(statement).bind(object).bind(action).bind(i64::from(limit));
+        let rows = query.fetch_all(self.database.pool()).await.doing("reading the record of changes")?;
+        rows.iter().map(record).collect()
+    }
+
     /// The newest changes first, at most `limit`.
     ///
     /// # Errors

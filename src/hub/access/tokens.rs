@@ -174,7 +174,7 @@ impl Tokens {
     /// # Errors
     /// [`AccessError::Unknown`] where it is not valid.
     pub async fn check(&self, token: &str) -> Result<Caller, AccessError> {
-        if token.len() > LONGEST || !token.starts_with(secret::PREFIX) {
+        if is_none(token) {
             return Err(AccessError::Unknown);
         }
         let statement = "SELECT name, role FROM tokens WHERE sha256 = $1 AND revoked_ns IS NULL \
@@ -235,7 +235,12 @@ impl Tokens {
     }
 }
 
-fn role(row: &AnyRow) -> Result<Role, DatabaseError> {
+/// Whether this is a token of nobody, without looking.
+pub(super) fn is_none(token: &str) -> bool {
+    token.len() > LONGEST || !token.starts_with(secret::PREFIX)
+}
+
+pub(super) fn role(row: &AnyRow) -> Result<Role, DatabaseError> {
     let text: String = row.try_get("role").doing("reading the role of a token")?;
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error))).doing("reading the role of a token")
 }

@@ -37,6 +37,7 @@ fn described(route: &Route) -> Value {
             "409": refusal("It cannot be done as things are"),
             "413": refusal("The body is too large"),
             "422": refusal("What was sent does not pass the checks"),
+            "429": refusal("Too many tokens from this address were not valid"),
             "503": refusal("The database does not answer"),
         },
         "security": [{ "bearer": [route.role.as_str()] }],

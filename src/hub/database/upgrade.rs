@@ -14,7 +14,8 @@ const UPGRADES: &[(&str, &str)] = &[
     ("verdicts", include_str!("upgrades/0005-verdicts.sql")),
     ("room", include_str!("upgrades/0006-room.sql")),
     ("given-up", include_str!("upgrades/0007-given-up.sql")),
-    ("rollouts", include_str!("upgrades/0008-rollouts.sql")),
+    ("dashboard", include_str!("upgrades/0008-dashboard.sql")),
+    ("rollouts", include_str!("upgrades/0009-rollouts.sql")),
 ];
 
 /// The schema that this program knows.

@@ -3,7 +3,9 @@
 //! An event is stored once, under the id that its agent gave it; [`watermark`] knows which numbers of each spool there
 //! are. What is stored gets a number in the order of arrival, and [`live`] readers go on from there.
 
+pub mod episodes;
 pub mod export;
+pub mod history;
 pub mod live;
 pub mod query;
 mod ranges;

@@ -341,7 +341,8 @@ fn cursor(row: &AnyRow) -> Result<String, DatabaseError> {
     Ok(format!("{time_ns}.{number}"))
 }
 
-fn facts(row: &AnyRow) -> Result<EventFacts, DatabaseError> {
+/// A row with the number, time of arrival, body and admission as facts.
+pub(super) fn facts(row: &AnyRow) -> Result<EventFacts, DatabaseError> {
     let body: String = row.try_get("body").doing(LOOKING)?;
     let admitted_ns: Option<i64> = row.try_get("admitted_ns").doing(LOOKING)?;
     Ok(EventFacts {

@@ -1,5 +1,7 @@
 //! Rows of agents and cameras as facts.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::Row as _;
@@ -63,6 +65,26 @@ pub(super) async fn all(database: &Database, now: i64) -> Result<Vec<AgentFacts>
     rows.iter().map(|row| agent(row, now)).collect()
 }
 
+/// All agents, by name, with their health and cameras.
+pub(super) async fn all_whole(database: &Database, now: i64) -> Result<Vec<AgentFacts>, DatabaseError> {
+    let statement = "SELECT id, admitted_ns, admitted_by, labels, first_seen_ns, last_seen_ns, status, boot, version, \
+         status_ns, health, health_boot, health_ns FROM agents ORDER BY id";
+    let agents = sqlx::query(statement).fetch_all(database.pool()).await.doing(DOING)?;
+    let statement = "SELECT agent, camera, state, state_ns FROM cameras ORDER BY agent, camera";
+    let rows = sqlx::query(statement).fetch_all(database.pool()).await.doing(DOING)?;
+    let mut cameras: BTreeMap<String, Vec<CameraFacts>> = BTreeMap::new();
+    for row in &rows {
+        cameras.entry(row.try_get("agent").doing(DOING)?).or_default().push(camera(row)?);
+    }
+    let whole = |row: &AnyRow| {
+        let mut facts = agent(row, now)?;
+        facts.health = Some(health(row)?);
+        facts.cameras = Some(cameras.remove(&facts.agent).unwrap_or_default());
+        Ok(facts)
+    };
+    agents.iter().map(whole).collect()
+}
+
 /// One agent, with its health and cameras.
 pub(super) async fn one(database: &Database, id: &Id, now: i64) -> Result<Option<AgentFacts>, DatabaseError> {
     let statement = "SELECT id, admitted_ns, admitted_by, labels, first_seen_ns, last_seen_ns, status, boot, version, \
@@ -70,8 +92,7 @@ pub(super) async fn one(database: &Database, id: &Id, now: i64) -> Result<Option
     let row = sqlx::query(statement).bind(id.as_str()).fetch_optional(database.pool()).await.doing(DOING)?;
     let Some(row) = row else { return Ok(None) };
     let mut facts = agent(&row, now)?;
-    let health: String = row.try_get("health").doing(DOING)?;
-    facts.health = Some(if health.is_empty() { Value::Null } else { json(&health)? });
+    facts.health = Some(health(&row)?);
     let statement = "SELECT camera, state, state_ns FROM cameras WHERE agent = $1 ORDER BY camera";
     let rows = sqlx::query(statement).bind(id.as_str()).fetch_all(database.pool()).await.doing(DOING)?;
     facts.cameras = Some(rows.iter().map(camera).collect::<Result<_, _>>()?);
@@ -119,6 +140,11 @@ pub(in crate::hub) fn condition(row: &AnyRow, now: i64) -> Result<Condition, Dat
         health_ns: number("health_ns")?,
     };
     Ok(Condition::of(words, now))
+}
+
+fn health(row: &AnyRow) -> Result<Value, DatabaseError> {
+    let health: String = row.try_get("health").doing(DOING)?;
+    if health.is_empty() { Ok(Value::Null) } else { json(&health) }
 }
 
 fn camera(row: &AnyRow) -> Result<CameraFacts, DatabaseError> {

@@ -68,6 +68,14 @@ impl Fleet {
         Ok(facts::all(&self.database, self.clock.unix_nanos()).await?)
     }
 
+    /// All agents, by name, with their health and cameras.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn whole_agents(&self) -> Result<Vec<AgentFacts>, FleetError> {
+        Ok(facts::all_whole(&self.database, self.clock.unix_nanos()).await?)
+    }
+
     /// One agent with all that it says of itself.
     ///
     /// # Errors

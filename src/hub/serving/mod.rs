@@ -38,6 +38,7 @@ use tokio::sync::Semaphore;
 
 pub use catalogue::{Catalogue, CatalogueError, Entry, Folder};
 pub use error::ServeError;
+pub use models::Line;
 pub use routes::{Access, Operation, ROUTES, Route, not_found, router};
 pub use settings::{LoadAtStart, Settings, Tuning, VersionPolicy};
 
@@ -192,6 +193,14 @@ impl Serving {
         if let Err(error) = result {
             tracing::error!(model = name, "{error}");
         }
+    }
+
+    /// Every version of the catalogue or loaded without it, and whether it is loaded. Blocks.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub fn index(&self) -> Result<Vec<Line>, ServeError> {
+        self.models.index()
     }
 
     /// Loads a model anew from the catalogue. Requests go on meanwhile. Blocks.

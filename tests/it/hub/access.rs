@@ -16,7 +16,7 @@ fn paths() -> Vec<(&'static str, &'static str)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_path_lets_in_who_may_and_nobody_else() {
-    let Some(hub) = start("").await else { return };
+    let Some(hub) = start("access: { failures_per_minute: 1000000 }\n").await else { return };
     let mut tokens = BTreeMap::new();
     for role in vedette::hub::access::Role::ALL {
         tokens.insert(role, hub.token(&format!("a-{role}"), role.as_str()).await);
@@ -50,6 +50,24 @@ async fn a_path_that_nobody_thought_of_needs_an_admin() {
     let admin = Need::AtLeast(vedette::hub::access::Role::Admin);
     assert_eq!(needs("GET", "/api/v1/new-idea"), admin);
     assert_eq!(needs("DELETE", "/v2/models"), admin);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_shows_wrong_tokens_waits_even_with_a_right_one() {
+    let Some(hub) = start("serving: { load: none }\naccess: { failures_per_minute: 3 }\n").await else { return };
+    let whoami = async |token: Option<&str>| hub.send("GET", "/api/v1/whoami", token, &Value::Null).await;
+    for _ in 0..10 {
+        whoami(None).await.refusal(401);
+    }
+    for _ in 0..3 {
+        whoami(Some(&hub.admin)).await.fine();
+        whoami(Some("vedette_0000")).await.refusal(401);
+    }
+    let answer = whoami(Some(&hub.admin)).await;
+    assert!(answer.refusal(429).contains("try again in"));
+    let seconds: u64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=20).contains(&seconds), "{seconds}");
+    hub.end().await;
 }
 
 /// The life of a token, which must be the same on both databases.

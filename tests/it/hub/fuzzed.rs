@@ -11,6 +11,9 @@ use crate::support::postgres;
 /// The names that the routes are asked for, so that most requests get past "there is no such model".
 const NAMES: &str = "[parameters]\nmodel = \"doubled\"\nversion = \"1\"\n";
 
+/// It shows tokens that are not valid by the thousand.
+const PATIENT: &str = "access: { failures_per_minute: 1000000 }\n";
+
 /// The program in the environment that `make test-clients` makes, or a line that says that the test is skipped.
 fn schemathesis() -> Option<PathBuf> {
     let python = std::env::var_os("VEDETTE_CLIENTS_PYTHON").map(PathBuf::from);
@@ -72,7 +75,9 @@ async fn no_request_makes_the_hub_fail(lines: &str) {
     let version = models.path().join("doubled/1");
     std::fs::create_dir_all(&version).unwrap();
     std::fs::write(version.join("model.onnx"), doubled(0.0)).unwrap();
-    let Some(hub) = start(&format!("models_dir: '{}'\n{lines}", models.path().display())).await else { return };
+    let Some(hub) = start(&format!("models_dir: '{}'\n{PATIENT}{lines}", models.path().display())).await else {
+        return;
+    };
     let admin = hub.admin.clone();
     // Unloading comes last: the others are to find the model. The live stream does not end by itself.
     let (rest, unload) = (["--exclude-path-regex", "unload|events/live"], ["--include-path-regex", "unload"]);

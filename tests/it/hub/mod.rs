@@ -2,6 +2,8 @@
 //! program itself.
 
 mod access;
+mod browser;
+mod dashboard;
 mod encrypted;
 mod events;
 mod export;
@@ -15,4 +17,6 @@ mod registry;
 mod retention;
 mod rollouts;
 pub mod running;
+mod site;
 mod sites;
+mod visitor;

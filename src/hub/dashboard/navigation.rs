@@ -1,0 +1,17 @@
+//! What stands in the head of each page. A page of another part of the hub, such as rollouts, gets its line here once there
+//! is one.
+
+/// A place to go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) href: &'static str,
+    pub(super) name: &'static str,
+}
+
+pub(super) const FLEET: Place = Place { href: "/ui/", name: "Fleet" };
+pub(super) const ALERTS: Place = Place { href: "/ui/alerts", name: "Alerts" };
+pub(super) const EVENTS: Place = Place { href: "/ui/events", name: "Events" };
+pub(super) const MODELS: Place = Place { href: "/ui/models", name: "Models" };
+
+/// All of them, in order.
+pub(super) const PLACES: [Place; 4] = [FLEET, ALERTS, EVENTS, MODELS];

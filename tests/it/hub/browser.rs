@@ -1,0 +1,267 @@
+//! The pages in a real browser: what happens without a reload, by keys, on a telephone, in the dark.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use axum::http::Method;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+
+use super::running::{Running, start};
+use super::site::{Site, push_model};
+use super::visitor::api;
+use crate::support::mosquitto;
+use crate::support::session::eventually;
+
+/// Where pictures of the pages are put, where somebody wants some: a folder.
+const SHOTS: &str = "VEDETTE_TEST_SHOTS";
+
+/// Drives browsers; killed when dropped.
+struct Driver {
+    child: Child,
+    url: String,
+}
+
+impl Driver {
+    /// Starts chromedriver, or says visibly that the test is skipped.
+    async fn start() -> Option<Self> {
+        let folders = std::env::var_os("PATH").unwrap_or_default();
+        let program =
+            std::env::split_paths(&folders).map(|folder| folder.join("chromedriver")).find(|path| path.exists());
+        let Some(program) = program else {
+            println!("SKIPPED: no chromedriver is installed, so no browser sees the pages; .ci/packages names it");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let child = Command::new(program)
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let driver = Self { child, url: format!("http://127.0.0.1:{port}") };
+        eventually("chromedriver listens", async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok())
+            .await;
+        Some(driver)
+    }
+
+    async fn browser(&self) -> Client {
+        // Started as root, as in a container, it refuses its own sandbox.
+        let arguments =
+            ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,900"];
+        let capabilities = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL" },
+        });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities.as_object().unwrap().clone());
+        builder.connect(&self.url).await.unwrap()
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A command of chromedriver alone.
+#[derive(Debug)]
+struct Special {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Special {
+    fn endpoint(&self, base: &url::Url, session: Option<&str>) -> Result<url::Url, url::ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &url::Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
+
+async fn until(browser: &Client, css: &str) -> fantoccini::elements::Element {
+    let wait = browser.wait().at_most(Duration::from_secs(20));
+    match wait.for_element(Locator::Css(css)).await {
+        Ok(found) => found,
+        Err(error) => panic!("no {css}: {error}; the page is {}", browser.source().await.unwrap()),
+    }
+}
+
+async fn script(browser: &Client, script: &str) -> Value {
+    browser.execute(script, Vec::new()).await.unwrap()
+}
+
+/// Presses a key where the focus is.
+async fn press(browser: &Client, key: &str) {
+    browser.active_element().await.unwrap().send_keys(key).await.unwrap();
+}
+
+async fn sign_in(browser: &Client, token: &str) {
+    until(browser, "#token").await.send_keys(token).await.unwrap();
+    until(browser, ".sign-in button").await.click().await.unwrap();
+}
+
+async fn verdict(hub: &Running) -> Value {
+    let path = "/api/v1/agents/gate/episodes/door-1/verdict";
+    let answer = hub.send("GET", path, Some(&hub.admin), &Value::Null).await;
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+/// What the browser complained of: a policy that was broken, a script that failed.
+async fn complaints(browser: &Client) -> Vec<String> {
+    let log = browser.issue_cmd(Special { path: "se/log", body: json!({"type": "browser"}) }).await.unwrap();
+    let lines = log.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE");
+    lines.map(|line| line["message"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &str) {
+    browser.goto(&format!("{}/", hub.url)).await.unwrap();
+    sign_in(browser, "vedette_wrong").await;
+    let told = until(browser, "#complaint").await.text().await.unwrap();
+    assert!(told.contains("this token is not valid"), "{told}");
+    // The refused form is a page with status 401, which the browser notes.
+    assert!(complaints(browser).await.iter().all(|line| line.contains("401")));
+    sign_in(browser, token).await;
+    let row = until(browser, "#agent-gate").await.text().await.unwrap();
+    assert!(row.contains("online") && row.contains("streaming"), "{row}");
+    press(browser, "\u{e004}").await;
+    assert_eq!(
+        script(browser, "return document.activeElement.className").await,
+        "skip",
+        "the first key leads past the head"
+    );
+
+    browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
+    until(browser, ".empty").await;
+    script(browser, "window.same = true; window.signals = 0").await;
+    let count = "document.getElementById('signals').addEventListener('alert', () => window.signals += 1)";
+    script(browser, count).await;
+    site.alert(1, "door-1", "person").await;
+    let card = until(browser, "article").await.text().await.unwrap();
+    for told in ["person stayed 61 s in zone yard", "threshold 0.4", "CPUExecutionProvider"] {
+        assert!(card.contains(told), "{told}: {card}");
+    }
+    until(browser, "article img").await;
+    eventually("the picture is seen", async || {
+        script(browser, "return document.querySelector('article img').naturalWidth").await == 640
+    })
+    .await;
+
+    press(browser, "j").await;
+    press(browser, "t").await;
+    assert!(until(browser, ".verdict").await.text().await.unwrap().contains("hands: this is true"));
+    assert_eq!(verdict(hub).await["verdict"], "true");
+    let held = "return document.activeElement.tagName";
+    eventually("the focus stays on the alert", async || script(browser, held).await == "ARTICLE").await;
+    until(browser, "button[data-key=f]").await.click().await.unwrap();
+    eventually("the verdict is replaced", async || verdict(hub).await["verdict"] == "false").await;
+    until(browser, ".judge summary").await.click().await.unwrap();
+    until(browser, "input[name=label]").await.send_keys("dog").await.unwrap();
+    site.alert(2, "door-2", "car").await;
+    until(browser, "article + article").await;
+    let typed = "return document.querySelector('article + article input[name=label]').value";
+    assert_eq!(script(browser, typed).await, "dog", "an alert that comes in takes nothing away");
+    until(browser, "article + article button[value=wrong-class]").await.click().await.unwrap();
+    eventually("the verdict is replaced", async || verdict(hub).await["label"] == "dog").await;
+    assert_eq!(script(browser, "return window.same").await, true, "the page was never loaded again");
+    let signals = script(browser, "return window.signals").await;
+    assert!(signals.as_u64().unwrap() > 0, "the hub said that there is an alert, and the page did not only ask");
+
+    let forged = "const done = arguments[0]; fetch('/ui/agents/gate/episodes/door-1/verdict', \
+        {method: 'POST', body: new URLSearchParams({verdict: 'true'})}).then(answer => done(answer.status))";
+    assert_eq!(complaints(browser).await, Vec::<String>::new());
+    assert_eq!(browser.execute_async(forged, Vec::new()).await.unwrap(), 403);
+    assert_eq!(verdict(hub).await["verdict"], "wrong-class");
+    complaints(browser).await;
+}
+
+async fn signs_out(hub: &Running, browser: &Client) {
+    browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
+    until(browser, "form[action='/ui/sign-out'] button").await.click().await.unwrap();
+    until(browser, "#token").await;
+    browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
+    until(browser, "#token").await;
+    assert!(browser.current_url().await.unwrap().path().ends_with("/ui/sign-in"));
+}
+
+/// Every page in both widths and colours: nothing is wider than the window, and no complaint.
+async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Path>) {
+    let number = api(hub, "/api/v1/events?severity=alert").await["events"][0]["number"].clone();
+    let event = format!("/ui/events/{number}");
+    let pages = [
+        ("fleet", "/ui/"),
+        ("alerts", "/ui/alerts"),
+        ("events", "/ui/events"),
+        ("event", event.as_str()),
+        ("agent", "/ui/agents/gate"),
+        ("camera", "/ui/agents/gate/cameras/door"),
+        ("models", "/ui/models"),
+        ("model", "/ui/models/vedette-nano"),
+        ("trouble", "/ui/events/999999"),
+    ];
+    for width in [1280, 390] {
+        let metrics = json!({"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": width < 500});
+        let body = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": metrics});
+        browser.issue_cmd(Special { path: "goog/cdp/execute", body }).await.unwrap();
+        for theme in ["light", "dark"] {
+            browser.goto(&format!("{}/ui/", hub.url)).await.unwrap();
+            until(browser, &format!("#theme option[value={theme}]")).await.click().await.unwrap();
+            until(browser, &format!("html[data-theme={theme}]")).await;
+            for (name, path) in pages {
+                browser.goto(&format!("{}{path}", hub.url)).await.unwrap();
+                until(browser, "h1").await;
+                let widest = script(browser, "return document.documentElement.scrollWidth").await;
+                assert!(widest.as_i64().unwrap() <= width, "{name} at {width}: {widest}");
+                if let Some(folder) = shots {
+                    shoot(browser, &folder.join(format!("{name}-{width}-{theme}.png"))).await;
+                }
+            }
+        }
+    }
+    // The page that is not there says 404, which the browser notes.
+    let complaints: Vec<_> = complaints(browser).await.into_iter().filter(|line| !line.contains("404")).collect();
+    assert_eq!(complaints, Vec::<String>::new());
+}
+
+async fn shoot(browser: &Client, file: &Path) {
+    let height = script(browser, "return document.documentElement.scrollHeight").await;
+    let body = json!({"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true, "format": "png",
+        "clip": {"x": 0, "y": 0, "width": script(browser, "return innerWidth").await, "height": height, "scale": 1}}});
+    let taken = browser.issue_cmd(Special { path: "goog/cdp/execute", body }).await.unwrap();
+    let png = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, taken["data"].as_str().unwrap());
+    std::fs::write(file, png.unwrap()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
+    let Some(driver) = Driver::start().await else { return };
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let Some(hub) = start(&format!("serving: {{ load: none }}\nmqtt: {{ url: '{}' }}\n", broker.url())).await else {
+        return;
+    };
+    let token = hub.token("hands", "operator").await;
+    let site = Site::start(&hub, &broker).await;
+    let browser = driver.browser().await;
+    let shots = std::env::var_os(SHOTS).map(PathBuf::from);
+    a_guard_at_work(&hub, &browser, &site, &token).await;
+    site.was(1, "stalled").await;
+    site.was(3, "streaming").await;
+    site.stored(&hub, 4).await;
+    push_model(&hub, "night pictures of the north gate").await;
+    looks_at_every_page(&hub, &browser, shots.as_deref()).await;
+    signs_out(&hub, &browser).await;
+    if let Some(folder) = &shots {
+        shoot(&browser, &folder.join("sign-in-390.png")).await;
+    }
+    browser.close().await.unwrap();
+    hub.end().await;
+}
