@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Body;
+use axum::BoxError;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
+use futures_util::StreamExt as _;
 
 use super::Shared;
+use super::handing::{Maker, PATIENCE, hand_over};
 use crate::hub::answer::Refusal;
 use crate::hub::events::export::{Export, ExportError, Format};
 use crate::hub::events::query::Filter;
@@ -27,19 +29,24 @@ pub(super) async fn export(
     let filter: Filter = serde_json::from_value(serde_json::Value::Object(asked)).map_err(Refusal::invalid)?;
     let export = shared.exports.begin(filter, format).await?;
     let name = format!("attachment; filename=\"vedette-events-{}.{}\"", export.upto(), format.extension());
-    let body = Body::from_stream(stream::unfold(Some(export), next));
+    let body = Body::from_stream(hand_over(Pieces(Some(export)), PATIENCE).map(|piece| piece?));
     Ok(([(CONTENT_TYPE, format.content_type().to_owned()), (CONTENT_DISPOSITION, name)], body).into_response())
 }
 
-/// The next piece of a file, and the rest of it; an error ends it.
-async fn next(export: Option<Export>) -> Option<(Result<axum::body::Bytes, ExportError>, Option<Export>)> {
-    let mut export = export?;
-    match export.next().await {
-        Ok(piece) => Some((Ok(piece?), Some(export))),
-        Err(error) => {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "an export of events broke off");
-            Some((Err(error), None))
-        }
+/// The pieces of a file; an error is the last.
+struct Pieces(Option<Export>);
+
+impl Maker for Pieces {
+    type Piece = Result<Bytes, BoxError>;
+
+    async fn next(&mut self) -> Option<Self::Piece> {
+        let error = match self.0.as_mut()?.next().await {
+            Ok(piece) => return piece.map(Ok),
+            Err(error) => error,
+        };
+        self.0 = None;
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, cause, "an export of events broke off");
+        Some(Err(error.into()))
     }
 }

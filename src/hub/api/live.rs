@@ -2,9 +2,7 @@
 //!
 //! An event is a message with its number as the id, so that a reader which comes again with `Last-Event-ID` goes on where it
 //! stopped. What else there is to tell has a name of its own: `reset`, `behind`, `caught-up`. A heartbeat is a comment, and
-//! it moves the id on where a filter lets nothing through.
-
-use std::convert::Infallible;
+//! it moves the id on where a filter lets nothing through. A reader that takes nothing for a minute is given up.
 
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
@@ -12,10 +10,10 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures_util::stream;
 use serde_json::json;
 
 use super::Shared;
+use super::handing::{Maker, PATIENCE, hand_over};
 use crate::hub::access::{Caller, Tokens};
 use crate::hub::answer::Refusal;
 use crate::hub::events::live::{News, Reader};
@@ -38,8 +36,7 @@ pub(super) async fn follow(
     let last = last.map(|last| last.to_str().unwrap_or("?"));
     let reader = shared.live.read(filter, last).await?;
     let told = Told { reader, tokens: shared.tokens, caller };
-    let messages = stream::unfold(told, async |mut told| Some((Ok::<_, Infallible>(told.next().await?), told)));
-    Ok(([UNBUFFERED], Sse::new(messages)).into_response())
+    Ok(([UNBUFFERED], Sse::new(hand_over(told, PATIENCE))).into_response())
 }
 
 /// A reader, and who it is.
@@ -49,7 +46,9 @@ struct Told {
     caller: Caller,
 }
 
-impl Told {
+impl Maker for Told {
+    type Piece = Event;
+
     /// The next message; none when the hub stops or the reader may no longer read.
     async fn next(&mut self) -> Option<Event> {
         let news = self.reader.next().await?;

@@ -3,6 +3,7 @@
 mod agents;
 mod events;
 mod export;
+mod handing;
 mod live;
 mod models;
 pub(super) mod openapi;
