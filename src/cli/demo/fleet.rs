@@ -98,7 +98,7 @@ impl Tale<'_> {
                 let agents = agents.as_array().into_iter().flatten();
                 agents.into_iter().any(|a| a["agent"] == **name && a["condition"]["state"] == "online")
             };
-            if AGENTS.iter().all(|name| is_there(&name)) {
+            if AGENTS.iter().all(is_there) {
                 break;
             }
             self.wait(begin, "the agents do not appear at the hub").await?;
