@@ -84,7 +84,7 @@ impl Frame {
         Self { title: title.into(), place, visitor: visitor.clone() }
     }
 
-    pub(super) fn places(&self) -> [Place; 4] {
+    pub(super) fn places(&self) -> [Place; 5] {
         PLACES
     }
 

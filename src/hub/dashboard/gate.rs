@@ -28,6 +28,12 @@ pub(super) const THEME: &str = "vedette_theme";
 pub(super) struct Fields(BTreeMap<String, String>);
 
 impl Fields {
+    /// Fields as a form would send them.
+    #[cfg(test)]
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
     /// A field; one that was not sent is empty.
     pub(super) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)

@@ -22,6 +22,8 @@ mod model;
 mod models;
 mod navigation;
 mod pictures;
+mod rollout;
+mod rollouts;
 mod sign_in;
 mod signals;
 mod told;
@@ -38,6 +40,7 @@ use super::access::{Role, Sessions};
 use super::api;
 use super::callers::Callers;
 use super::guard::Need;
+use super::rollouts::plan::Action;
 use crate::base::clock::SharedClock;
 
 /// The largest form, in bytes.
@@ -89,11 +92,17 @@ enum Page {
     Picture,
     Models,
     Model,
+    Order,
+    Rollouts,
+    Rollout,
+    RolloutPart,
+    Steer(Action),
     Nothing,
 }
 
 const VIEWER: Need = Need::AtLeast(Role::Viewer);
 const OPERATOR: Need = Need::AtLeast(Role::Operator);
+const ENGINEER: Need = Need::AtLeast(Role::Engineer);
 
 const fn route(method: &'static str, path: &'static str, need: Need, page: Page) -> Route {
     Route { method, path, need, page }
@@ -122,6 +131,14 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/ui/snapshots/{agent}/{camera}/{name}", VIEWER, Page::Picture),
     route("GET", "/ui/models", VIEWER, Page::Models),
     route("GET", "/ui/models/{model}", VIEWER, Page::Model),
+    route("POST", "/ui/models/{model}/rollouts", ENGINEER, Page::Order),
+    route("GET", "/ui/rollouts", VIEWER, Page::Rollouts),
+    route("GET", "/ui/rollouts/{rollout}", VIEWER, Page::Rollout),
+    route("GET", "/ui/rollouts/{rollout}/course", VIEWER, Page::RolloutPart),
+    route("POST", "/ui/rollouts/{rollout}/pause", OPERATOR, Page::Steer(Action::Pause)),
+    route("POST", "/ui/rollouts/{rollout}/abort", OPERATOR, Page::Steer(Action::Abort)),
+    route("POST", "/ui/rollouts/{rollout}/resume", ENGINEER, Page::Steer(Action::Resume)),
+    route("POST", "/ui/rollouts/{rollout}/approve", ENGINEER, Page::Steer(Action::Approve)),
     route("GET", "/ui/{*rest}", VIEWER, Page::Nothing),
 ];
 
@@ -163,6 +180,11 @@ fn handler(page: Page) -> MethodRouter<Dashboard> {
         Page::Picture => get(pictures::send),
         Page::Models => get(models::show),
         Page::Model => get(model::show),
+        Page::Order => post(rollouts::order),
+        Page::Rollouts => get(rollouts::show),
+        Page::Rollout => get(rollout::show),
+        Page::RolloutPart => get(rollout::part),
+        Page::Steer(action) => post(move |state, visitor, path| rollout::steer(state, visitor, path, action)),
         Page::Nothing => get(trouble::nothing),
     }
 }
@@ -209,7 +231,7 @@ mod tests {
     fn nothing_that_changes_is_open_to_viewers_but_what_is_their_own() {
         let own = ["/ui/sign-in", "/ui/sign-out", "/ui/theme"];
         for route in ROUTES.iter().filter(|route| route.method != "GET" && !own.contains(&route.path)) {
-            assert_eq!(route.need, OPERATOR, "{route:?}");
+            assert!([OPERATOR, ENGINEER].contains(&route.need), "{route:?}");
         }
         assert_eq!(need(&Method::POST, "/ui/"), Need::AtLeast(Role::Admin));
     }

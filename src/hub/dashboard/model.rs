@@ -14,6 +14,7 @@ use super::models::served;
 use super::navigation::MODELS;
 use super::told::{When, bytes, number};
 use super::trouble::Trouble;
+use crate::hub::access::Role;
 use crate::hub::registry::VersionFacts;
 use crate::hub::serving::Line;
 use crate::vocab::Id;
@@ -22,6 +23,7 @@ use crate::vocab::Id;
 #[template(path = "model.html")]
 struct Model {
     frame: Frame,
+    may_order: bool,
     name: String,
     versions: Vec<Version>,
 }
@@ -64,6 +66,7 @@ pub(super) async fn show(
     page(&Model {
         frame: Frame::new(&visitor, facts.name.clone(), Some(MODELS)),
         versions: facts.versions.iter().rev().map(version).collect(),
+        may_order: visitor.may(Role::Engineer),
         name: facts.name.clone(),
     })
 }

@@ -1,5 +1,4 @@
-//! What stands in the head of each page. A page of another part of the hub, such as rollouts, gets its line here once there
-//! is one.
+//! What stands in the head of each page.
 
 /// A place to go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,5 +12,7 @@ pub(super) const ALERTS: Place = Place { href: "/ui/alerts", name: "Alerts" };
 pub(super) const EVENTS: Place = Place { href: "/ui/events", name: "Events" };
 pub(super) const MODELS: Place = Place { href: "/ui/models", name: "Models" };
 
+pub(super) const ROLLOUTS: Place = Place { href: "/ui/rollouts", name: "Rollouts" };
+
 /// All of them, in order.
-pub(super) const PLACES: [Place; 4] = [FLEET, ALERTS, EVENTS, MODELS];
+pub(super) const PLACES: [Place; 5] = [FLEET, ALERTS, EVENTS, MODELS, ROLLOUTS];

@@ -10,11 +10,13 @@ use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use vedette::model::keys::PublicKey;
 
 use super::running::{Running, start};
 use super::site::{Site, push_model};
+use super::sites::{self, Manner};
 use super::visitor::api;
-use crate::support::mosquitto;
+use crate::support::mosquitto::{self, Mosquitto};
 use crate::support::session::eventually;
 
 /// Where pictures of the pages are put, where somebody wants some: a folder.
@@ -96,6 +98,31 @@ async fn until(browser: &Client, css: &str) -> fantoccini::elements::Element {
     }
 }
 
+/// Clicks. What is there may be exchanged by what the hub says between finding it and clicking it: then the new one is
+/// clicked, as a person would.
+async fn click(browser: &Client, css: &str) {
+    for _ in 0..20 {
+        match until(browser, css).await.click().await {
+            Ok(()) => return,
+            Err(error) if error.to_string().contains("stale") => {}
+            Err(error) => panic!("{css}: {error}"),
+        }
+    }
+    panic!("{css} is exchanged again and again");
+}
+
+/// The text of what may be exchanged meanwhile.
+async fn text(browser: &Client, css: &str) -> String {
+    for _ in 0..20 {
+        match until(browser, css).await.text().await {
+            Ok(text) => return text,
+            Err(error) if error.to_string().contains("stale") => {}
+            Err(error) => panic!("{css}: {error}"),
+        }
+    }
+    panic!("{css} is exchanged again and again");
+}
+
 async fn script(browser: &Client, script: &str) -> Value {
     browser.execute(script, Vec::new()).await.unwrap()
 }
@@ -107,7 +134,7 @@ async fn press(browser: &Client, key: &str) {
 
 async fn sign_in(browser: &Client, token: &str) {
     until(browser, "#token").await.send_keys(token).await.unwrap();
-    until(browser, ".sign-in button").await.click().await.unwrap();
+    click(browser, ".sign-in button").await;
 }
 
 async fn verdict(hub: &Running) -> Value {
@@ -126,12 +153,12 @@ async fn complaints(browser: &Client) -> Vec<String> {
 async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &str) {
     browser.goto(&format!("{}/", hub.url)).await.unwrap();
     sign_in(browser, "vedette_wrong").await;
-    let told = until(browser, "#complaint").await.text().await.unwrap();
+    let told = text(browser, "#complaint").await;
     assert!(told.contains("this token is not valid"), "{told}");
     // The refused form is a page with status 401, which the browser notes.
     assert!(complaints(browser).await.iter().all(|line| line.contains("401")));
     sign_in(browser, token).await;
-    let row = until(browser, "#agent-gate").await.text().await.unwrap();
+    let row = text(browser, "#agent-gate").await;
     assert!(row.contains("online") && row.contains("streaming"), "{row}");
     press(browser, "\u{e004}").await;
     assert_eq!(
@@ -146,7 +173,7 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
     let count = "document.getElementById('signals').addEventListener('alert', () => window.signals += 1)";
     script(browser, count).await;
     site.alert(1, "door-1", "person").await;
-    let card = until(browser, "article").await.text().await.unwrap();
+    let card = text(browser, "article").await;
     for told in ["person stayed 61 s in zone yard", "threshold 0.4", "CPUExecutionProvider"] {
         assert!(card.contains(told), "{told}: {card}");
     }
@@ -158,19 +185,19 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
 
     press(browser, "j").await;
     press(browser, "t").await;
-    assert!(until(browser, ".verdict").await.text().await.unwrap().contains("hands: this is true"));
+    assert!(text(browser, ".verdict").await.contains("hands: this is true"));
     assert_eq!(verdict(hub).await["verdict"], "true");
     let held = "return document.activeElement.tagName";
     eventually("the focus stays on the alert", async || script(browser, held).await == "ARTICLE").await;
-    until(browser, "button[data-key=f]").await.click().await.unwrap();
+    click(browser, "button[data-key=f]").await;
     eventually("the verdict is replaced", async || verdict(hub).await["verdict"] == "false").await;
-    until(browser, ".judge summary").await.click().await.unwrap();
+    click(browser, ".judge summary").await;
     until(browser, "input[name=label]").await.send_keys("dog").await.unwrap();
     site.alert(2, "door-2", "car").await;
     until(browser, "article + article").await;
     let typed = "return document.querySelector('article + article input[name=label]').value";
     assert_eq!(script(browser, typed).await, "dog", "an alert that comes in takes nothing away");
-    until(browser, "article + article button[value=wrong-class]").await.click().await.unwrap();
+    click(browser, "article + article button[value=wrong-class]").await;
     eventually("the verdict is replaced", async || verdict(hub).await["label"] == "dog").await;
     assert_eq!(script(browser, "return window.same").await, true, "the page was never loaded again");
     let signals = script(browser, "return window.signals").await;
@@ -184,9 +211,48 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
     complaints(browser).await;
 }
 
+/// An engineer rolls a model out from its page, and sees one agent after the other, and all of it taken back, without a reload.
+async fn a_model_is_rolled_out_and_taken_back(hub: &Running, browser: &Client, broker: &Mosquitto) {
+    let key: PublicKey = api(hub, "/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
+    let (mut sites, names) = (Vec::new(), ["north", "south", "west"]);
+    for (name, manner) in names.into_iter().zip([Manner::Commits, Manner::RollsBack, Manner::Commits]) {
+        sites.push(sites::Site::start(broker.port(), name, &[key], manner, None));
+        eventually("the agent is known", async || {
+            let agents = api(hub, "/api/v1/agents").await;
+            let is_there = |agent: &Value| agent["agent"] == name && agent["condition"]["state"] == "online";
+            agents.as_array().unwrap().iter().any(is_there)
+        })
+        .await;
+        let path = format!("/api/v1/agents/{name}/admission");
+        hub.send("PUT", &path, Some(&hub.admin), &json!({"admitted": true})).await.fine();
+        let path = format!("/api/v1/agents/{name}/labels");
+        hub.send("PUT", &path, Some(&hub.admin), &json!({"kind": "depot"})).await.fine();
+    }
+    browser.goto(&format!("{}/ui/models/vedette-nano", hub.url)).await.unwrap();
+    assert_eq!(browser.find_all(Locator::Css("#order")).await.unwrap().len(), 0, "an operator orders nothing");
+    signs_out(hub, browser).await;
+    sign_in(browser, &hub.token("eve", "engineer").await).await;
+    browser.goto(&format!("{}/ui/models/vedette-nano", hub.url)).await.unwrap();
+    click(browser, "#order summary").await;
+    for (name, text) in [("slot", "people"), ("labels", "kind=depot"), ("soak", "0.02")] {
+        until(browser, &format!("#order input[name={name}]")).await.send_keys(text).await.unwrap();
+    }
+    click(browser, "#order button").await;
+    until(browser, "#course").await;
+    script(browser, "window.same = true").await;
+    eventually("all of it is taken back", async || text(browser, "#state").await == "reverted").await;
+    let course = text(browser, "#course").await;
+    for told in ["it takes twice as long", "south", "back"] {
+        assert!(course.contains(told), "{told}: {course}");
+    }
+    assert_eq!(script(browser, "return window.same").await, true, "the page was never loaded again");
+    assert!(sites.iter().all(|site| site.active().is_none()), "everybody has gone back to its own");
+    assert_eq!(complaints(browser).await, Vec::<String>::new());
+}
+
 async fn signs_out(hub: &Running, browser: &Client) {
     browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
-    until(browser, "form[action='/ui/sign-out'] button").await.click().await.unwrap();
+    click(browser, "form[action='/ui/sign-out'] button").await;
     until(browser, "#token").await;
     browser.goto(&format!("{}/ui/alerts", hub.url)).await.unwrap();
     until(browser, "#token").await;
@@ -206,6 +272,8 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
         ("camera", "/ui/agents/gate/cameras/door"),
         ("models", "/ui/models"),
         ("model", "/ui/models/vedette-nano"),
+        ("rollouts", "/ui/rollouts"),
+        ("rollout", "/ui/rollouts/people-1-1"),
         ("trouble", "/ui/events/999999"),
     ];
     for width in [1280, 390] {
@@ -214,7 +282,7 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
         browser.issue_cmd(Special { path: "goog/cdp/execute", body }).await.unwrap();
         for theme in ["light", "dark"] {
             browser.goto(&format!("{}/ui/", hub.url)).await.unwrap();
-            until(browser, &format!("#theme option[value={theme}]")).await.click().await.unwrap();
+            click(browser, &format!("#theme option[value={theme}]")).await;
             until(browser, &format!("html[data-theme={theme}]")).await;
             for (name, path) in pages {
                 browser.goto(&format!("{}{path}", hub.url)).await.unwrap();
@@ -257,6 +325,7 @@ async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
     site.was(3, "streaming").await;
     site.stored(&hub, 4).await;
     push_model(&hub, "night pictures of the north gate").await;
+    a_model_is_rolled_out_and_taken_back(&hub, &browser, &broker).await;
     looks_at_every_page(&hub, &browser, shots.as_deref()).await;
     signs_out(&hub, &browser).await;
     if let Some(folder) = &shots {
