@@ -159,13 +159,12 @@ impl<B: Bed> Rollout<B> {
         let (stage, reason, is_its_fault) = match end {
             End::Failed { reason, is_its_fault } => (RolloutStage::Failed, reason, is_its_fault),
             End::RolledBack(reason) => (RolloutStage::RolledBack, reason, true),
-            End::Again => {
-                self.ledger.change(name, |slot| slot.starts = slot.starts.saturating_sub(1))?;
-                return Err(End::Again);
-            }
-            End::Stopping => {
-                self.ledger.change(name, |slot| slot.starts = slot.starts.saturating_sub(1))?;
-                return Err(End::Stopping);
+            end @ (End::Again | End::Stopping) => {
+                // It was not the candidate that ended this start of it.
+                if is_open {
+                    self.ledger.change(name, |slot| slot.starts = slot.starts.saturating_sub(1))?;
+                }
+                return Err(end);
             }
             end @ End::Ledger(_) => return Err(end),
         };

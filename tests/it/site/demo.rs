@@ -15,7 +15,11 @@ fn the_demo_needs_nothing_and_tells_of_people() {
     let told = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.contains("bundled:vedette-nano"), "{told}");
+    assert!(told.contains("dashboard: http://127.0.0.1:") && told.contains("/ui/   token: vedette_"), "{told}");
     let starts = told.lines().filter(|line| line.contains(" start ") && line.contains("person")).count();
     assert!(starts > 0, "{told}");
-    assert!(std::fs::read_dir(folder.path().join("state/evidence")).unwrap().next().is_some(), "no snapshot is kept");
+    assert!(
+        std::fs::read_dir(folder.path().join("state-demo/evidence")).unwrap().next().is_some(),
+        "no snapshot is kept"
+    );
 }
