@@ -77,7 +77,8 @@ impl Row {
 pub(super) fn class(state: &str) -> &'static str {
     match state {
         "finished" | "committed" => "good",
-        "reverting" | "reverted" | "aborted" | "rolled-back" | "failed" | "refused" | "timed-out" => "bad",
+        "reverting" | "reverted" | "aborted" | "rolled-back" | "failed" | "quarantined" | "refused" | "timed-out"
+        | "stuck" => "bad",
         "paused" | "waiting-approval" => "fair",
         _ => "calm",
     }
