@@ -7,6 +7,7 @@ use super::bed::{Bed, Broken, Gone, Measures};
 use super::ledger::{Ledger, LedgerError, MOST_STARTS, Slot};
 use super::proof::{compare_trial, judge_shadow, judge_trial};
 use super::wishes::{Next, Wishes};
+use crate::agent::engine::error_chain;
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::client::{self, Client, ClientError};
@@ -247,9 +248,9 @@ impl<B: Bed> Rollout<B> {
                     return Err(End::Failed { reason, is_its_fault: false });
                 }
                 ClientError::Refused { .. } => {
-                    return Err(End::Failed { reason: chain(&error), is_its_fault: false });
+                    return Err(End::Failed { reason: error_chain(&error), is_its_fault: false });
                 }
-                _ => tracing::warn!(error = chain(&error), "a package cannot be fetched yet"),
+                _ => tracing::warn!(error = error_chain(&error), "a package cannot be fetched yet"),
             }
             self.pause(&attempt.name, attempt.slot.revision, backoff.next_wait())?;
         }
@@ -365,10 +366,9 @@ struct Attempt {
 
 fn tell_broken(end: &End) {
     if let End::Ledger(error) = end {
-        tracing::error!(error = chain(error), "rollouts end until the agent is restarted: nothing can be written down");
+        tracing::error!(
+            error = error_chain(error),
+            "rollouts end until the agent is restarted: nothing can be written down"
+        );
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(error.source(), |e| e.source()).fold(error.to_string(), |text, e| format!("{text}: {e}"))
 }
