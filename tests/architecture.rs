@@ -80,6 +80,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("gstreamer_video", "decode"),
     ("gstreamer_rtsp_server", "decode"),
     ("ort", "detect"),
+    ("jpeg_encoder", "evidence"),
     ("prost", "model"),
     ("rumqttc", "mqtt"),
     ("rustls", "mqtt"),

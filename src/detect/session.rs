@@ -251,7 +251,9 @@ pub(super) fn quiet_options() -> ort::Result<RunOptions> {
 }
 
 /// Spinning threads are the largest waste on a small box, so they are off: the next frame is milliseconds away. The CPU
-/// memory arena stays on, which is the default as long as `ort`'s CPU provider is not registered by hand.
+/// memory arena stays on, which is the default as long as `ort`'s CPU provider is not registered by hand. Memory patterns
+/// are off: the block that they lay out after the first run comes on top of what that run needed, which the arena keeps
+/// (4 MiB more for YOLOX-nano at 416), and does not make a run any faster.
 pub(super) fn configure(
     facts: &Facts,
     settings: &Settings,
@@ -264,6 +266,7 @@ pub(super) fn configure(
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
+        .with_memory_pattern(false)?
         .with_log_id(settings.name.as_str())?;
     let off = disabled_optimizers(facts, settings);
     if !off.is_empty() {

@@ -44,13 +44,16 @@ impl Picture {
     /// The picture as RGB, three bytes a pixel, row by row.
     pub fn to_rgb(&self) -> Vec<u8> {
         let convert = Conversion::of(self.full_range, self.bt709);
-        let across = self.width.div_ceil(2);
-        let mut rgb = Vec::with_capacity(self.width * self.height * 3);
-        for (y, line) in self.luma.chunks_exact(self.width.max(1)).enumerate() {
+        let (width, across) = (self.width.max(1), self.width.div_ceil(2));
+        let mut rgb = vec![0; self.width * self.height * 3];
+        for (y, (line, out)) in self.luma.chunks_exact(width).zip(rgb.chunks_exact_mut(3 * width)).enumerate() {
             let start = (y / 2) * across;
-            let (u, v) = (&self.u[start..start + across], &self.v[start..start + across]);
-            for (x, &luma) in line.iter().enumerate() {
-                rgb.extend_from_slice(&convert.pixel(luma, u[x / 2], v[x / 2]));
+            let colours = self.u[start..start + across].iter().zip(&self.v[start..start + across]);
+            for ((lumas, pixels), (&u, &v)) in line.chunks(2).zip(out.chunks_mut(6)).zip(colours) {
+                let tint = convert.tint(u, v);
+                for (&luma, pixel) in lumas.iter().zip(pixels.chunks_exact_mut(3)) {
+                    pixel.copy_from_slice(&convert.pixel(luma, tint));
+                }
             }
         }
         rgb
@@ -145,10 +148,15 @@ impl Conversion {
         }
     }
 
-    fn pixel(&self, y: u8, u: u8, v: u8) -> [u8; 3] {
-        let (y, u, v) = ((i32::from(y) - self.black) * self.luma, i32::from(u) - 128, i32::from(v) - 128);
-        let byte = |x: i32| ((x + 32768) >> 16).clamp(0, 255) as u8;
-        [byte(y + self.red * v), byte(y - self.green_u * u - self.green_v * v), byte(y + self.blue * u)]
+    /// What a colour adds to red, green and blue, at any brightness.
+    fn tint(&self, u: u8, v: u8) -> [i32; 3] {
+        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
+        [self.red * v, -self.green_u * u - self.green_v * v, self.blue * u]
+    }
+
+    fn pixel(&self, luma: u8, tint: [i32; 3]) -> [u8; 3] {
+        let grey = (i32::from(luma) - self.black) * self.luma;
+        tint.map(|tint| ((grey + tint + 32768) >> 16).clamp(0, 255) as u8)
     }
 }
 
