@@ -246,6 +246,11 @@ impl Feed {
         owed.len() < before
     }
 
+    /// Whether the picture of this timestamp, which is in the decoder, is wanted. One without a timestamp may be.
+    pub fn owes(&self, pts: Option<gst::ClockTime>) -> bool {
+        pts.is_none_or(|pts| lock(&self.owed).contains(&pts))
+    }
+
     /// Whether a wanted picture has gone into the decoder and not come out.
     pub fn is_owed(&self) -> bool {
         !lock(&self.owed).is_empty()

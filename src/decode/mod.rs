@@ -17,6 +17,7 @@ mod lag;
 mod live;
 mod picture;
 mod pipeline;
+mod pool;
 mod rate;
 mod reach;
 pub mod serve;

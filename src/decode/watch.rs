@@ -11,6 +11,7 @@ use super::DecodeError;
 use super::branch::running_time;
 use super::feed::{Feed, count, lock};
 use super::gate::{Facts, Verdict};
+use super::pool;
 use super::want::Want;
 
 /// No camera has more pixels across or down; a stream that claims to would exhaust the memory.
@@ -52,8 +53,16 @@ pub(super) fn watch_decoder(decoder: &gst::Element, input: &gst::Pad, feed: &Arc
         }
     });
     if let Some(output) = decoder.static_pad("src") {
+        if chooser == Chooser::Gate && has_libav(decoder) {
+            pool::offer(decoder, &output, feed);
+        }
         watch_output(&output, feed, chooser);
     }
+}
+
+/// Whether it is one of libav's, which take each picture's memory from their pool when they begin it.
+fn has_libav(decoder: &gst::Element) -> bool {
+    decoder.factory().is_some_and(|factory| factory.name().starts_with("avdec_"))
 }
 
 /// For raw pictures of a device, which need no decoder.
