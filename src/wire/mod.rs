@@ -18,6 +18,7 @@ mod message_id;
 mod number;
 mod presence;
 mod reported;
+mod rights;
 mod spoken;
 mod topic;
 
@@ -34,6 +35,7 @@ pub use health::{
 pub use message_id::{Class, MessageId, MessageIdError};
 pub use presence::{Presence, PresenceMessage};
 pub use reported::{ProofEvidence, ReportedMessage, ReportedModel, RolloutStage};
+pub use rights::{Access, Right, agent_rights, hub_rights};
 pub use spoken::{RECORDED, STATES, Said, Spoken};
 pub use topic::{Inbound, Topics};
 
