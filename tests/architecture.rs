@@ -101,6 +101,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("http_body", "hub"),
     ("http_body_util", "hub"),
     ("tokio_rustls", "hub"),
+    ("ring", "hub"),
 ];
 
 const LONGEST_FILE: usize = 400;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::access::AccessError;
+use super::accounts::AccountError;
 use super::blobs::BlobError;
 use super::database::DatabaseError;
 use super::events::export::ExportError;
@@ -141,6 +142,24 @@ impl From<FleetError> for Refusal {
             FleetError::NoAgent { .. } => Self::missing(error),
             FleetError::Labels => Self::invalid(error),
         }
+    }
+}
+
+impl From<AccountError> for Refusal {
+    fn from(error: AccountError) -> Self {
+        let status = match error {
+            AccountError::Access(error) => return error.into(),
+            AccountError::Database(error) => return error.into(),
+            AccountError::File { .. } | AccountError::Run { .. } | AccountError::Reload { .. } => {
+                return Self::internal("writing the files for the broker", &error);
+            }
+            AccountError::NoAccount { .. } => StatusCode::NOT_FOUND,
+            AccountError::NonePending { .. }
+            | AccountError::OfHub { .. }
+            | AccountError::OfAgent { .. }
+            | AccountError::NoHub => StatusCode::CONFLICT,
+        };
+        Self { status, sentence: error.to_string() }
     }
 }
 

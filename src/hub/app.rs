@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::access::{AccessError, Audit, Failures, Sessions, Tokens};
+use super::accounts::{AccountError, Accounts, Own, Writer};
 use super::api;
 use super::blobs::Blobs;
 use super::broker::client_id;
@@ -23,7 +24,7 @@ use super::door::{Door, DoorError, TlsError};
 use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
-use super::intake::Intake;
+use super::intake::{self, Intake, Seat};
 use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::rest::read_rest;
 use super::rollouts::{Executor, Rollouts, key};
@@ -69,6 +70,9 @@ pub enum HubError {
     /// The key that signs what agents are to have.
     #[error(transparent)]
     Key(#[from] KeysError),
+    /// The hub's own account at the broker.
+    #[error("the hub's account at the broker")]
+    Account(#[from] AccountError),
     /// Serving models.
     #[error(transparent)]
     Serving(#[from] serving::OpenError),
@@ -100,6 +104,7 @@ pub struct Hub {
     database: Database,
     intake: Option<Intake>,
     executor: Option<Executor>,
+    writer: Option<Writer>,
     keeper: Keeper,
     first_token: Option<Secret>,
 }
@@ -120,7 +125,9 @@ impl Hub {
         let snapshots = snapshots(&settings, &database)?;
         let live = Live::new(database.clone());
         let news = Arc::new(Notify::new());
-        let intake = intake(&settings, &database, &snapshots, &live, clock.clone(), news.clone())?;
+        let accounts = Accounts::new(database.clone(), clock.clone());
+        let writer = writer(&settings, &accounts).await?;
+        let intake = intake(&settings, &database, &snapshots, &live, clock.clone(), news.clone()).await?;
         let key = key::open(&settings.data_dir)?;
         tracing::info!(key = %key.public(), "what agents are to have is signed with this key: they must name it");
         let publisher = intake.as_ref().map(Intake::publisher);
@@ -149,8 +156,11 @@ impl Hub {
         let audit = Audit::new(database.clone());
         serving.add_paths(api::openapi::paths());
         let gauge = intake.as_ref().map(Intake::gauge);
+        let broker_files = writer.as_ref().map(Writer::state);
         if let Some(gauge) = gauge.clone() {
-            serving.add_metrics(Box::new(move || gauge.metrics()));
+            let files = broker_files.clone();
+            let of_files = move || files.as_ref().map(|files| files.borrow().to_metrics()).unwrap_or_default();
+            serving.add_metrics(Box::new(move || gauge.metrics() + &of_files()));
         }
         let shared = api::Shared {
             tokens,
@@ -165,6 +175,8 @@ impl Hub {
             verdicts,
             rollouts,
             intake: gauge,
+            accounts,
+            broker_files,
         };
         let failures = Failures::new(settings.access.failures_per_minute, clock.clone());
         let callers = Callers::new(failures, settings.access.trusted_proxies.clone());
@@ -176,7 +188,7 @@ impl Hub {
             clock,
             is_encrypted: settings.tls.is_some(),
         };
-        Ok(Self { door, shared, dashboard, callers, database, intake, executor, keeper, first_token })
+        Ok(Self { door, shared, dashboard, callers, database, intake, executor, writer, keeper, first_token })
     }
 
     /// Where it listens.
@@ -199,6 +211,7 @@ impl Hub {
         let told = tokio::spawn(self.shared.live.clone().run(stopping.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
+        let written = self.writer.map(|writer| tokio::spawn(writer.run(stopping.clone())));
         let executed = self.executor.map(|executor| tokio::spawn(executor.run(stopping.clone())));
         let app = app(self.shared, self.dashboard, self.callers).into_make_service_with_connect_info::<Peer>();
         let served = axum::serve(self.door, app).with_graceful_shutdown(async move { signal.stopped().await });
@@ -216,6 +229,9 @@ impl Hub {
         }
         if let Some(Err(error)) = async { Some(executed?.await) }.await {
             tracing::error!(%error, "rollouts broke");
+        }
+        if let Some(Err(error)) = async { Some(written?.await) }.await {
+            tracing::error!(%error, "writing the broker's files broke");
         }
         if let Err(error) = told.await {
             tracing::error!(%error, "the live stream of events broke");
@@ -259,8 +275,36 @@ fn snapshots(settings: &Settings, database: &Database) -> Result<Snapshots, HubE
     opened.map_err(|source| HubError::Folder { path: folder, source })
 }
 
+/// Notes the hub's own account at the broker; and what writes the broker's files, where that is wanted.
+async fn writer(settings: &Settings, accounts: &Accounts) -> Result<Option<Writer>, HubError> {
+    let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
+    let own = settings.mqtt.own(&client_id(&settings.data_dir).map_err(failed)?);
+    let Some(folder) = settings.mqtt.broker_files.clone() else {
+        if let Some(own) = &own {
+            note_own(own, accounts).await?;
+        }
+        return Ok(None);
+    };
+    if let Some(own) = &own {
+        own.ensure_password()?;
+        own.register(accounts).await?;
+    }
+    Ok(Some(Writer::new(accounts.clone(), own, folder, settings.mqtt.reload_command.clone())))
+}
+
+/// For those whose broker is elsewhere. A password file that is not there yet is the session's to complain of.
+async fn note_own(own: &Own, accounts: &Accounts) -> Result<(), HubError> {
+    match own.register(accounts).await {
+        Err(error @ AccountError::File { .. }) => {
+            tracing::warn!(%error, "the hub's account is not among those that are handed to the broker");
+            Ok(())
+        }
+        other => Ok(other.map(drop)?),
+    }
+}
+
 /// What takes in from the broker, where there is one.
-fn intake(
+async fn intake(
     settings: &Settings,
     database: &Database,
     snapshots: &Snapshots,
@@ -275,7 +319,9 @@ fn intake(
     let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
     let client_id = client_id(&settings.data_dir).map_err(failed)?;
     tracing::info!(broker = session.url, client_id, "taking in what agents publish");
-    Ok(Some(Intake::new(session, client_id, database.clone(), snapshots.clone(), live.clone(), clock, news)))
+    let seat = Seat { client_id, group: intake::group(database).await? };
+    let (database, snapshots, live) = (database.clone(), snapshots.clone(), live.clone());
+    Ok(Some(Intake::new(session, seat, database, snapshots, live, clock, news)))
 }
 
 /// Serves what another hub on the same database registers.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::accounts::Own;
 use crate::mqtt::{self, Endpoint};
+use crate::vocab::Id;
 
 /// `mqtt` in `hub.yaml`. Without a URL nothing is taken in.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Default)]
@@ -14,7 +16,7 @@ use crate::mqtt::{self, Endpoint};
 pub struct Broker {
     /// `mqtt://HOST[:1883]`, or `mqtts://HOST[:8883]` over TLS. It must speak MQTT 5.
     pub url: Option<String>,
-    /// The name to log in with.
+    /// The name to log in with. Where the broker takes it for the client id, as it should, each hub needs one of its own.
     pub username: Option<String>,
     /// The file that holds the password in its first line; needs `username`. A relative path starts at the configuration,
     /// and so do the next three.
@@ -25,12 +27,20 @@ pub struct Broker {
     pub cert_file: Option<PathBuf>,
     /// The key of `cert_file` (PEM).
     pub key_file: Option<PathBuf>,
+    /// The folder into which the hub writes `passwd` and `acl` for mosquitto, with an account for itself and each agent that
+    /// was given credentials; none by default. It needs `username`, an id, and makes `password_file` where that is missing.
+    /// A relative path starts at the configuration.
+    pub broker_files: Option<PathBuf>,
+    /// What makes the broker read those files again when they have changed: a program and its arguments, run without a
+    /// shell, such as `[systemctl, reload, mosquitto]`; needs `broker_files`. Nothing by default.
+    pub reload_command: Vec<String>,
 }
 
 impl Broker {
     /// Makes relative paths start at `folder`.
     pub(super) fn resolve(&mut self, folder: &Path) {
-        for file in [&mut self.password_file, &mut self.ca_file, &mut self.cert_file, &mut self.key_file] {
+        let credentials = [&mut self.password_file, &mut self.ca_file, &mut self.cert_file, &mut self.key_file];
+        for file in credentials.into_iter().chain([&mut self.broker_files]) {
             *file = file.take().map(|path| folder.join(path));
         }
     }
@@ -59,7 +69,33 @@ impl Broker {
         if !tls && (self.ca_file.is_some() || self.cert_file.is_some() || self.key_file.is_some()) {
             faults.push("ca_file, cert_file and key_file need a url with mqtts".to_owned());
         }
+        self.account_faults(&mut faults);
         faults
+    }
+
+    fn account_faults(&self, faults: &mut Vec<String>) {
+        if self.broker_files.is_some() {
+            match self.username.as_deref().map(Id::new) {
+                None => faults.push("broker_files needs username: the hub must be named in them".to_owned()),
+                Some(Err(error)) => faults.push(format!("with broker_files, username must be an id: {error}")),
+                Some(Ok(_)) => {}
+            }
+            if self.password_file.is_none() && self.cert_file.is_none() {
+                faults.push("broker_files needs password_file or cert_file: else anybody could be the hub".to_owned());
+            }
+        } else if !self.reload_command.is_empty() {
+            faults.push("reload_command needs broker_files".to_owned());
+        }
+        if self.reload_command.first().is_some_and(String::is_empty) {
+            faults.push("reload_command begins with a program".to_owned());
+        }
+    }
+
+    /// The account of the hub with this client id; none where it has no name that an account may have.
+    pub(super) fn own(&self, client_id: &str) -> Option<Own> {
+        let user = Id::new(self.username.as_deref()?).ok()?;
+        let has_proof = self.password_file.is_some() || self.cert_file.is_some();
+        has_proof.then(|| Own { user, owner: client_id.to_owned(), password_file: self.password_file.clone() })
     }
 
     /// What the session needs, where there is a broker.
@@ -113,6 +149,11 @@ mod tests {
     fn what_does_not_fit_together_is_told() {
         let url = |url: &str| Broker { url: Some(url.to_owned()), ..Broker::default() };
         let file = || Some(PathBuf::from("f"));
+        let name = |name: &str| Some(name.to_owned());
+        let whole = Broker { broker_files: file(), username: name("hub"), password_file: file(), ..url("mqtt://b") };
+        assert_eq!(whole.faults(), Vec::<String>::new());
+        assert_eq!(whole.own("hub-1").unwrap().user.as_str(), "hub");
+        assert_eq!(url("mqtt://b").own("hub-1"), None);
         assert_eq!(Broker::default().faults(), Vec::<String>::new());
         assert_eq!(url("mqtt://b").faults(), Vec::<String>::new());
         for (broker, told) in [
@@ -121,6 +162,10 @@ mod tests {
             (Broker { password_file: file(), ..url("mqtt://b") }, "needs username"),
             (Broker { cert_file: file(), ..url("mqtts://b") }, "belong together"),
             (Broker { ca_file: file(), ..url("mqtt://b") }, "need a url with mqtts"),
+            (Broker { broker_files: file(), ..url("mqtt://b") }, "needs username"),
+            (Broker { broker_files: file(), username: name("hub"), ..url("mqtt://b") }, "needs password_file or cert"),
+            (Broker { broker_files: file(), username: name("hub:a"), ..url("mqtt://b") }, "must be an id"),
+            (Broker { reload_command: vec!["true".to_owned()], ..url("mqtt://b") }, "needs broker_files"),
         ] {
             assert!(broker.faults().join("; ").contains(told), "{broker:?}: {:?}", broker.faults());
         }

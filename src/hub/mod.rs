@@ -9,12 +9,14 @@
 //!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
 //!      ◀── ack ─────────╯╰─▶ fleet   which agents there are, what they have ──▶ database
 //!      ◀── desired ────────── rollouts  packages on their way to agents ──▶ database
+//!      ◀── passwd, acl ────── accounts  who may log in there, and say what ──▶ database
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
 //! [`database`]: one pool, one set of SQL statements that SQLite and PostgreSQL both take. [`app`] puts it together.
 
 pub mod access;
+pub mod accounts;
 mod answer;
 mod api;
 mod app;

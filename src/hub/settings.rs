@@ -242,6 +242,7 @@ mod tests {
             ("serving: {max_queue: 0}", "max_queue"),
             ("mqtt: {url: 'mqtt://u:hunter2@b'}", "password_file"),
             ("mqtt: {username: u}", "without url"),
+            ("mqtt: {url: 'mqtt://b', broker_files: d}", "needs username"),
             ("access: {session_hours: 0}", "session_hours"),
             ("access: {failures_per_minute: 0}", "failures_per_minute"),
             ("events: {keep_days: 0}", "at least 1"),
@@ -255,6 +256,15 @@ mod tests {
         }
         let settings = load("database: {url: 'postgres://u:hunter2@h/d'}").unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_example_is_a_configuration() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/hub.yaml");
+        let settings = Settings::load(&example).unwrap();
+        assert_eq!(settings.mqtt.reload_command, ["systemctl", "reload", "mosquitto"]);
+        assert_eq!(settings.mqtt.broker_files, Some(PathBuf::from("/var/lib/vedette-hub/broker")));
+        assert!(settings.tls.is_some_and(|tls| tls.cert_file.ends_with("systemd/tls.pem")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! `vedette fleet`: the agents of a hub, and rollouts to them, from the command line.
+//! `vedette fleet`: the agents of a hub, rollouts to them, and their accounts at the broker, from the command line.
 
+mod credentials;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -14,12 +15,13 @@ use super::registry::Reference;
 use crate::client::Client;
 use crate::vocab::Id;
 
-/// List the agents of a hub, and roll models out to them.
+/// List the agents of a hub, roll models out to them, and give them accounts at the broker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   vedette fleet agents
   vedette fleet rollout start people people@champion --label region=north
   vedette fleet rollout show people-4-1 --watch
+  vedette fleet credentials gate-north -o mqtt.password
 
 Answers are JSON on stdout. The token is the first line of --token-file, which only its owner should be able to read.
 
@@ -45,6 +47,8 @@ enum What {
         #[command(subcommand)]
         what: Rollout,
     },
+    Credentials(credentials::Args),
+    BrokerConfig(credentials::BrokerConfig),
 }
 
 #[derive(Debug, Subcommand)]
@@ -156,6 +160,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     match &args.what {
         What::Agents => print_all(&client.get("/api/v1/agents").map_err(failed)?),
         What::Rollout { what } => rollout(&client, what),
+        What::Credentials(args) => credentials::run(&client, args),
+        What::BrokerConfig(args) => credentials::broker_config(&client, args),
     }
 }
 

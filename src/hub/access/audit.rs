@@ -25,6 +25,8 @@ pub struct Change<'a> {
 /// A change that was made.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Record {
+    /// Its place in the record: those after it, in the order of time, are greater as texts.
+    pub id: String,
     /// When, in nanoseconds since 1970.
     pub at_ns: i64,
     /// The name of the token.
@@ -35,6 +37,20 @@ pub struct Record {
     pub object: String,
     /// The rest, JSON.
     pub details: String,
+}
+
+/// Which changes are looked for. What is empty is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Looked {
+    /// By the token of this name.
+    pub who: String,
+    /// This was done, or, ending in a dot, something of this kind: `token.`.
+    pub action: String,
+    /// To this.
+    pub object: String,
+    /// Before the change with this [`Record::id`].
+    pub cursor: String,
 }
 
 /// Reads the record.
@@ -80,20 +96,23 @@ impl Audit {
     /// # Errors
     /// When the database fails.
     pub async fn of(&self, action: &str, object: &str, limit: u16) -> Result<Vec<Record>, DatabaseError> {
-        let statement = "SELECT at_ns, who, action, object, details FROM audit WHERE object = $1 AND action = $2 \
+        let statement = "SELECT id, at_ns, who, action, object, details FROM audit WHERE object = $1 AND action = $2 \
              ORDER BY id DESC LIMIT $3";
         let query = sqlx::query(statement).bind(object).bind(action).bind(i64::from(limit));
         let rows = query.fetch_all(self.database.pool()).await.doing("reading the record of changes")?;
         rows.iter().map(record).collect()
     }
 
-    /// The newest changes first, at most `limit`.
+    /// The changes that are looked for, the newest first, at most `limit`.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn newest(&self, limit: u16) -> Result<Vec<Record>, DatabaseError> {
-        let statement = "SELECT at_ns, who, action, object, details FROM audit ORDER BY id DESC LIMIT $1";
-        let query = sqlx::query(statement).bind(i64::from(limit));
+    pub async fn look(&self, looked: &Looked, limit: u16) -> Result<Vec<Record>, DatabaseError> {
+        let statement = "SELECT id, at_ns, who, action, object, details FROM audit WHERE ($1 = '' OR who = $1) \
+             AND ($2 = '' OR action = $2 OR ($2 LIKE '%.' AND substr(action, 1, length($2)) = $2)) \
+             AND ($3 = '' OR object = $3) AND ($4 = '' OR id < $4) ORDER BY id DESC LIMIT $5";
+        let Looked { who, action, object, cursor } = looked;
+        let query = sqlx::query(statement).bind(who).bind(action).bind(object).bind(cursor).bind(i64::from(limit));
         let rows = query.fetch_all(self.database.pool()).await.doing("reading the record of changes")?;
         rows.iter().map(record).collect()
     }
@@ -102,6 +121,7 @@ impl Audit {
 fn record(row: &AnyRow) -> Result<Record, DatabaseError> {
     let doing = "reading the record of changes";
     Ok(Record {
+        id: row.try_get("id").doing(doing)?,
         at_ns: row.try_get("at_ns").doing(doing)?,
         who: row.try_get("who").doing(doing)?,
         action: row.try_get("action").doing(doing)?,

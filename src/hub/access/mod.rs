@@ -7,12 +7,12 @@
 mod audit;
 mod failures;
 mod role;
-mod secret;
+pub(super) mod secret;
 mod sessions;
 mod settings;
 mod tokens;
 
-pub use audit::{Audit, Change, Record};
+pub use audit::{Audit, Change, Looked, Record};
 pub use failures::Failures;
 pub use role::{Role, UnknownRole};
 pub use sessions::{Session, Sessions, nonce};

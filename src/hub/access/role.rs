@@ -15,7 +15,7 @@ pub enum Role {
     Operator,
     /// Registers models and rolls them out.
     Engineer,
-    /// Makes tokens.
+    /// Makes tokens and accounts at the broker, and reads the record of changes.
     Admin,
 }
 

@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::SimulatedClock;
-    use crate::hub::access::{Role, Tokens};
+    use crate::hub::access::{Looked, Role, Tokens};
     use crate::vocab::Id;
 
     async fn signed_in(folder: &tempfile::TempDir) -> (Sessions, Tokens, Arc<SimulatedClock>, Secret) {
@@ -149,7 +149,7 @@ mod tests {
         let (cookie, _) = sessions.begin(token.expose()).await.unwrap();
         clock.advance(Duration::from_secs(2 * 3600));
         assert!(matches!(sessions.check(cookie.expose()).await, Err(AccessError::Unknown)));
-        let audit = Audit::new(sessions.database.clone()).newest(10).await.unwrap();
+        let audit = Audit::new(sessions.database.clone()).look(&Looked::default(), 10).await.unwrap();
         let actions: Vec<_> = audit.iter().map(|record| record.action.as_str()).collect();
         assert_eq!(actions, ["session.begin", "session.end", "session.begin", "token.create"]);
     }

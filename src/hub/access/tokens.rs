@@ -262,6 +262,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::SimulatedClock;
+    use crate::hub::access::Looked;
     use std::sync::Arc;
 
     async fn tokens(folder: &tempfile::TempDir) -> (Tokens, Arc<SimulatedClock>) {
@@ -320,7 +321,7 @@ mod tests {
         assert!(matches!(tokens.revoke(&admin, &id("admin")).await, Err(AccessError::LastAdmin { .. })));
         tokens.create(&admin, &id("second"), Role::Admin, None).await.unwrap();
         tokens.revoke(&admin, &id("admin")).await.unwrap();
-        let audit = Audit::new(tokens.database.clone()).newest(10).await.unwrap();
+        let audit = Audit::new(tokens.database.clone()).look(&Looked::default(), 10).await.unwrap();
         let actions: Vec<_> = audit.iter().map(|record| (record.action.as_str(), record.object.as_str())).collect();
         assert_eq!(actions, [("token.revoke", "admin"), ("token.create", "second"), ("token.create", "admin")]);
     }

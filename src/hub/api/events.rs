@@ -46,8 +46,10 @@ pub(super) async fn snapshot(
 pub(super) async fn intake(State(shared): State<Shared>) -> Json<Value> {
     let Some(gauge) = &shared.intake else { return Json(json!({ "configured": false })) };
     let link = gauge.link();
+    let files = shared.broker_files.as_ref().map(|state| state.borrow().clone());
     Json(json!({
         "configured": true,
+        "broker_files": files,
         "connected_since_ns": link.connected_since,
         "connections": link.connections,
         "last_error": link.last_error.map(|error| error.to_string()),

@@ -1,6 +1,7 @@
 //! The hub's own API under `/api/v1`: every path in one list with the role that it needs.
 
 mod agents;
+mod credentials;
 mod events;
 mod export;
 mod handing;
@@ -17,8 +18,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, delete, get, post, put};
+use tokio::sync::watch;
 
 use super::access::{Audit, Role, Tokens};
+use super::accounts::{self, Accounts};
 use super::database::Database;
 use super::events::{Exports, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
@@ -46,6 +49,9 @@ pub(super) struct Shared {
     pub(super) rollouts: Rollouts,
     /// None where there is no broker.
     pub(super) intake: Option<Gauge>,
+    pub(super) accounts: Accounts,
+    /// How it is with the broker's files; none where the hub writes none.
+    pub(super) broker_files: Option<watch::Receiver<accounts::State>>,
 }
 
 /// A path and the role that it needs.
@@ -81,6 +87,12 @@ enum Operation {
     ShowAgent,
     LabelAgent,
     AdmitAgent,
+    ListAccounts,
+    ShowCredentials,
+    IssueCredentials,
+    ActivateCredentials,
+    RevokeCredentials,
+    BrokerConfig,
     ListSpools,
     ListEvents,
     FollowEvents,
@@ -124,6 +136,12 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/agents/{agent}", Role::Viewer, Operation::ShowAgent),
     route("PUT", "/api/v1/agents/{agent}/labels", Role::Operator, Operation::LabelAgent),
     route("PUT", "/api/v1/agents/{agent}/admission", Role::Operator, Operation::AdmitAgent),
+    route("GET", "/api/v1/credentials", Role::Admin, Operation::ListAccounts),
+    route("GET", "/api/v1/agents/{agent}/credentials", Role::Admin, Operation::ShowCredentials),
+    route("POST", "/api/v1/agents/{agent}/credentials", Role::Admin, Operation::IssueCredentials),
+    route("POST", "/api/v1/agents/{agent}/credentials/activate", Role::Admin, Operation::ActivateCredentials),
+    route("DELETE", "/api/v1/agents/{agent}/credentials", Role::Admin, Operation::RevokeCredentials),
+    route("GET", "/api/v1/broker-config", Role::Admin, Operation::BrokerConfig),
     route("GET", "/api/v1/agents/{agent}/spools", Role::Viewer, Operation::ListSpools),
     route("GET", "/api/v1/events", Role::Viewer, Operation::ListEvents),
     route("GET", "/api/v1/events/live", Role::Viewer, Operation::FollowEvents),
@@ -171,6 +189,12 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::ShowAgent => get(agents::show),
         Operation::LabelAgent => put(agents::label).layer(small),
         Operation::AdmitAgent => put(agents::admit).layer(small),
+        Operation::ListAccounts => get(credentials::list),
+        Operation::ShowCredentials => get(credentials::show),
+        Operation::IssueCredentials => post(credentials::issue).layer(small),
+        Operation::ActivateCredentials => post(credentials::activate),
+        Operation::RevokeCredentials => delete(credentials::revoke),
+        Operation::BrokerConfig => get(credentials::broker_config),
         Operation::ListSpools => get(events::spools),
         Operation::ListEvents => get(events::list),
         Operation::FollowEvents => get(live::follow),

@@ -53,7 +53,8 @@ fn described(route: &Route) -> Value {
 
 fn queries(operation: Operation) -> &'static [&'static str] {
     match operation {
-        Operation::Audit => &["limit"],
+        Operation::Audit => &["who", "action", "object", "cursor", "limit"],
+        Operation::BrokerConfig => &["folder"],
         Operation::ListEvents => {
             &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor", "limit"]
         }
@@ -93,6 +94,7 @@ fn body(operation: Operation) -> Option<Value> {
         | Operation::SetAlias
         | Operation::LabelAgent
         | Operation::AdmitAgent
+        | Operation::IssueCredentials
         | Operation::GiveVerdict
         | Operation::OrderRollout => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
         _ => None,
@@ -120,6 +122,12 @@ fn summary(operation: Operation) -> &'static str {
         Operation::ShowAgent => "An agent with its health and cameras",
         Operation::LabelAgent => "Replaces the labels of an agent",
         Operation::AdmitAgent => "Admits an agent, or takes that back",
+        Operation::ListAccounts => "All accounts at the broker, without their passwords",
+        Operation::ShowCredentials => "The account of an agent at the broker, without its password",
+        Operation::IssueCredentials => "Makes a password for an agent at the broker, which is shown this once",
+        Operation::ActivateCredentials => "Puts the password that waits in force",
+        Operation::RevokeCredentials => "Ends the account of an agent at the broker",
+        Operation::BrokerConfig => "The files for a mosquitto elsewhere: passwd, acl, and lines of its configuration",
         Operation::ListSpools => "What is stored of each spool of an agent, and which numbers are missing",
         Operation::ListEvents => "Events, the newest first, a page at a time",
         Operation::FollowEvents => "Events as they are stored, in the order of arrival, as Server-Sent Events",

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Shared;
-use crate::hub::access::{Caller, Record, Role, TokenFacts};
+use crate::hub::access::{Caller, Looked, Record, Role, TokenFacts};
 use crate::hub::answer::Refusal;
 use crate::vocab::Id;
 
@@ -65,8 +65,10 @@ pub(super) struct Limit {
 
 pub(super) async fn audit(
     State(shared): State<Shared>,
+    looked: Result<Query<Looked>, QueryRejection>,
     limit: Result<Query<Limit>, QueryRejection>,
 ) -> Result<Json<Vec<Record>>, Refusal> {
-    let limit = limit.map_err(|error| Refusal::invalid(error.body_text()))?.0.limit;
-    Ok(Json(shared.audit.newest(limit.unwrap_or(100).min(LONGEST_LIST)).await?))
+    let refused = |error: QueryRejection| Refusal::invalid(error.body_text());
+    let (Query(looked), Query(Limit { limit })) = (looked.map_err(refused)?, limit.map_err(refused)?);
+    Ok(Json(shared.audit.look(&looked, limit.unwrap_or(100).min(LONGEST_LIST)).await?))
 }

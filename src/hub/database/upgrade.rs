@@ -16,6 +16,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("given-up", include_str!("upgrades/0007-given-up.sql")),
     ("dashboard", include_str!("upgrades/0008-dashboard.sql")),
     ("rollouts", include_str!("upgrades/0009-rollouts.sql")),
+    ("accounts", include_str!("upgrades/0010-accounts.sql")),
 ];
 
 /// The schema that this program knows.

@@ -2,7 +2,7 @@
 //!
 //! Nobody has to admit an agent for its events to be stored: nothing is lost while a new site waits for somebody to look.
 //! But until somebody has, it is shown as not admitted, and so is each of its events. Who may speak for an agent at all is
-//! the broker's business: its access list keeps each agent to its own topics.
+//! the broker's business: the access list that [`accounts`](super::accounts) writes keeps each agent to its own topics.
 
 mod condition;
 mod facts;

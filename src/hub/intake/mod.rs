@@ -11,6 +11,7 @@
 //! broker, for it would be no better the next time; its agent is told of nothing.
 
 mod counts;
+mod group;
 mod message;
 mod reported;
 
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
 pub use counts::Counted;
+pub use group::group;
 
 use super::blobs::BlobError;
 use super::database::{Database, DatabaseError, Doing as _};
@@ -81,6 +83,15 @@ impl Gauge {
     }
 }
 
+/// How the broker knows this hub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// The client id, under which it keeps what came while the hub was away.
+    pub client_id: String,
+    /// The group of all hubs on this database: see [`group`].
+    pub group: String,
+}
+
 /// Takes in what agents publish.
 pub struct Intake {
     database: Database,
@@ -94,11 +105,10 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An intake from the broker that `settings` name, under the client id of this hub. `news` is rung when agents have said
-    /// what they have.
+    /// An intake from the broker that `settings` name. `news` is rung when agents have said what they have.
     pub fn new(
         settings: mqtt::Settings,
-        client_id: String,
+        seat: Seat,
         database: Database,
         snapshots: Snapshots,
         live: Live,
@@ -106,9 +116,9 @@ impl Intake {
         news: Arc<Notify>,
     ) -> Self {
         // Any one of several hubs on one database may store an event; all of them must know the agents.
-        let shared = wire::RECORDED.iter().map(|filter| format!("$share/hub/{filter}"));
+        let shared = wire::RECORDED.iter().map(|filter| format!("$share/{}/{filter}", seat.group));
         let filters = shared.chain(wire::STATES.iter().map(|filter| (*filter).to_owned())).collect();
-        let wanted = Wanted { client_id, filters, session_expiry: AWAY, receive_maximum: UNSTORED };
+        let wanted = Wanted { client_id: seat.client_id, filters, session_expiry: AWAY, receive_maximum: UNSTORED };
         let (consumer, inlet) = consumer::consumer(settings, wanted, clock.clone());
         Self { database, snapshots, live, clock, counts: Arc::default(), consumer, inlet, news }
     }

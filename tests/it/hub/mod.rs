@@ -2,6 +2,7 @@
 //! program itself.
 
 mod access;
+mod accounts;
 mod browser;
 mod dashboard;
 mod encrypted;

@@ -53,6 +53,11 @@ impl Mosquitto {
         self.port
     }
 
+    /// Its process, to which a signal can be sent.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().map(Child::id).unwrap()
+    }
+
     /// Its URL, without TLS.
     pub fn url(&self) -> String {
         format!("mqtt://127.0.0.1:{}", self.port)
