@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use serde_json::Value;
 
 use super::Dashboard;
+use super::credentials::Credentials;
 use super::events::Row;
 use super::explained::{Fact, text};
 use super::fleet::{Camera, State, labels};
@@ -47,6 +48,8 @@ struct Agent {
     changes: Vec<Row>,
     labels: String,
     may_change: bool,
+    /// Its account at the broker, for whoever may know of it.
+    credentials: Option<Credentials>,
 }
 
 /// The latency of a stage.
@@ -98,6 +101,10 @@ pub(super) async fn show(
     let database = &dashboard.shared.database;
     let missing = query::spools(database, id.as_str()).await?;
     let changes = history::changes(database, id.as_str(), None, SHOWN).await?;
+    let credentials = match visitor.may(Role::Admin) {
+        true => Some(Credentials::of(&dashboard, &visitor, &id).await?),
+        false => None,
+    };
     let health = facts.health.clone().unwrap_or_default();
     let state = State::of(&facts);
     page(&Agent {
@@ -117,6 +124,7 @@ pub(super) async fn show(
         changes: changes.iter().map(Row::of).collect(),
         labels: labels(&facts.labels).iter().map(|(name, text)| format!("{name}={text}\n")).collect(),
         may_change: visitor.may(Role::Operator),
+        credentials,
         agent: facts.agent,
     })
 }
@@ -215,11 +223,11 @@ fn listed(ranges: &[(u64, u64)]) -> String {
     shown.join(", ") + if ranges.len() > 20 { " and more" } else { "" }
 }
 
-fn id(text: &str) -> Result<Id, Trouble> {
+pub(super) fn id(text: &str) -> Result<Id, Trouble> {
     Id::new(text).map_err(|error| Trouble::new(StatusCode::NOT_FOUND, error))
 }
 
-fn caller(visitor: &Visitor) -> Result<&Caller, Trouble> {
+pub(super) fn caller(visitor: &Visitor) -> Result<&Caller, Trouble> {
     visitor.caller.as_ref().ok_or_else(|| Trouble::new(StatusCode::UNAUTHORIZED, "Sign in first."))
 }
 

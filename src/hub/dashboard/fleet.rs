@@ -169,7 +169,8 @@ fn warning(dashboard: &Dashboard) -> Option<String> {
     };
     let link = gauge.link();
     if link.connected_since.is_some() {
-        return None;
+        let failing = dashboard.shared.broker_files.as_ref()?.borrow().failing.clone()?;
+        return Some(format!("The broker does not know its accounts as they are: {failing}. The hub tries again."));
     }
     let why = link.last_error.map(|error| format!(": {error}")).unwrap_or_default();
     Some(format!("This hub is not connected to the broker{why}. What stands here may be old."))

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 use sha2::{Digest as _, Sha256};
 
-use super::navigation::{PLACES, Place};
+use super::navigation::{ACCESS, PLACES, Place};
 use super::trouble::Trouble;
 use super::{assets, gate};
 use crate::hub::access::{Caller, Role};
@@ -84,8 +84,8 @@ impl Frame {
         Self { title: title.into(), place, visitor: visitor.clone() }
     }
 
-    pub(super) fn places(&self) -> [Place; 5] {
-        PLACES
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        PLACES.into_iter().chain(self.visitor.may(Role::Admin).then_some(ACCESS))
     }
 
     pub(super) fn is_here(&self, place: &Place) -> bool {

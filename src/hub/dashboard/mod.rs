@@ -12,7 +12,9 @@ mod activity;
 mod agent;
 mod alerts;
 mod assets;
+mod audit;
 mod camera;
+mod credentials;
 mod events;
 mod explained;
 mod fleet;
@@ -26,6 +28,7 @@ mod rollout;
 mod rollouts;
 mod sign_in;
 mod signals;
+mod tokens;
 mod told;
 mod trouble;
 
@@ -97,12 +100,20 @@ enum Page {
     Rollout,
     RolloutPart,
     Steer(Action),
+    Tokens,
+    MakeToken,
+    RevokeToken,
+    Audit,
+    Accounts,
+    NameAgent,
+    Credentials,
     Nothing,
 }
 
 const VIEWER: Need = Need::AtLeast(Role::Viewer);
 const OPERATOR: Need = Need::AtLeast(Role::Operator);
 const ENGINEER: Need = Need::AtLeast(Role::Engineer);
+const ADMIN: Need = Need::AtLeast(Role::Admin);
 
 const fn route(method: &'static str, path: &'static str, need: Need, page: Page) -> Route {
     Route { method, path, need, page }
@@ -139,6 +150,13 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/ui/rollouts/{rollout}/abort", OPERATOR, Page::Steer(Action::Abort)),
     route("POST", "/ui/rollouts/{rollout}/resume", ENGINEER, Page::Steer(Action::Resume)),
     route("POST", "/ui/rollouts/{rollout}/approve", ENGINEER, Page::Steer(Action::Approve)),
+    route("GET", "/ui/tokens", ADMIN, Page::Tokens),
+    route("POST", "/ui/tokens", ADMIN, Page::MakeToken),
+    route("POST", "/ui/tokens/{name}/revoke", ADMIN, Page::RevokeToken),
+    route("GET", "/ui/audit", ADMIN, Page::Audit),
+    route("GET", "/ui/accounts", ADMIN, Page::Accounts),
+    route("POST", "/ui/accounts", ADMIN, Page::NameAgent),
+    route("POST", "/ui/agents/{agent}/credentials", ADMIN, Page::Credentials),
     route("GET", "/ui/{*rest}", VIEWER, Page::Nothing),
 ];
 
@@ -185,6 +203,13 @@ fn handler(page: Page) -> MethodRouter<Dashboard> {
         Page::Rollout => get(rollout::show),
         Page::RolloutPart => get(rollout::part),
         Page::Steer(action) => post(move |state, visitor, path| rollout::steer(state, visitor, path, action)),
+        Page::Tokens => get(tokens::show),
+        Page::MakeToken => post(tokens::make),
+        Page::RevokeToken => post(tokens::revoke),
+        Page::Audit => get(audit::show),
+        Page::Accounts => get(credentials::list),
+        Page::NameAgent => post(credentials::provide),
+        Page::Credentials => post(credentials::change),
         Page::Nothing => get(trouble::nothing),
     }
 }
@@ -231,7 +256,7 @@ mod tests {
     fn nothing_that_changes_is_open_to_viewers_but_what_is_their_own() {
         let own = ["/ui/sign-in", "/ui/sign-out", "/ui/theme"];
         for route in ROUTES.iter().filter(|route| route.method != "GET" && !own.contains(&route.path)) {
-            assert!([OPERATOR, ENGINEER].contains(&route.need), "{route:?}");
+            assert!([OPERATOR, ENGINEER, ADMIN].contains(&route.need), "{route:?}");
         }
         assert_eq!(need(&Method::POST, "/ui/"), Need::AtLeast(Role::Admin));
     }

@@ -274,6 +274,9 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
         ("model", "/ui/models/vedette-nano"),
         ("rollouts", "/ui/rollouts"),
         ("rollout", "/ui/rollouts/people-1-1"),
+        ("tokens", "/ui/tokens"),
+        ("accounts", "/ui/accounts"),
+        ("audit", "/ui/audit"),
         ("trouble", "/ui/events/999999"),
     ];
     for width in [1280, 390] {
@@ -326,6 +329,12 @@ async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
     site.stored(&hub, 4).await;
     push_model(&hub, "night pictures of the north gate").await;
     a_model_is_rolled_out_and_taken_back(&hub, &browser, &broker).await;
+    signs_out(&hub, &browser).await;
+    sign_in(&browser, &hub.admin).await;
+    // One in force, one that waits, and an agent that has none.
+    for _ in 0..2 {
+        hub.send("POST", "/api/v1/agents/gate/credentials", Some(&hub.admin), &Value::Null).await.fine();
+    }
     looks_at_every_page(&hub, &browser, shots.as_deref()).await;
     signs_out(&hub, &browser).await;
     if let Some(folder) = &shots {

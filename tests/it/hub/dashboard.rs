@@ -236,6 +236,7 @@ async fn a_site_is_seen_and_judged(hub: &Running, broker: &mosquitto::Mosquitto)
     for told in ["30.25", "CPUExecutionProvider", "camera door is stalled", "123.0 MB", ">2<"] {
         assert!(agent.contains(told), "{told}: {agent}");
     }
+    assert!(!operator.page("/ui/agents/gate").await.contains("Account at the broker"), "that is an admin's business");
     let camera = viewer.page("/ui/agents/gate/cameras/door").await;
     for told in ["3 alerts and 0 other things", "heat-5", "avdec_h264", "camera door is stalled", "person stayed"] {
         assert!(camera.contains(told), "{told}: {camera}");
@@ -258,6 +259,8 @@ async fn a_site_is_seen_and_judged(hub: &Running, broker: &mosquitto::Mosquitto)
     let told: Vec<_> =
         audit.as_array().unwrap().iter().map(|r| (r["who"].as_str().unwrap(), r["action"].as_str().unwrap())).collect();
     assert_eq!(told, ["fleet.label", "fleet.admit", "event.verdict", "event.verdict"].map(|action| ("hands", action)));
+    let mut admin = Visitor::signed_in(hub, &hub.admin).await;
+    assert!(admin.page("/ui/agents/gate").await.contains("does not let gate in"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
