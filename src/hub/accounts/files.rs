@@ -71,8 +71,9 @@ password_file {}
 acl_file {}
 # The account is the client id: nobody ends the connection of another, or takes over its session with what waits in it.
 use_username_as_clientid true
-# What waits for the hub waits without a limit, and outlives the broker.
-max_queued_messages 0
+# What waits for the hub waits, however much, and outlives the broker. (With 0, which is no limit, mosquitto 2.0 ends the
+# connection of whoever publishes where it may not, in place of refusing that message.)
+max_queued_messages 1000000000
 persistence true
 ",
         passwd.display(),
