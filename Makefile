@@ -9,7 +9,7 @@ help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
 	@echo "make demo-fleet  a hub and three agents; a bad model is rolled out, caught and taken back"
 	@echo "make test   format, lints and all tests"
-	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub"
+	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub; the hub against S3"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
 	@echo "make audit  licences, bans and sources of all dependencies"
 	@echo "make setup  install the packages and ONNX Runtime that the others need"
@@ -41,7 +41,8 @@ test: lint
 test-clients: setup
 	@test -x target/clients/bin/python || python3 -m venv target/clients
 	target/clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
-	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients hub::fuzzed
+	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients \
+		hub::fuzzed hub::blobs hub::bucket with_a_bucket
 
 bench: setup
 	cargo bench

@@ -100,6 +100,8 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("parquet", "hub"),
     ("http_body", "hub"),
     ("http_body_util", "hub"),
+    ("http_range_header", "hub"),
+    ("object_store", "hub"),
     ("tokio_rustls", "hub"),
     ("ring", "hub"),
 ];

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -25,6 +25,9 @@ pub(super) struct Refusal {
     status: StatusCode,
     sentence: String,
 }
+
+/// When something that is away may be asked for again, in seconds.
+pub(super) const RETRY_AFTER: u16 = 10;
 
 impl Refusal {
     /// The request itself is wrong.
@@ -60,10 +63,17 @@ impl Refusal {
 impl From<BlobError> for Refusal {
     fn from(error: BlobError) -> Self {
         let status = match &error {
-            BlobError::Disk { source, .. } => {
+            BlobError::Disk { source, .. } | BlobError::Folder { source, .. } => {
                 let cause = format!("{error}: {source}");
                 return Self::internal("working on a file", &cause);
             }
+            BlobError::Bucket(_) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "a request failed at the bucket");
+                let sentence = "the bucket of the hub's packages does not answer; its log says why".to_owned();
+                return Self { status: StatusCode::SERVICE_UNAVAILABLE, sentence };
+            }
+            BlobError::Damaged { .. } => return Self::internal("working on a file", &error),
             BlobError::Offset { .. } | BlobError::Busy => StatusCode::CONFLICT,
             BlobError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             BlobError::Digest { .. } => StatusCode::UNPROCESSABLE_ENTITY,
@@ -81,9 +91,10 @@ impl From<RegistryError> for Refusal {
             RegistryError::Database(error) => return error.into(),
             RegistryError::Broken { reason } => return Self::internal("checking a package", &reason),
             RegistryError::NoModel { .. } | RegistryError::NoVersion { .. } => StatusCode::NOT_FOUND,
-            RegistryError::NoFile { .. } | RegistryError::Pointed { .. } | RegistryError::OnItsWay { .. } => {
-                StatusCode::CONFLICT
-            }
+            RegistryError::NoFile { .. }
+            | RegistryError::Leaving { .. }
+            | RegistryError::Pointed { .. }
+            | RegistryError::OnItsWay { .. } => StatusCode::CONFLICT,
             RegistryError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             RegistryError::Name(_) => StatusCode::BAD_REQUEST,
         };
@@ -224,7 +235,11 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        refused(self.status, &self.sentence)
+        let mut response = refused(self.status, &self.sentence);
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
+        }
+        response
     }
 }
 

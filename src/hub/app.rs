@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::access::{AccessError, Audit, Failures, Sessions, Tokens};
 use super::accounts::{AccountError, Accounts, Own, Writer};
 use super::api;
-use super::blobs::Blobs;
+use super::blobs::{self, Blobs};
 use super::broker::client_id;
 use super::callers::{Callers, Peer};
 use super::dashboard::{self, Dashboard};
@@ -25,7 +25,7 @@ use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::{self, Intake, Seat};
-use super::registry::{Checks, Joined, Registry, RegistryError};
+use super::registry::{Checks, Joined, Registry, RegistryError, Swept};
 use super::rest::read_rest;
 use super::rollouts::{Executor, Rollouts, key};
 use super::serving::{self, Folder, Serving};
@@ -40,6 +40,9 @@ use crate::vocab::Secret;
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often it is looked whether another hub on the same database has registered models.
 const FOLLOW: Duration = Duration::from_secs(10);
+
+/// How often files that nobody needs are looked for.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Why the hub does not run.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,9 @@ pub enum HubError {
     /// The first token.
     #[error("making the first admin's token")]
     Access(#[from] AccessError),
+    /// Where packages lie.
+    #[error(transparent)]
+    Blobs(#[from] blobs::OpenError),
     /// The registry.
     #[error("opening the registry of models")]
     Registry(#[from] RegistryError),
@@ -208,6 +214,7 @@ impl Hub {
     pub async fn run(self, stopping: Stopping) -> Result<(), HubError> {
         let signal = stopping.clone();
         let follower = tokio::spawn(follow(self.shared.clone()));
+        let sweeper = tokio::spawn(sweep(self.shared.registry.clone()));
         let told = tokio::spawn(self.shared.live.clone().run(stopping.clone()));
         let kept = tokio::spawn(self.keeper.run(stopping.clone()));
         let taken_in = self.intake.map(|intake| tokio::spawn(intake.run(stopping.clone())));
@@ -224,6 +231,7 @@ impl Hub {
             () = overdue => Ok(()),
         };
         follower.abort();
+        sweeper.abort();
         if let Some(Err(error)) = async { Some(taken_in?.await) }.await {
             tracing::error!(%error, "the intake broke");
         }
@@ -262,7 +270,10 @@ fn app(shared: api::Shared, dashboard: Dashboard, callers: Callers) -> Router {
 async fn registry(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Registry, HubError> {
     let folder = settings.data_dir.join("blobs");
     let limit = u64::from(settings.registry.max_package_mib) << 20;
-    let blobs = Blobs::open(&folder, limit).map_err(|source| HubError::Folder { path: folder, source })?;
+    let blobs = match &settings.blobs.s3 {
+        Some(s3) => Blobs::open_bucket(folder, limit, s3).await?,
+        None => Blobs::open(&folder, limit).map_err(|source| HubError::Folder { path: folder, source })?,
+    };
     let checks = Checks { trust: settings.registry.trust.as_deref().map(read_trust).transpose()? };
     Ok(Registry::open(database.clone(), blobs, checks, clock).await?)
 }
@@ -337,6 +348,24 @@ async fn follow(shared: api::Shared) {
                 }
             }
             Err(error) => tracing::warn!(%error, "cannot look for models that another hub registered"),
+        }
+    }
+}
+
+/// Puts the store of packages in order.
+async fn sweep(registry: Registry) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        match registry.sweep().await {
+            Ok(Swept { uploads: 0, packages: 0 }) => {}
+            Ok(Swept { uploads, packages }) => {
+                tracing::info!(uploads, packages, "files that nobody needs were deleted")
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "files that nobody needs stay for now");
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::access;
+use super::blobs;
 use super::broker::Broker;
 use super::door::Tls;
 use super::events::Retention;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub models_dir: Option<PathBuf>,
     /// Which packages the registry takes.
     pub registry: Registry,
+    /// Where packages lie: in the data folder by default, or in a bucket of S3.
+    pub blobs: blobs::Settings,
     /// The broker that agents publish to; without one nothing is taken in from them.
     pub mqtt: Broker,
     /// How long events and their pictures are kept.
@@ -132,6 +135,7 @@ impl Default for Settings {
             access: access::Settings::default(),
             models_dir: None,
             registry: Registry::default(),
+            blobs: blobs::Settings::default(),
             mqtt: Broker::default(),
             events: Retention::default(),
             runtime: Runtime::default(),
@@ -161,6 +165,7 @@ impl Settings {
         settings.models_dir = settings.models_dir.map(|dir| folder.join(dir));
         settings.database.url_file = settings.database.url_file.map(|file| folder.join(file));
         settings.registry.trust = settings.registry.trust.map(|file| folder.join(file));
+        settings.blobs.resolve(folder);
         settings.mqtt.resolve(folder);
         settings.runtime.library = settings.runtime.library.map(|file| folder.join(file));
         if settings.database.url.is_some() && settings.database.url_file.is_some() {
@@ -174,6 +179,11 @@ impl Settings {
         }
         if let Some(fault) = settings.events.faults() {
             return Err(refused(format!("events: {fault}")));
+        }
+        if let faults = settings.blobs.faults()
+            && !faults.is_empty()
+        {
+            return Err(refused(format!("blobs: {}", faults.join("; "))));
         }
         if let faults = settings.mqtt.faults()
             && !faults.is_empty()
@@ -247,6 +257,9 @@ mod tests {
             ("access: {failures_per_minute: 0}", "failures_per_minute"),
             ("events: {keep_days: 0}", "at least 1"),
             ("registry: {max_package_mib: 0}", "1 to 4096"),
+            ("blobs: {s3: {bucket: packages, secret_access_key: hunter2}}", "secret_access_key"),
+            ("blobs: {s3: {bucket: packages, endpoint: 'https://u:hunter2@minio'}}", "s3.endpoint"),
+            ("blobs: {s3: {}}", "bucket"),
             ("database: {url: 'postgres://u:hunter2@h/d', url_file: f}", "leave one out"),
             ("a: 1\na: 2", "a"),
         ] {

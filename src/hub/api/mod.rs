@@ -2,6 +2,7 @@
 
 mod agents;
 mod credentials;
+mod downloads;
 mod events;
 mod export;
 mod handing;
@@ -177,7 +178,7 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         // The store has its own limit, and a body that is streamed is held nowhere.
         Operation::Upload => put(uploads::receive),
         Operation::UploadState => get(uploads::state),
-        Operation::Download => get(uploads::send),
+        Operation::Download => get(downloads::send),
         Operation::ListModels => get(models::list),
         Operation::Push => post(models::push).layer(small),
         Operation::ShowModel => get(models::show),

@@ -1,4 +1,4 @@
-//! Files: received in pieces under their SHA-256, and sent, also from the middle.
+//! Files, received in pieces under their SHA-256.
 //!
 //! `PUT /api/v1/uploads/<sha256>` with the whole file is an upload. One that broke off goes on: `GET` says how much is there,
 //! and the next `PUT` sends the rest with `Upload-Offset`. A piece that is not the last has `Upload-Complete: ?0`. The two
@@ -6,11 +6,9 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use http_body_util::BodyExt as _;
-use tower_http::services::ServeFile;
 
 use super::Shared;
 use crate::hub::answer::Refusal;
@@ -45,8 +43,15 @@ pub(super) async fn receive(
     if known.complete {
         return Ok(Json(known));
     }
-    let piece = blocking(move || blobs.receive(&name, offset)).await?;
+    let piece = blocking({
+        let name = name.clone();
+        move || blobs.receive(&name, offset)
+    })
+    .await?;
     let piece = take(piece, body).await?;
+    if is_last {
+        shared.registry.expect(&name).await?;
+    }
     Ok(Json(blocking(move || if is_last { piece.finish() } else { piece.pause() }).await?))
 }
 
@@ -67,28 +72,7 @@ fn offset(headers: &HeaderMap) -> Result<u64, Refusal> {
     number.ok_or_else(|| Refusal::invalid("Upload-Offset is the number of bytes that were received before"))
 }
 
-pub(super) async fn send(
-    State(shared): State<Shared>,
-    Path(name): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
-    let blob = BlobName::new(&name).map_err(Refusal::invalid)?;
-    let missing = || BlobError::Missing { name: name.clone() };
-    let path = shared.registry.blobs().path(&blob).ok_or_else(missing)?;
-    // Nothing in the request but the range concerns this file.
-    let Ok(served) = ServeFile::new(path).try_call(request).await else { return Err(missing().into()) };
-    let mut response = served.map(Body::new).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    // Its name says what it holds.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
-    if let Ok(tag) = HeaderValue::from_str(&format!("\"{}\"", blob.as_str())) {
-        headers.insert(header::ETAG, tag);
-    }
-    Ok(response)
-}
-
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BlobError> + Send + 'static,
 ) -> Result<T, Refusal> {
     match tokio::task::spawn_blocking(work).await {

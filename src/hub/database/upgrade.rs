@@ -17,6 +17,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("dashboard", include_str!("upgrades/0008-dashboard.sql")),
     ("rollouts", include_str!("upgrades/0009-rollouts.sql")),
     ("accounts", include_str!("upgrades/0010-accounts.sql")),
+    ("files", include_str!("upgrades/0011-files.sql")),
 ];
 
 /// The schema that this program knows.

@@ -41,7 +41,8 @@ pub fn is_jpeg(bytes: &[u8]) -> bool {
 }
 
 impl Snapshots {
-    /// Pictures in `folder`, none larger than `limit` bytes.
+    /// Pictures in `folder`, none larger than `limit` bytes. They lie here wherever packages do, so that events are taken in
+    /// also while a bucket is away.
     ///
     /// # Errors
     /// When the folder cannot be made.
@@ -96,7 +97,9 @@ impl Snapshots {
         let query = sqlx::query(statement).bind(agent).bind(camera).bind(name);
         let Some(row) = query.fetch_optional(self.database.pool()).await.doing(doing)? else { return Ok(None) };
         let sha256: String = row.try_get("sha256").doing(doing)?;
-        Ok(BlobName::new(&sha256).ok().and_then(|file| self.blobs.path(&file)))
+        let found = BlobName::new(&sha256).ok().map(|file| self.blobs.local(&file)).transpose();
+        let found = found.inspect_err(|error| tracing::error!(%error, "a picture cannot be read"));
+        Ok(found.ok().flatten().flatten().map(|file| file.path().to_owned()))
     }
 
     /// Deletes pictures that came before a moment, at most `most` of them, and files that no picture is in any more. Returns

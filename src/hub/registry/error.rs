@@ -28,6 +28,12 @@ pub enum RegistryError {
         /// Which.
         sha256: String,
     },
+    /// Its package is being deleted.
+    #[error("the package with the SHA-256 {sha256} is being deleted at this moment: send it again in a minute")]
+    Leaving {
+        /// Which.
+        sha256: String,
+    },
     /// The package is refused, or does not do what it says.
     #[error("the package is refused ({code}): {sentence}")]
     Refused {

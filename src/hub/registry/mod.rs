@@ -9,6 +9,7 @@
 
 mod check;
 mod error;
+mod files;
 mod rows;
 mod shelf;
 
@@ -16,6 +17,7 @@ use sqlx::{Any, Row as _, Transaction};
 
 pub use check::Checks;
 pub use error::RegistryError;
+pub use files::Swept;
 pub use rows::{ModelFacts, VersionFacts};
 pub use shelf::{Joined, Shelf};
 
@@ -89,13 +91,22 @@ impl Registry {
     /// When it is not there, is refused by a check, or the parent is none.
     pub async fn push(&self, by: &Caller, push: &Push) -> Result<VersionFacts, RegistryError> {
         let name = BlobName::new(&push.sha256)?;
-        let path = self.blobs.path(&name).ok_or_else(|| RegistryError::NoFile { sha256: push.sha256.clone() })?;
-        let (checks, clock) = (self.checks.clone(), self.clock.clone());
-        let checked = tokio::task::spawn_blocking(move || checks.check(&path, &clock)).await;
-        let checked = checked.map_err(|error| RegistryError::Broken { reason: error.to_string() })??;
+        let missing = || RegistryError::NoFile { sha256: push.sha256.clone() };
+        // From here on it is not taken for one that nobody wants.
+        self.expect(&name).await?;
+        let (blobs, checks, clock) = (self.blobs.clone(), self.checks.clone(), self.clock.clone());
+        let checked = self.blocking(move || {
+            let file = blobs.local(&name)?;
+            Ok(file.map(|file| checks.check(file.path(), &clock)).transpose()?)
+        });
+        let checked = checked.await?.ok_or_else(missing)?;
         let model = checked.model.clone();
         let now = self.clock.unix_nanos();
         let mut write = self.database.write().await?;
+        // Somebody may have deleted the last version with this package while it was checked, and its file with it.
+        if !files::hold(&mut write, &push.sha256, now).await? {
+            return Err(missing());
+        }
         if let Some(version) = rows::version_of(&mut write, &model, &push.sha256).await? {
             return rows::version(&self.database, &model, version).await;
         }
@@ -189,7 +200,8 @@ impl Registry {
         self.refresh().await.map(drop)
     }
 
-    /// Deletes a version and, when nobody else needs it, its file. Its number stays taken.
+    /// Deletes a version and, when nobody else needs it, its file, at once or as soon as the store lets it. Its number stays
+    /// taken.
     ///
     /// # Errors
     /// When there is none, an alias points at it or a rollout brings it to agents.
@@ -208,17 +220,15 @@ impl Registry {
         let statement = "UPDATE model_versions SET deleted_ns = $1 WHERE model = $2 AND version = $3";
         let delete = sqlx::query(statement).bind(now).bind(model.as_str()).bind(version);
         delete.execute(&mut *write).await.doing("deleting a version")?;
-        let left = "SELECT COUNT(*) AS many FROM model_versions WHERE sha256 = $1 AND deleted_ns IS NULL";
-        let left = sqlx::query(left).bind(&sha256).fetch_one(&mut *write).await;
-        let left: i64 = left.and_then(|row| row.try_get("many")).doing("deleting a version")?;
+        let leaving = files::leave(&mut write, &sha256, now).await?;
         let object = format!("{model}:{version}");
         let details = serde_json::json!({"sha256": sha256});
         Audit::note(&mut write, now, by, &Change { action: "registry.delete", object: &object, details }).await?;
         write.commit().await.doing("deleting a version")?;
         self.refresh().await?;
         // After the commit: a file without a version wastes space, a version without a file breaks a box.
-        if left == 0 {
-            self.blobs.remove(&BlobName::new(&sha256)?)?;
+        if let Some(leaving) = leaving {
+            self.delete_or_leave_to_sweep(&leaving).await;
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! What is served from the registry: a copy in memory, so that a request for a model never waits for the database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::rows::ModelFacts;
-use crate::hub::blobs::{BlobName, Blobs};
+use crate::hub::blobs::{BlobName, Blobs, LocalFile};
 use crate::hub::serving::catalogue::is_name;
 use crate::hub::serving::{Catalogue, CatalogueError, Entry};
 
@@ -14,6 +15,8 @@ use crate::hub::serving::{Catalogue, CatalogueError, Entry};
 pub struct Shelf {
     blobs: Blobs,
     models: Arc<RwLock<BTreeMap<String, Model>>>,
+    /// Models of which a file could not be had, to be tried again.
+    missed: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// A model on the shelf.
@@ -26,15 +29,17 @@ struct Model {
 
 impl Shelf {
     pub(super) fn new(blobs: Blobs) -> Self {
-        Self { blobs, models: Arc::default() }
+        Self { blobs, models: Arc::default(), missed: Arc::default() }
     }
 
-    /// Puts other models there. Returns the names of those that changed, came or went.
+    /// Puts other models there. Returns the names of those that changed, came or went, and of those of which a file could
+    /// not be had the last time.
     pub(super) fn replace(&self, models: Vec<ModelFacts>) -> Vec<String> {
         let new: BTreeMap<String, Model> = models.into_iter().map(|facts| (facts.name.clone(), model(facts))).collect();
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
         let differs = |name: &&String| models.get(*name) != new.get(*name);
         let mut changed: Vec<String> = models.keys().chain(new.keys()).filter(differs).cloned().collect();
+        changed.extend(std::mem::take(&mut *self.missed.lock().unwrap_or_else(PoisonError::into_inner)));
         changed.sort_unstable();
         changed.dedup();
         *models = new;
@@ -67,11 +72,17 @@ impl Catalogue for Shelf {
         Ok(self.entries(|models| models.get_key_value(name).map(entry)))
     }
 
-    fn file(&self, name: &str, version: u64) -> Result<PathBuf, CatalogueError> {
+    fn file(&self, name: &str, version: u64) -> Result<LocalFile, CatalogueError> {
         let sha256 = self.entries(|models| models.get(name).and_then(|model| model.packages.get(&version).cloned()));
         let blob = sha256.and_then(|sha256| BlobName::new(&sha256).ok());
         let missing = || CatalogueError::NoFile { path: PathBuf::from(format!("{name}/{version}")) };
-        blob.and_then(|blob| self.blobs.path(&blob)).ok_or_else(missing)
+        let file = blob.map(|blob| self.blobs.local(&blob)).transpose().map_err(|source| {
+            self.missed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+            let cause = source.source().map(ToString::to_string);
+            tracing::error!(model = name, version, error = %source, cause, "a package cannot be fetched; it is tried again");
+            CatalogueError::Fetch { model: name.to_owned(), version, reason: source.to_string() }
+        })?;
+        file.flatten().ok_or_else(missing)
     }
 }
 
@@ -94,7 +105,7 @@ impl<A: Catalogue, B: Catalogue> Catalogue for Joined<A, B> {
         }
     }
 
-    fn file(&self, name: &str, version: u64) -> Result<PathBuf, CatalogueError> {
+    fn file(&self, name: &str, version: u64) -> Result<LocalFile, CatalogueError> {
         match self.0.model(name)? {
             Some(_) => self.0.file(name, version),
             None => self.1.file(name, version),

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::hub::blobs::LocalFile;
+
 /// Which models there are.
 pub trait Catalogue: Send + Sync {
     /// All of them, by name.
@@ -24,11 +26,11 @@ pub trait Catalogue: Send + Sync {
         Ok(self.models()?.into_iter().find(|entry| entry.name == name))
     }
 
-    /// The ONNX file or package of a version.
+    /// The ONNX file or package of a version. It stays where it is while that is held. May block on the network.
     ///
     /// # Errors
-    /// When there is none.
-    fn file(&self, name: &str, version: u64) -> Result<PathBuf, CatalogueError>;
+    /// When there is none, or it cannot be had now.
+    fn file(&self, name: &str, version: u64) -> Result<LocalFile, CatalogueError>;
 }
 
 /// A model of the catalogue.
@@ -66,6 +68,16 @@ pub enum CatalogueError {
     NoFile {
         /// The folder of the version.
         path: PathBuf,
+    },
+    /// The store of the files does not give it.
+    #[error("cannot fetch version {version} of {model}: {reason}")]
+    Fetch {
+        /// The model.
+        model: String,
+        /// The version.
+        version: u64,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -111,14 +123,15 @@ impl Catalogue for Folder {
         self.entry(name).map(Some)
     }
 
-    fn file(&self, name: &str, version: u64) -> Result<PathBuf, CatalogueError> {
+    fn file(&self, name: &str, version: u64) -> Result<LocalFile, CatalogueError> {
         let folder = self.path.join(name).join(version.to_string());
         let plain = folder.join("model.onnx");
         if plain.is_file() {
-            return Ok(plain);
+            return Ok(LocalFile::lasting(plain));
         }
         let package = names_in(&folder)?.into_iter().filter(|name| name.ends_with(".vedette")).min();
-        package.map(|name| folder.join(name)).ok_or(CatalogueError::NoFile { path: folder })
+        let package = package.map(|name| LocalFile::lasting(folder.join(name)));
+        package.ok_or(CatalogueError::NoFile { path: folder })
     }
 }
 
@@ -169,8 +182,8 @@ mod tests {
         assert_eq!(folder.models().unwrap(), std::slice::from_ref(&entry));
         assert_eq!(folder.model("street").unwrap(), Some(entry));
         assert_eq!(folder.model("../street").unwrap(), None);
-        assert!(folder.file("street", 2).unwrap().ends_with("street/2/model.onnx"));
-        assert!(folder.file("street", 10).unwrap().ends_with("street/10/street.vedette"));
+        assert!(folder.file("street", 2).unwrap().path().ends_with("street/2/model.onnx"));
+        assert!(folder.file("street", 10).unwrap().path().ends_with("street/10/street.vedette"));
         assert!(folder.file("street", 3).is_err());
         put("street/aliases.json", "[]");
         assert!(folder.models().unwrap_err().to_string().contains("aliases.json"));

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::catalogue::CatalogueError;
 use crate::detect::DetectError;
+use crate::hub::answer::RETRY_AFTER;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +151,8 @@ impl ServeError {
             | Self::Timeout { .. }
             | Self::Stopping { .. }
             | Self::Memory { .. }
-            | Self::Upstream { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::Upstream { .. }
+            | Self::Catalogue(CatalogueError::Fetch { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Catalogue(_) | Self::Run { .. } | Self::Internal { .. } => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -179,6 +181,10 @@ pub enum FailureReason {
 impl IntoResponse for ServeError {
     fn into_response(self) -> Response {
         let body = serde_json::json!({ "error": self.to_string() }).to_string();
-        (self.status(), [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        let mut response = (self.status(), [(header::CONTENT_TYPE, "application/json")], body).into_response();
+        if matches!(self, Self::Catalogue(CatalogueError::Fetch { .. })) {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER.into());
+        }
+        response
     }
 }

@@ -19,13 +19,14 @@ use crate::base::clock::SharedClock;
 use crate::base::threads;
 use crate::detect::tensors::{Placed, Tensor, TensorModel, TensorSession, TensorSpec};
 use crate::detect::{self, DetectError, Detector, ProviderChoice};
+use crate::hub::blobs::LocalFile;
 use crate::vocab::Id;
 
 /// Where the content of a version lies.
 #[derive(Debug, Clone)]
 pub enum Content {
-    /// In this file.
-    File(PathBuf),
+    /// In this file, which is read again when the first picture comes.
+    File(LocalFile),
     /// Here: it came with the request to load it.
     Bytes(Vec<u8>),
 }
@@ -88,7 +89,7 @@ impl Plan {
         // Names of served models may be longer and freer than those of the configuration.
         let name = Id::new("served").map_err(|error| internal("name a model", &error))?;
         let file = match &self.content {
-            Content::File(path) => path.clone(),
+            Content::File(file) => file.path().to_owned(),
             Content::Bytes(_) => PathBuf::from(format!("{}/{}", self.model, self.number)),
         };
         let Tuning { provider, threads, .. } = self.tuning;

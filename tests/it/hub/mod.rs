@@ -4,7 +4,9 @@
 mod access;
 mod accounts;
 mod admin;
+mod blobs;
 mod browser;
+mod bucket;
 mod dashboard;
 mod encrypted;
 mod events;

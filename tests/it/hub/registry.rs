@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::running::{Running, start};
 use crate::support::detectors::{json_lines, library, vedette};
-use crate::support::postgres;
+use crate::support::{postgres, s3};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/vedette-nano");
 
@@ -110,6 +110,15 @@ async fn a_model_goes_from_push_to_service_with_sqlite() {
 async fn a_model_goes_from_push_to_service_with_postgresql() {
     let Some(server) = tokio::task::spawn_blocking(postgres::start).await.unwrap() else { return };
     let lines = format!("serving: {{ tuning: {{ provider: cpu }} }}\ndatabase: {{ url: '{}' }}\n", server.url());
+    let Some(hub) = start(&lines).await else { return };
+    a_model_is_pushed_served_swapped_and_pulled(&hub).await;
+    hub.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_goes_from_push_to_service_with_a_bucket() {
+    let Some(server) = tokio::task::spawn_blocking(s3::start).await.unwrap() else { return };
+    let lines = format!("serving: {{ tuning: {{ provider: cpu }} }}\n{}", server.lines("north", server.port));
     let Some(hub) = start(&lines).await else { return };
     a_model_is_pushed_served_swapped_and_pulled(&hub).await;
     hub.end().await;

@@ -29,15 +29,21 @@ pub async fn start(lines: &str) -> Option<Running> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("hub.yaml");
     std::fs::write(&file, format!("listen: 127.0.0.1:0\ndata_dir: data\n{lines}")).unwrap();
-    let mut hub = Hub::open(Settings::load(&file).unwrap(), SystemClock::shared()).await.unwrap();
-    let url = format!("http://{}", hub.address());
-    let admin = hub.take_first_token().map(|token| token.expose().to_owned()).unwrap_or_default();
-    let (shutdown, stopping) = Shutdown::new();
-    let task = tokio::spawn(async move { hub.run(stopping).await.unwrap() });
-    Some(Running { url, admin, http: Http::default(), folder, shutdown, task })
+    Some(Running::begin(folder).await)
 }
 
 impl Running {
+    /// Starts the hub of a folder with its `hub.yaml`.
+    pub async fn begin(folder: tempfile::TempDir) -> Self {
+        let settings = Settings::load(&folder.path().join("hub.yaml")).unwrap();
+        let mut hub = Hub::open(settings, SystemClock::shared()).await.unwrap();
+        let url = format!("http://{}", hub.address());
+        let admin = hub.take_first_token().map(|token| token.expose().to_owned()).unwrap_or_default();
+        let (shutdown, stopping) = Shutdown::new();
+        let task = tokio::spawn(async move { hub.run(stopping).await.unwrap() });
+        Self { url, admin, http: Http::default(), folder, shutdown, task }
+    }
+
     pub async fn send(&self, method: &str, path: &str, token: Option<&str>, body: &Value) -> Answer {
         let bearer = token.map(|token| format!("Bearer {token}"));
         let headers: Vec<_> = bearer.iter().map(|value| ("authorization", value.as_str())).collect();
@@ -66,7 +72,13 @@ impl Running {
     }
 
     pub async fn end(self) {
+        drop(self.end_and_keep().await);
+    }
+
+    /// Ends it and leaves its folder, to be opened again.
+    pub async fn end_and_keep(self) -> tempfile::TempDir {
         drop(self.shutdown);
         self.task.await.unwrap();
+        self.folder
     }
 }

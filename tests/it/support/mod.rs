@@ -14,6 +14,7 @@ pub mod onnx;
 pub mod postgres;
 pub mod proxy;
 pub mod rtsp;
+pub mod s3;
 pub mod serve_process;
 pub mod session;
 pub mod subscriber;

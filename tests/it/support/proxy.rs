@@ -1,4 +1,5 @@
-//! A TCP proxy that can go silent: what arrives is neither passed on nor refused, as on a cut line.
+//! A TCP proxy that can go silent, so that what arrives is neither passed on nor refused, as on a cut line; or that ends
+//! every connection.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -16,6 +17,7 @@ pub struct Proxy {
 struct State {
     silent: AtomicBool,
     closing: AtomicBool,
+    refusing: AtomicBool,
     /// Connections made before this number are cut.
     cut_below: AtomicU64,
     made: AtomicU64,
@@ -33,6 +35,9 @@ impl Proxy {
                 if shared.closing.load(SeqCst) {
                     return;
                 }
+                if shared.refusing.load(SeqCst) {
+                    continue;
+                }
                 let number = shared.made.fetch_add(1, SeqCst);
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", to)) {
                     pump(client.try_clone().unwrap(), server.try_clone().unwrap(), number, shared.clone());
@@ -46,6 +51,11 @@ impl Proxy {
     /// The URL of what stands behind it.
     pub fn url(&self) -> String {
         format!("rtsp://127.0.0.1:{}/live", self.port)
+    }
+
+    /// Ends all connections, and each new one at once, from now on, or takes them again: a server that is not there.
+    pub fn refuse(&self, on: bool) {
+        self.state.refusing.store(on, SeqCst);
     }
 
     /// Passes nothing on from now on, in either direction, or does again. With `forget`, connections that were silenced
@@ -69,7 +79,7 @@ fn pump(mut from: TcpStream, mut to: TcpStream, number: u64, state: Arc<State>) 
     from.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     std::thread::spawn(move || {
         let mut bytes = [0u8; 65536];
-        while !state.closing.load(SeqCst) {
+        while !state.closing.load(SeqCst) && !state.refusing.load(SeqCst) {
             if state.silent.load(SeqCst) || number < state.cut_below.load(SeqCst) {
                 // Nothing is read either, so that the sender's buffer fills as on a real line.
                 std::thread::park_timeout(Duration::from_millis(20));
