@@ -44,6 +44,12 @@ pub enum ClientError {
         /// Its reason.
         sentence: String,
     },
+    /// It would, but something that it needs is away.
+    #[error("the hub cannot do that now: {sentence}; try again later")]
+    Away {
+        /// What is away.
+        sentence: String,
+    },
     /// A file here cannot be read or written.
     #[error("{doing} {path}")]
     File {
@@ -262,7 +268,10 @@ impl Client {
             return Ok(value);
         }
         let sentence = value["error"].as_str().map_or_else(|| text.chars().take(300).collect(), str::to_owned);
-        Err(ClientError::Refused { status: response.status().as_u16(), sentence })
+        match response.status().as_u16() {
+            503 => Err(ClientError::Away { sentence }),
+            status => Err(ClientError::Refused { status, sentence }),
+        }
     }
 }
 

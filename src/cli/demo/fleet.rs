@@ -123,7 +123,7 @@ impl Tale<'_> {
     async fn roll_out(&self, version: i64) -> Result<String, Failure> {
         // So short a trial on a busy machine says little about frame rates and times; what the model sees is what matters here.
         let proof = json!({
-            "shadow_looks": 40, "shadow_seconds": 60, "trial_seconds": 5, "latency_ratio": 5.0, "frame_rate": 0.5,
+            "shadow_looks": 30, "shadow_seconds": 60, "trial_seconds": 5, "latency_ratio": 5.0, "frame_rate": 0.5,
             "superseded": 0.5,
         });
         let order = json!({

@@ -37,7 +37,7 @@ pub(super) fn run(client: &Client, place: &str) -> Result<(), Failure> {
                     return end(&rollout);
                 }
             }
-            Err(error @ ClientError::Reach { .. }) if unanswered < PATIENCE => {
+            Err(error @ (ClientError::Reach { .. } | ClientError::Away { .. })) if unanswered < PATIENCE => {
                 unanswered += 1;
                 tracing::warn!(%error, "the hub does not answer");
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use vedette::client::{Client, ClientError};
 use vedette::hub::blobs::BlobName;
+use vedette::vocab::Secret;
 
 use super::program::{launch, stop, until_ready};
 use super::running::{Running, start};
@@ -158,6 +160,14 @@ async fn two_hubs_share_a_bucket_and_one_that_cannot_reach_it_serves_what_comes_
         assert!(answer.refusal(503).contains("bucket"), "{doing}");
         assert_eq!(answer.headers["retry-after"], "10", "{doing}");
     }
+    let (url, token, sha256) = (two.url.clone(), Secret::new(two.admin.as_str()), name.as_str().to_owned());
+    let to = two.folder.path().join("fetched");
+    let fetched = tokio::task::spawn_blocking(move || {
+        let size = std::fs::metadata(PACKAGE).unwrap().len();
+        Client::new(&url, token, None).unwrap().fetch(&sha256, size, &to, &mut |_, _| {})
+    });
+    let error = fetched.await.unwrap().unwrap_err();
+    assert!(matches!(error, ClientError::Away { .. }), "agents wait, and do not take it for a refusal: {error}");
     for path in ["/api/v1/models", "/api/v1/events", "/v2/health/ready", "/metrics"] {
         assert_eq!(two.send("GET", path, Some(&two.admin), &Value::Null).await.status, 200, "{path} needs no bucket");
     }
