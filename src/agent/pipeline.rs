@@ -19,8 +19,8 @@ use crate::evidence::{self, Mark, Shot, Snapshots};
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
-    CameraState, ClockState, Detection, DropReason, Event, EventKind, Frame, Labels, MediaTime, ModelFacts, Phase,
-    Subject, Track, TrackId, TrackState, WallTime,
+    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, Subject, Track,
+    TrackId, TrackState, WallTime,
 };
 
 /// What one camera's line is made of.
@@ -170,6 +170,7 @@ impl Line {
         self.last_tick = frame.pts;
         let tracks = self.tracker.step(frame.pts, detections);
         self.cadence.follow(frame.pts, tracks);
+        self.rules.set_picture_size(frame.width, frame.height);
         let firings = self.rules.step(frame.pts, frame.captured, tracks);
         let mut events = self.narrator.narrate(firings, &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
@@ -302,7 +303,7 @@ impl Line {
         event.rule.as_ref()?;
         match (event.phase, frame) {
             (Phase::Start, Some(frame)) => {
-                if let (Some(subject), true) = (&event.subject, lasts(event.kind)) {
+                if let (Some(subject), true) = (&event.subject, event.kind.lasts()) {
                     let Subject { label, score, bbox, .. } = subject;
                     self.snapshots.consider(&event.episode, frame, label, *score, *bbox);
                     self.shown.push(Shown { episode: event.episode.clone(), track: subject.track });
@@ -316,11 +317,6 @@ impl Line {
             _ => None,
         }
     }
-}
-
-/// Whether a happening of this kind goes on after its start.
-fn lasts(kind: EventKind) -> bool {
-    kind != EventKind::LineCrossing
 }
 
 fn mark(subject: &Subject) -> Mark {

@@ -6,8 +6,13 @@ use jiff::tz::TimeZone;
 
 use super::Schedule;
 use super::labels::Wanted;
+use super::motion::Movements;
+use super::presence::Presence;
+use super::scale::Scale;
 use super::settings::{Rule, ScoreOf};
-use crate::vocab::{Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, WallTime};
+use crate::vocab::{
+    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, WallTime,
+};
 
 /// What a rule is told about the moment it judges.
 #[derive(Debug, Clone, Copy)]
@@ -16,8 +21,16 @@ pub(super) struct Moment<'a> {
     pub wall: WallTime,
     /// Whether a frame was looked at; else only time has passed.
     pub is_look: bool,
+    /// Why everything that is open must end now, if it must.
+    pub ending: Option<EndReason>,
     pub zone: &'a TimeZone,
     pub labels: &'a Labels,
+    /// The tracks of the frame; none where only time has passed.
+    pub tracks: &'a [Track],
+    /// How each of them moves.
+    pub movements: &'a Movements,
+    /// What distances in the picture are worth.
+    pub scale: &'a Scale,
 }
 
 /// Who a rule is, so that its firings can say so.
@@ -63,7 +76,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) fn new(rule: &Rule, labels: &Labels) -> Self {
         Self {
-            wanted: Wanted::new(&rule.labels, labels),
+            wanted: Wanted::of_rule(rule, labels),
             min_score: rule.min_score,
             score_of: rule.score_of,
             min_height: rule.min_height,
@@ -87,6 +100,11 @@ impl Gate {
         self.is_awake
     }
 
+    /// Whether the rule is about objects of the track's class.
+    pub(super) fn concerns(&self, track: &Track) -> bool {
+        self.wanted.has(track.class)
+    }
+
     /// Whether the rule is about `track`, whose score to be compared is `score`.
     pub(super) fn admits(&self, track: &Track, score: f32) -> bool {
         self.wanted.has(track.class)
@@ -94,6 +112,11 @@ impl Gate {
             && track.bbox.height() >= self.min_height
             && track.bbox.width() >= self.min_width
             && track.bbox.area() >= self.min_area
+    }
+
+    /// The score of a presence that the rule compares.
+    pub(super) fn score_of_presence(&self, presence: &Presence) -> f32 {
+        presence.score(self.score_of)
     }
 
     /// What [`admits`](Self::admits) compared, beside its limits.

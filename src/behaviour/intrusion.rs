@@ -15,27 +15,10 @@
 
 use std::time::Duration;
 
-use super::gate::{Identity, Moment};
-use super::presence::Presence;
-use super::settings::{Rule, Settings};
-use super::stay::Stays;
-use crate::vocab::{Firing, Labels};
+use super::employ::Post;
+use super::stay::{Clock, Stays};
 
 /// The rule at work.
-#[derive(Debug)]
-pub(super) struct Intrusion(Stays);
-
-impl Intrusion {
-    pub(super) fn new(identity: Identity, rule: &Rule, settings: &Settings, labels: &Labels) -> Self {
-        let common = (settings.parked, settings.update_every);
-        Self(Stays::new(identity, rule, Duration::ZERO, common, labels))
-    }
-
-    pub(super) fn step(&mut self, moment: &Moment, presences: &[Presence], out: &mut Vec<Firing>) {
-        self.0.step(moment, presences, out);
-    }
-
-    pub(super) fn cut(&mut self) {
-        self.0.cut();
-    }
+pub(super) fn at(post: &Post) -> Stays {
+    Stays::new(post, Clock::Dwell, Duration::ZERO)
 }

@@ -1,5 +1,6 @@
 //! Which classes a rule is about, and which classes a detector cannot keep apart.
 
+use super::settings::Rule;
 use crate::vocab::Labels;
 
 /// Names that stand for several classes, where the model has no class of that name itself.
@@ -27,6 +28,18 @@ impl Wanted {
         }
         let means = |name: &String, label| name == label || group(name, labels).contains(&label);
         Self::These(labels.iter().map(|label| names.iter().any(|name| means(name, label))).collect())
+    }
+
+    /// The classes that `rule` is about: those that it names, else those that its kind is usually about, as far as the model
+    /// has them.
+    pub(super) fn of_rule(rule: &Rule, labels: &Labels) -> Self {
+        if !rule.labels.is_empty() {
+            return Self::new(&rule.labels, labels);
+        }
+        match rule.kind.usual_label().filter(|label| Self::is_known(label, labels)) {
+            Some(label) => Self::new(&[label.to_owned()], labels),
+            None => Self::All,
+        }
     }
 
     /// Whether `name` means at least one class.

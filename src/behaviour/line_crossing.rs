@@ -9,14 +9,16 @@
 
 use std::time::Duration;
 
-use super::crossing::Crossing;
+use super::employ::Post;
 use super::gate::{Cooldown, Gate, Identity, Moment};
-use super::settings::{Direction, Rule};
-use crate::vocab::{Firing, FiringPhase, Labels, Measure, Side};
+use super::rules::{AtWork, Places};
+use super::settings::Direction;
+use crate::vocab::{Firing, FiringPhase, Measure, Side};
 
 /// The rule at work.
 #[derive(Debug)]
 pub(super) struct LineCrossing {
+    line: usize,
     identity: Identity,
     gate: Gate,
     direction: Direction,
@@ -26,12 +28,21 @@ pub(super) struct LineCrossing {
 }
 
 impl LineCrossing {
-    pub(super) fn new(identity: Identity, rule: &Rule, direction: Direction, labels: &Labels) -> Self {
-        let gate = Gate::new(rule, labels);
-        Self { identity, gate, direction, cooldown: rule.cooldown(), cooling: Default::default() }
+    pub(super) fn new(post: &Post, direction: Direction) -> Self {
+        Self {
+            line: post.at,
+            identity: post.identity(),
+            gate: post.gate(),
+            direction,
+            cooldown: post.rule.cooldown(),
+            cooling: Default::default(),
+        }
     }
+}
 
-    pub(super) fn step(&mut self, moment: &Moment, crossings: &[Crossing], out: &mut Vec<Firing>) {
+impl AtWork for LineCrossing {
+    fn step(&mut self, moment: &Moment, places: &Places, out: &mut Vec<Firing>) {
+        let crossings = places.lines[self.line].crossings();
         let is_awake = self.gate.is_awake(moment);
         self.cooling.iter_mut().for_each(|c| c.pass(moment.now));
         if !is_awake {
@@ -45,8 +56,7 @@ impl LineCrossing {
             }
             cooling.start(track.id, moment.now + self.cooldown);
             let mut firing = self.identity.firing(FiringPhase::Instant, track.id, crossing.at);
-            let direction = if crossing.to == Side::Right { 1.0 } else { -1.0 };
-            firing.measures.push(Measure::plain(Measure::DIRECTION, direction));
+            firing.measures.push(Measure::direction(crossing.to));
             self.gate.measure(track, score, &mut firing.measures);
             firing.track = Some(track.clone());
             out.push(firing);

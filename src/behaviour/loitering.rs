@@ -14,27 +14,11 @@
 
 use std::time::Duration;
 
-use super::gate::{Identity, Moment};
-use super::presence::Presence;
-use super::settings::{Rule, Settings};
-use super::stay::Stays;
-use crate::vocab::{Firing, Labels};
+use super::employ::Post;
+use super::stay::{Clock, Stays};
 
-/// The rule at work.
-#[derive(Debug)]
-pub(super) struct Loitering(Stays);
-
-impl Loitering {
-    pub(super) fn new(identity: Identity, rule: &Rule, limit: Duration, settings: &Settings, labels: &Labels) -> Self {
-        let common = (settings.parked, settings.update_every);
-        Self(Stays::new(identity, rule, limit, common, labels))
-    }
-
-    pub(super) fn step(&mut self, moment: &Moment, presences: &[Presence], out: &mut Vec<Firing>) {
-        self.0.step(moment, presences, out);
-    }
-
-    pub(super) fn cut(&mut self) {
-        self.0.cut();
-    }
+/// The rule at work, for those who stay for `limit`.
+pub(super) fn at(post: &Post, limit: Duration) -> Stays {
+    // A limit of nothing would make it an intrusion; the least dwell is told instead.
+    Stays::new(post, Clock::Dwell, limit.max(Duration::from_millis(1)))
 }

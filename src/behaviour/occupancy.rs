@@ -16,10 +16,11 @@
 
 use std::time::Duration;
 
-use super::gate::{Gate, Identity, Moment, seconds};
+use super::employ::Post;
+use super::gate::{Gate, Identity, Moment, seconds, tidy};
 use super::presence::{Presence, Stage};
-use super::settings::Rule;
-use crate::vocab::{EndReason, Firing, FiringPhase, Labels, Measure, MediaTime};
+use super::rules::{AtWork, Places};
+use crate::vocab::{EndReason, Firing, FiringPhase, Measure, MediaTime};
 
 /// How long somebody who is not believed yet may keep a happening from ending.
 const BRIDGES: Duration = Duration::from_secs(1);
@@ -27,10 +28,10 @@ const BRIDGES: Duration = Duration::from_secs(1);
 /// The rule at work.
 #[derive(Debug)]
 pub(super) struct Occupancy {
+    zone: usize,
     identity: Identity,
     gate: Gate,
-    at_least: u32,
-    hold: Duration,
+    limits: Limits,
     cooldown: Duration,
     update_every: Duration,
     /// Keys of the presences that count.
@@ -45,6 +46,38 @@ pub(super) struct Occupancy {
     fell: Option<(EndReason, MediaTime)>,
 }
 
+/// How many are how many for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many begin it, at least 1.
+    pub enter: u32,
+    /// With fewer than this it ends, 1 to `enter`.
+    pub keep: u32,
+    /// For how long.
+    pub hold: Duration,
+    /// Where it is the density that counts.
+    pub density: Option<Density>,
+}
+
+/// How thick people may stand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Density {
+    /// The name of its measure.
+    pub name: &'static str,
+    /// The size of the zone.
+    pub area: f32,
+    /// How many for each unit of that.
+    pub limit: f32,
+}
+
+impl Limits {
+    /// A number alone, which ends as it begins.
+    pub(super) fn number(at_least: u32, hold: Duration) -> Self {
+        let enter = at_least.max(1);
+        Self { enter, keep: enter, hold, density: None }
+    }
+}
+
 /// A happening that goes on.
 #[derive(Debug)]
 struct Held {
@@ -55,20 +88,14 @@ struct Held {
 }
 
 impl Occupancy {
-    pub(super) fn new(
-        identity: Identity,
-        rule: &Rule,
-        (at_least, hold): (u32, Duration),
-        update_every: Duration,
-        labels: &Labels,
-    ) -> Self {
+    pub(super) fn new(post: &Post, limits: Limits) -> Self {
         Self {
-            identity,
-            gate: Gate::new(rule, labels),
-            at_least: at_least.max(1),
-            hold,
-            cooldown: rule.cooldown(),
-            update_every,
+            zone: post.at,
+            identity: post.identity(),
+            gate: post.gate(),
+            limits,
+            cooldown: post.rule.cooldown(),
+            update_every: post.settings.update_every,
             counted: Vec::new(),
             reached: None,
             rests_until: MediaTime::ZERO,
@@ -76,27 +103,6 @@ impl Occupancy {
             open: None,
             fell: None,
         }
-    }
-
-    pub(super) fn step(&mut self, moment: &Moment, presences: &[Presence], out: &mut Vec<Firing>) {
-        let is_awake = self.gate.is_awake(moment);
-        let change = self.recount(moment.now, presences);
-        let count = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
-        if is_awake && count >= self.at_least {
-            self.fell = None;
-            if self.open.is_some() {
-                return self.update(moment, presences, count, out);
-            }
-            self.reached.get_or_insert(change.came.unwrap_or(moment.now));
-            return self.start(moment, presences, count, out);
-        }
-        self.fell = change.went.or(self.fell);
-        if is_awake && count + self.coming(moment.now, presences) >= self.at_least {
-            return;
-        }
-        self.reached = None;
-        self.end(moment, presences, is_awake, out);
-        self.fell = None;
     }
 
     /// How many are seen but not believed yet.
@@ -137,14 +143,14 @@ impl Occupancy {
     fn start(&mut self, moment: &Moment, presences: &[Presence], count: u32, out: &mut Vec<Firing>) {
         let reached = self.reached.unwrap_or(moment.now);
         let held = self.enough_seen_until(presences).unwrap_or(reached).since(reached);
-        if held < self.hold || moment.now < self.rests_until || !moment.is_look {
+        if held < self.limits.hold || moment.now < self.rests_until || !moment.is_look {
             return;
         }
-        let started = if self.hold.is_zero() { reached.max(self.ended) } else { moment.now };
+        let started = if self.limits.hold.is_zero() { reached.max(self.ended) } else { moment.now };
         self.open = Some(Held { started, updated: moment.now, told: count, peak: count });
         let mut firing = self.firing(FiringPhase::Start, started, moment, presences);
-        if !self.hold.is_zero() {
-            firing.measures.push(Measure::against(Measure::HELD, seconds(held), seconds(self.hold)));
+        if !self.limits.hold.is_zero() {
+            firing.measures.push(Measure::against(Measure::HELD, seconds(held), seconds(self.limits.hold)));
         }
         out.push(firing);
     }
@@ -152,7 +158,7 @@ impl Occupancy {
     /// The last time at which as many as are needed had been seen: the grace for those unseen since is not held time.
     fn enough_seen_until(&self, presences: &[Presence]) -> Option<MediaTime> {
         let counted = || presences.iter().filter(|p| self.counted.contains(&p.key)).map(|p| p.last_inside);
-        let is_enough = |at: &MediaTime| counted().filter(|seen| seen >= at).count() >= self.at_least as usize;
+        let is_enough = |at: &MediaTime| counted().filter(|seen| seen >= at).count() >= self.limits.enter as usize;
         counted().filter(is_enough).max()
     }
 
@@ -184,7 +190,10 @@ impl Occupancy {
     fn firing(&self, phase: FiringPhase, at: MediaTime, moment: &Moment, presences: &[Presence]) -> Firing {
         let mut firing = self.identity.firing(phase, 0, at);
         let count = self.counted.len() as f64;
-        firing.measures.push(Measure::against(Measure::COUNT, count, f64::from(self.at_least)));
+        firing.measures.push(Measure::against(Measure::COUNT, count, f64::from(self.limits.enter)));
+        if let Some(Density { name, area, limit }) = self.limits.density {
+            firing.measures.push(Measure::against(name, tidy(count as f32 / area), tidy(limit)));
+        }
         let counted = || presences.iter().filter(|p| self.counted.contains(&p.key) && p.gone().is_none());
         for (class, label) in (0u16..).zip(moment.labels.iter()) {
             let of_class = counted().filter(|p| p.track.class == class).count();
@@ -194,6 +203,31 @@ impl Occupancy {
             }
         }
         firing
+    }
+}
+
+impl AtWork for Occupancy {
+    fn step(&mut self, moment: &Moment, places: &Places, out: &mut Vec<Firing>) {
+        let presences = places.zones[self.zone].presences();
+        let is_awake = self.gate.is_awake(moment);
+        let change = self.recount(moment.now, presences);
+        let count = u32::try_from(self.counted.len()).unwrap_or(u32::MAX);
+        let enough = if self.open.is_some() { self.limits.keep } else { self.limits.enter };
+        if is_awake && count >= enough {
+            self.fell = None;
+            if self.open.is_some() {
+                return self.update(moment, presences, count, out);
+            }
+            self.reached.get_or_insert(change.came.unwrap_or(moment.now));
+            return self.start(moment, presences, count, out);
+        }
+        self.fell = change.went.or(self.fell);
+        if is_awake && count + self.coming(moment.now, presences) >= enough {
+            return;
+        }
+        self.reached = None;
+        self.end(moment, presences, is_awake, out);
+        self.fell = None;
     }
 }
 

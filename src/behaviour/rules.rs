@@ -6,14 +6,13 @@ use jiff::tz::TimeZone;
 
 use super::counts::{Count, Counts};
 use super::crossing::LineWatch;
-use super::gate::{Identity, Moment};
-use super::intrusion::Intrusion;
-use super::line_crossing::LineCrossing;
-use super::loitering::Loitering;
-use super::occupancy::Occupancy;
+use super::employ::employ;
+use super::gate::Moment;
+use super::motion::Movements;
 use super::presence::ZoneWatch;
-use super::settings::{Rule, RuleKind, Settings};
-use crate::vocab::{EndReason, Firing, FiringKind, Id, Labels, MediaTime, Place, Track, TrackId, TrackState, WallTime};
+use super::scale::Scale;
+use super::settings::Settings;
+use crate::vocab::{EndReason, Firing, Labels, MediaTime, Track, TrackId, TrackState, WallTime};
 
 /// A track that was not reported for this long is a new one when it is reported again.
 const RECALL: Duration = Duration::from_secs(10);
@@ -27,7 +26,9 @@ pub struct Rules {
     wall: WallTime,
     zones: Vec<ZoneWatch>,
     lines: Vec<LineWatch>,
-    rules: Vec<RuleAtWork>,
+    rules: Vec<Box<dyn AtWork>>,
+    movements: Movements,
+    scale: Scale,
     firings: Vec<Firing>,
     counts: Counts,
     revision: u64,
@@ -37,13 +38,20 @@ pub struct Rules {
     spare: Vec<u32>,
 }
 
-/// A rule and the index of its zone or line.
-#[derive(Debug)]
-enum RuleAtWork {
-    Intrusion(usize, Intrusion),
-    Loitering(usize, Loitering),
-    Occupancy(usize, Occupancy),
-    LineCrossing(usize, LineCrossing),
+/// The zones and lines of a camera, with who is in them and who crossed them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Places<'a> {
+    pub zones: &'a [ZoneWatch],
+    pub lines: &'a [LineWatch],
+}
+
+/// A rule at work.
+pub(super) trait AtWork: std::fmt::Debug + Send {
+    /// Says what is to be said at `moment`, ends first.
+    fn step(&mut self, moment: &Moment, places: &Places, out: &mut Vec<Firing>);
+
+    /// The stream was cut: tracks before and after have nothing to do with each other. Everything has ended.
+    fn cut(&mut self) {}
 }
 
 impl Rules {
@@ -51,7 +59,7 @@ impl Rules {
     /// A rule whose zone or line is not there, or whose labels the model does not have, never fires: ask
     /// [`Settings::faults`] first.
     pub fn new(settings: Settings, labels: Labels, timezone: TimeZone) -> Self {
-        let rules = settings.rules.iter().filter_map(|rule| RuleAtWork::new(rule, &settings, &labels)).collect();
+        let rules = settings.rules.iter().filter_map(|rule| employ(rule, &settings, &labels)).collect();
         let zone = |z| ZoneWatch::new(z, settings.presence, settings.parked.overlap, labels.len());
         Self {
             rules,
@@ -61,11 +69,21 @@ impl Rules {
             timezone,
             now: MediaTime::ZERO,
             wall: WallTime::default(),
+            movements: Movements::default(),
+            scale: Scale::new(settings.ground),
             firings: Vec::new(),
             counts: Counts::default(),
             revision: 0,
             known: Vec::new(),
             spare: Vec::new(),
+        }
+    }
+
+    /// The picture is `width` pixels wide and `height` high: distances in it depend on its shape. Until this is known it is
+    /// taken to be 16 by 9.
+    pub fn set_picture_size(&mut self, width: u32, height: u32) {
+        if width > 0 && height > 0 {
+            self.scale.aspect = width as f32 / height as f32;
         }
     }
 
@@ -77,9 +95,10 @@ impl Rules {
         let is_new = |id: TrackId| known.iter().all(|(known, _)| *known != id);
         self.zones.iter_mut().for_each(|zone| zone.look(self.now, tracks, &self.labels, is_new));
         self.lines.iter_mut().for_each(|line| line.look(self.now, tracks));
+        self.movements.look(self.now, tracks, &self.labels);
         self.recall(tracks);
         self.count_crossings();
-        self.judge(true)
+        self.judge(tracks, true, None)
     }
 
     /// Lets time pass without a frame: call it about once a second while none is looked at.
@@ -87,7 +106,7 @@ impl Rules {
         (self.now, self.wall) = (self.now.max(now), wall);
         self.zones.iter_mut().for_each(|zone| zone.wait(self.now));
         self.lines.iter_mut().for_each(LineWatch::wait);
-        self.judge(false)
+        self.judge(&[], false, None)
     }
 
     /// The stream was cut: ends every open happening, and forgets every track. Counts of lines, cooldowns and parked
@@ -147,67 +166,32 @@ impl Rules {
         self.zones.iter_mut().for_each(|zone| zone.end_all(self.now, reason));
         self.lines.iter_mut().for_each(LineWatch::cut);
         self.known.clear();
-        self.judge(false);
-        self.rules.iter_mut().for_each(RuleAtWork::cut);
+        self.judge(&[], false, Some(reason));
+        self.movements.cut();
+        self.rules.iter_mut().for_each(|rule| rule.cut());
         &self.firings
     }
 
-    fn judge(&mut self, is_look: bool) -> &[Firing] {
+    fn judge(&mut self, tracks: &[Track], is_look: bool, ending: Option<EndReason>) -> &[Firing] {
         self.firings.clear();
-        let moment = Moment { now: self.now, wall: self.wall, is_look, zone: &self.timezone, labels: &self.labels };
+        let moment = Moment {
+            now: self.now,
+            wall: self.wall,
+            is_look,
+            ending,
+            zone: &self.timezone,
+            labels: &self.labels,
+            tracks,
+            movements: &self.movements,
+            scale: &self.scale,
+        };
+        let places = Places { zones: &self.zones, lines: &self.lines };
         for rule in &mut self.rules {
-            rule.step(&moment, &self.zones, &self.lines, &mut self.firings);
+            rule.step(&moment, &places, &mut self.firings);
         }
         for zone in &mut self.zones {
             self.revision += u64::from(zone.settle(&mut self.spare));
         }
         &self.firings
-    }
-}
-
-impl RuleAtWork {
-    fn new(rule: &Rule, settings: &Settings, labels: &Labels) -> Option<Self> {
-        let zone_at = |id: &Id| settings.zones.iter().position(|z| z.id == *id);
-        let line_at = |id: &Id| settings.lines.iter().position(|l| l.id == *id);
-        let identity = |kind, place| Identity { rule: rule.id.clone(), kind, severity: rule.severity, place };
-        let in_zone = |kind, zone: &Id| identity(kind, Place::Zone(zone.clone()));
-        Some(match &rule.kind {
-            RuleKind::Intrusion { zone } => {
-                let identity = in_zone(FiringKind::Intrusion, zone);
-                Self::Intrusion(zone_at(zone)?, Intrusion::new(identity, rule, settings, labels))
-            }
-            RuleKind::Loitering { zone, seconds } => {
-                let identity = in_zone(FiringKind::Loitering, zone);
-                // A limit of nothing would make it an intrusion; the least dwell is told instead.
-                let limit = (*seconds).max(Duration::from_millis(1));
-                Self::Loitering(zone_at(zone)?, Loitering::new(identity, rule, limit, settings, labels))
-            }
-            RuleKind::Occupancy { zone, at_least, seconds } => {
-                let identity = in_zone(FiringKind::Occupancy, zone);
-                let limits = (*at_least, *seconds);
-                Self::Occupancy(zone_at(zone)?, Occupancy::new(identity, rule, limits, settings.update_every, labels))
-            }
-            RuleKind::LineCrossing { line, direction } => {
-                let identity = identity(FiringKind::LineCrossing, Place::Line(line.clone()));
-                Self::LineCrossing(line_at(line)?, LineCrossing::new(identity, rule, *direction, labels))
-            }
-        })
-    }
-
-    fn step(&mut self, moment: &Moment, zones: &[ZoneWatch], lines: &[LineWatch], out: &mut Vec<Firing>) {
-        match self {
-            Self::Intrusion(zone, rule) => rule.step(moment, zones[*zone].presences(), out),
-            Self::Loitering(zone, rule) => rule.step(moment, zones[*zone].presences(), out),
-            Self::Occupancy(zone, rule) => rule.step(moment, zones[*zone].presences(), out),
-            Self::LineCrossing(line, rule) => rule.step(moment, lines[*line].crossings(), out),
-        }
-    }
-
-    fn cut(&mut self) {
-        match self {
-            Self::Intrusion(_, rule) => rule.cut(),
-            Self::Loitering(_, rule) => rule.cut(),
-            Self::Occupancy(..) | Self::LineCrossing(..) => {}
-        }
     }
 }

@@ -3,9 +3,14 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::Schedule;
+use super::ground::Ground;
+use super::kind::RuleKind;
 use super::labels::Wanted;
-use crate::vocab::{Id, Labels, Point, Polygon, Rect, Segment, Severity, Side};
+use crate::vocab::{Id, Labels, Place, Point, Polygon, Rect, Segment, Severity, Side};
 
 /// Everything that one camera's rules need to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +21,8 @@ pub struct Settings {
     pub lines: Vec<Line>,
     /// The rules. Default: none.
     pub rules: Vec<Rule>,
+    /// The ground that the camera sees. Default: none, and then nothing is measured in metres.
+    pub ground: Option<Ground>,
     /// How a track is believed to be in a zone, and to have left it.
     pub presence: PresenceSettings,
     /// How parked objects are remembered.
@@ -75,12 +82,13 @@ pub struct Line {
 }
 
 /// The point of a box that stands for the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Anchor {
     /// The middle of the lower edge: where something stands, seen from the side.
     #[default]
     Foot,
-    /// The middle of the box: for cameras that look straight down.
+    /// The middle of the box, for cameras that look straight down.
     Centre,
 }
 
@@ -92,7 +100,8 @@ pub struct Rule {
     /// What it watches for.
     pub kind: RuleKind,
     /// Which objects it is about, by the model's class names. `vehicle` and `animal` stand for every such class where the
-    /// model has none of that name. Default: empty, which means all.
+    /// model has none of that name. Default: empty, which means those that its kind is usually about, such as people for a
+    /// fall; else all.
     pub labels: Vec<String>,
     /// Whether somebody should look now. Default: an alert.
     pub severity: Severity,
@@ -108,63 +117,32 @@ pub struct Rule {
     pub min_width: f32,
     /// The area an object's box must have, in pictures (0..1). Default 0.
     pub min_area: f32,
-    /// How long after one happening of a track the same track starts no other; for a line, in the same direction; for an
-    /// occupancy, of the zone. Default: 10 s, for an occupancy 0.
+    /// How long after one happening of a track the same track starts no other; for a line, in the same direction; for
+    /// what is told of a zone as a whole, of the zone. Default: 10 s, for occupancy, crowding, queue and gathering 0.
     pub cooldown: Option<Duration>,
 }
 
 /// Which score of an object a rule compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum ScoreOf {
-    /// The best that its track ever had.
+    /// The best that it ever had.
     #[default]
     Best,
-    /// The mean of its sightings in the zone, or since the line first saw it: one lucky frame is not enough.
+    /// The mean of its sightings where the rule looks: one lucky picture is not enough.
     Mean,
 }
 
-/// What a rule watches for. Each kind has a file of its own that says exactly when it fires.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RuleKind {
-    /// Something is in a zone.
-    Intrusion {
-        /// The zone.
-        zone: Id,
-    },
-    /// Something stays in a zone.
-    Loitering {
-        /// The zone.
-        zone: Id,
-        /// How long is too long.
-        seconds: Duration,
-    },
-    /// Something crosses a line.
-    LineCrossing {
-        /// The line.
-        line: Id,
-        /// Which way.
-        direction: Direction,
-    },
-    /// A zone holds at least so many objects.
-    Occupancy {
-        /// The zone.
-        zone: Id,
-        /// How many, at least 1.
-        at_least: u32,
-        /// For how long before it is said. 0 says it as soon as it is so.
-        seconds: Duration,
-    },
-}
-
-/// Which way a line is crossed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The way in which a line is crossed, seen while walking from its start to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Direction {
     /// Either way.
     #[default]
     Any,
-    /// From the left side to the right one.
+    /// From the left hand to the right hand.
     LeftToRight,
-    /// From the right side to the left one.
+    /// From the right hand to the left hand.
     RightToLeft,
 }
 
@@ -188,6 +166,12 @@ pub enum Fault {
         what: &'static str,
         /// The name that was not found.
         id: Id,
+    },
+    /// A rule measures metres, and the camera's ground is not known.
+    #[error("rule {rule}: it measures metres, and the ground is not described")]
+    NoGround {
+        /// The rule.
+        rule: Id,
     },
     /// A rule names a label that the model does not have.
     #[error("rule {rule}: the model has no label {label:?}")]
@@ -217,6 +201,7 @@ impl Default for Settings {
             zones: Vec::new(),
             lines: Vec::new(),
             rules: Vec::new(),
+            ground: None,
             presence: PresenceSettings::default(),
             parked: ParkedSettings::default(),
             update_every: Duration::from_secs(1),
@@ -275,10 +260,7 @@ impl Rule {
     }
 
     pub(super) fn cooldown(&self) -> Duration {
-        self.cooldown.unwrap_or(match self.kind {
-            RuleKind::Occupancy { .. } => Duration::ZERO,
-            _ => Duration::from_secs(10),
-        })
+        self.cooldown.unwrap_or_else(|| self.kind.usual_cooldown())
     }
 }
 
@@ -321,25 +303,31 @@ impl Settings {
     }
 
     fn rule_faults(&self, rule: &Rule, labels: &Labels, faults: &mut Vec<Fault>) {
-        let (what, id, found) = match &rule.kind {
-            RuleKind::Intrusion { zone } | RuleKind::Loitering { zone, .. } | RuleKind::Occupancy { zone, .. } => {
-                ("zone", zone, self.zones.iter().any(|z| z.id == *zone))
+        let last = rule.kind.place();
+        for place in rule.kind.first_line().map(|line| Place::Line(line.clone())).iter().chain([&last]) {
+            let (what, id, found) = match place {
+                Place::Zone(id) => ("zone", id, self.zones.iter().any(|z| z.id == *id)),
+                Place::Line(id) => ("line", id, self.lines.iter().any(|l| l.id == *id)),
+            };
+            if !found {
+                faults.push(Fault::NoPlace { rule: rule.id.clone(), what, id: id.clone() });
             }
-            RuleKind::LineCrossing { line, .. } => ("line", line, self.lines.iter().any(|l| l.id == *line)),
-        };
-        if !found {
-            faults.push(Fault::NoPlace { rule: rule.id.clone(), what, id: id.clone() });
+        }
+        if rule.kind.needs_ground() && self.ground.is_none() {
+            faults.push(Fault::NoGround { rule: rule.id.clone() });
         }
         let of = || format!("rule {}", rule.id);
-        if let RuleKind::Occupancy { at_least: 0, .. } = rule.kind {
-            number(of, "at_least", 0.0, false, "1 or more", faults);
+        if let Some((key, found, least)) = rule.kind.least() {
+            let allowed = if least == 1 { "1 or more" } else { "2 or more" };
+            number(of, key, found as f32, found >= least, allowed, faults);
         }
         let shares = [("min_score", rule.min_score), ("min_height", rule.min_height), ("min_width", rule.min_width)];
         for (key, value) in shares.into_iter().chain([("min_area", rule.min_area)]) {
             number(of, key, value, (0.0..=1.0).contains(&value), "0 to 1", faults);
         }
         if !labels.is_empty() {
-            let unknown = rule.labels.iter().filter(|l| !Wanted::is_known(l, labels));
+            let named = rule.labels.iter().chain(rule.kind.other_labels());
+            let unknown = named.filter(|l| !Wanted::is_known(l, labels));
             faults.extend(unknown.map(|l| Fault::NoLabel { rule: rule.id.clone(), label: l.clone() }));
         }
     }

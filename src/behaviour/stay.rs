@@ -1,19 +1,40 @@
-//! What intrusion and loitering have in common: a happening per object that stays in a zone.
+//! What intrusion, loitering and stopped vehicles have in common: a happening per object that stays in a zone.
 
 use std::time::Duration;
 
+use super::employ::Post;
 use super::gate::{Cooldown, Gate, Identity, Moment, seconds};
 use super::parked::Parked;
 use super::presence::Presence;
-use super::settings::{ParkedSettings, Rule};
-use crate::vocab::{EndReason, Firing, FiringPhase, Labels, Measure, MediaTime};
+use super::rules::{AtWork, Places};
+use crate::vocab::{EndReason, Firing, FiringPhase, Measure, MediaTime};
 
 /// An update is due before its time when the score compared has risen by this much.
 const BETTER_SCORE: f32 = 0.1;
 
+/// Which time of an object in a zone counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clock {
+    /// All of it.
+    Dwell,
+    /// That since it stands still. The happening ends when it moves off.
+    Still,
+}
+
+impl Clock {
+    fn of(self, presence: &Presence) -> Duration {
+        match self {
+            Self::Dwell => presence.dwell(),
+            Self::Still => presence.last_inside.since(presence.still_since),
+        }
+    }
+}
+
 /// A rule about each object that stays in a zone for at least `limit`.
 #[derive(Debug)]
 pub(super) struct Stays {
+    zone: usize,
+    clock: Clock,
     identity: Identity,
     gate: Gate,
     limit: Duration,
@@ -34,47 +55,24 @@ struct Stay {
 }
 
 impl Stays {
-    pub(super) fn new(
-        identity: Identity,
-        rule: &Rule,
-        limit: Duration,
-        (parked, update_every): (ParkedSettings, Duration),
-        labels: &Labels,
-    ) -> Self {
+    pub(super) fn new(post: &Post, clock: Clock, limit: Duration) -> Self {
         Self {
-            identity,
-            gate: Gate::new(rule, labels),
+            zone: post.at,
+            clock,
+            identity: post.identity(),
+            gate: post.gate(),
             limit,
-            cooldown: rule.cooldown(),
-            update_every,
+            cooldown: post.rule.cooldown(),
+            update_every: post.settings.update_every,
             open: Vec::new(),
             cooling: Cooldown::default(),
-            parked: Parked::new(parked),
+            parked: Parked::new(post.settings.parked),
         }
-    }
-
-    pub(super) fn step(&mut self, moment: &Moment, presences: &[Presence], out: &mut Vec<Firing>) {
-        let is_awake = self.gate.is_awake(moment);
-        self.cooling.pass(moment.now);
-        self.parked.look(moment, presences);
-        self.end(moment, presences, is_awake, out);
-        for presence in presences.iter().filter(|p| p.is_inside() && p.is_sighted) {
-            match self.open.iter().position(|stay| stay.key == presence.key) {
-                Some(index) => self.update(index, moment, presence, out),
-                None if is_awake => self.start(moment, presence, out),
-                None => {}
-            }
-        }
-    }
-
-    /// The stream was cut.
-    pub(super) fn cut(&mut self) {
-        self.parked.cut();
     }
 
     fn start(&mut self, moment: &Moment, presence: &Presence, out: &mut Vec<Firing>) {
         let score = presence.score(self.gate.score_of);
-        let is_due = presence.dwell() >= self.limit && self.gate.admits(&presence.track, score);
+        let is_due = self.clock.of(presence) >= self.limit && self.gate.admits(&presence.track, score);
         if !is_due || self.cooling.is_resting(presence.key) || self.parked.covers(moment, presence) {
             return;
         }
@@ -105,6 +103,7 @@ impl Stays {
                 // A presence is shown once when it is gone, so this is for safety only.
                 None => EndReason::Unseen,
                 Some(None) if !is_awake => EndReason::Schedule,
+                Some(None) if self.has_moved_off(presence) => EndReason::Ceased,
                 Some(None) => {
                     index += 1;
                     continue;
@@ -113,7 +112,11 @@ impl Stays {
             let stay = self.open.remove(index);
             if let Some(presence) = presence {
                 self.parked.remember(moment, presence, reason);
-                let last = if reason == EndReason::Schedule { moment.now } else { presence.last_inside };
+                let last = match reason {
+                    EndReason::Schedule => moment.now,
+                    EndReason::Ceased => presence.still_since,
+                    _ => presence.last_inside,
+                };
                 let mut firing = self.firing(FiringPhase::End, presence, last.max(stay.started));
                 firing.measures.push(reason.measure());
                 out.push(firing);
@@ -127,16 +130,44 @@ impl Stays {
         }
     }
 
+    fn has_moved_off(&self, presence: Option<&Presence>) -> bool {
+        self.clock == Clock::Still && presence.is_some_and(|p| self.clock.of(p) < self.limit)
+    }
+
     fn firing(&self, phase: FiringPhase, presence: &Presence, at: MediaTime) -> Firing {
         let mut firing = self.identity.firing(phase, presence.key, at);
-        let dwell = seconds(presence.dwell());
+        let (name, lasted) = match self.clock {
+            Clock::Still if phase != FiringPhase::End => (Measure::STILL, self.clock.of(presence)),
+            _ => (Measure::DWELL, presence.dwell()),
+        };
         firing.measures.push(if self.limit.is_zero() {
-            Measure::plain(Measure::DWELL, dwell)
+            Measure::plain(name, seconds(lasted))
         } else {
-            Measure::against(Measure::DWELL, dwell, seconds(self.limit))
+            Measure::against(name, seconds(lasted), seconds(self.limit))
         });
         self.gate.measure(&presence.track, presence.score(self.gate.score_of), &mut firing.measures);
         firing.track = Some(presence.track.clone());
         firing
+    }
+}
+
+impl AtWork for Stays {
+    fn step(&mut self, moment: &Moment, places: &Places, out: &mut Vec<Firing>) {
+        let presences = places.zones[self.zone].presences();
+        let is_awake = self.gate.is_awake(moment);
+        self.cooling.pass(moment.now);
+        self.parked.look(moment, presences);
+        self.end(moment, presences, is_awake, out);
+        for presence in presences.iter().filter(|p| p.is_inside() && p.is_sighted) {
+            match self.open.iter().position(|stay| stay.key == presence.key) {
+                Some(index) => self.update(index, moment, presence, out),
+                None if is_awake => self.start(moment, presence, out),
+                None => {}
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        self.parked.cut();
     }
 }

@@ -5,6 +5,7 @@ mod address;
 mod broker;
 mod camera;
 mod hub;
+mod kind;
 mod place;
 mod rule;
 

@@ -6,6 +6,7 @@
 
 mod camera;
 mod family;
+mod rule;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,10 +17,9 @@ use serde::{Deserialize, Serialize};
 use crate::detect::bundled;
 use crate::vocab::Id;
 
-pub use camera::{
-    Anchor, Camera, Corner, Corners, Detect, Direction, Line, Motion, Rule, RuleKind, ScoreOf, Share, Transport, Zone,
-};
+pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Metres, Motion, Share, Transport, Zone};
 pub use family::Family;
+pub use rule::Rule;
 
 /// A Vedette agent: one site's box, its cameras, its models and the broker it reports to.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Provider, Transport};
-use crate::behaviour::{Line, Rule, Zone};
+use crate::behaviour::{Ground, Line, Rule, Zone};
 use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon};
 
@@ -180,6 +180,8 @@ pub struct Camera {
     pub zones: Vec<Zone>,
     /// Lines in the picture.
     pub lines: Vec<Line>,
+    /// The ground, where it is described.
+    pub ground: Option<Ground>,
     /// When to say something.
     pub rules: Vec<Rule>,
 }

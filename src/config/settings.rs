@@ -76,35 +76,8 @@ impl Camera {
             zones: self.zones.clone(),
             lines: self.lines.clone(),
             rules: self.rules.clone(),
+            ground: self.ground.clone(),
             ..behaviour::Settings::default()
-        }
-    }
-}
-
-impl From<document::Anchor> for behaviour::Anchor {
-    fn from(anchor: document::Anchor) -> Self {
-        match anchor {
-            document::Anchor::Foot => Self::Foot,
-            document::Anchor::Centre => Self::Centre,
-        }
-    }
-}
-
-impl From<document::ScoreOf> for behaviour::ScoreOf {
-    fn from(score: document::ScoreOf) -> Self {
-        match score {
-            document::ScoreOf::Best => Self::Best,
-            document::ScoreOf::Mean => Self::Mean,
-        }
-    }
-}
-
-impl From<document::Direction> for behaviour::Direction {
-    fn from(direction: document::Direction) -> Self {
-        match direction {
-            document::Direction::Any => Self::Any,
-            document::Direction::LeftToRight => Self::LeftToRight,
-            document::Direction::RightToLeft => Self::RightToLeft,
         }
     }
 }

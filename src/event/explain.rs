@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::conduct;
 use crate::vocab::{EndReason, Explanation, Firing, FiringKind, FiringPhase, Labels, Measure, Place, Track};
 
 /// Why `firing` was raised: a sentence, and every measure it came with.
@@ -10,6 +11,19 @@ pub(super) fn firing(firing: &Firing, labels: &Labels) -> Explanation {
         FiringKind::Intrusion | FiringKind::Loitering => stay(firing, labels),
         FiringKind::LineCrossing => crossing(firing, labels),
         FiringKind::Occupancy => occupancy(firing),
+        FiringKind::WrongWay => conduct::measured(firing, labels, "moves against the way"),
+        FiringKind::Speed => conduct::measured(firing, labels, "is too fast"),
+        FiringKind::Running => conduct::measured(firing, labels, "runs"),
+        FiringKind::NearVehicle => conduct::measured(firing, labels, "is near a vehicle"),
+        FiringKind::Stopped => stay(firing, labels),
+        FiringKind::Fall => conduct::fall(firing, labels),
+        FiringKind::Crowding => conduct::crowding(firing),
+        FiringKind::Queue => conduct::queue(firing),
+        FiringKind::Gathering => conduct::gathering(firing),
+        FiringKind::Scattering => conduct::scattering(firing),
+        FiringKind::Tailgating => conduct::tailgating(firing, labels),
+        FiringKind::Journey => conduct::journey(firing, labels),
+        FiringKind::RepeatedPassing => conduct::repeated_passing(firing, labels),
     };
     Explanation { text, measures: firing.measures.clone() }
 }
@@ -29,31 +43,37 @@ pub(super) fn track(track: &Track, labels: &Labels, has_ended: bool) -> Explanat
 /// `person 0.87 in zone yard for 61 s (limit 60 s)`, and how it ended.
 fn stay(firing: &Firing, labels: &Labels) -> String {
     let (who, place) = (who(firing, labels), place(firing));
-    let dwell = measure(firing, Measure::DWELL);
+    let still = measure(firing, Measure::STILL);
+    let dwell = still.or_else(|| measure(firing, Measure::DWELL));
     let dwelt = dwell.map_or(0.0, |m| m.value);
     let limit = dwell.and_then(|m| m.limit).map_or(String::new(), |limit| format!(" (limit {})", span(limit)));
     let lasting = span(dwelt);
     match (firing.phase, EndReason::among(&firing.measures)) {
         (FiringPhase::End, Some(EndReason::Left)) => format!("{who} left {place} after {lasting}{limit}"),
+        (FiringPhase::End, Some(EndReason::Ceased)) => format!("{who} moved off in {place} after {lasting}{limit}"),
         (FiringPhase::End, Some(EndReason::Unseen) | None) => {
             format!("{who} was last seen in {place} after {lasting}{limit}")
         }
         (FiringPhase::End, Some(reason)) => format!("{who} in {place} for {lasting}{limit} when {}", when(reason)),
         // Less than a second is no more than the time it took to be sure.
         (FiringPhase::Start, _) if limit.is_empty() && dwelt < 1.0 => format!("{who} in {place}"),
+        _ if still.is_some() => format!("{who} has stood still in {place} for {lasting}{limit}"),
         _ => format!("{who} in {place} for {lasting}{limit}"),
     }
 }
 
 /// `person 0.87 crossed line gate from left to right`.
 fn crossing(firing: &Firing, labels: &Labels) -> String {
+    format!("{} crossed {} {}", who(firing, labels), place(firing), crossing_way(firing))
+}
+
+pub(super) fn crossing_way(firing: &Firing) -> &'static str {
     let is_right = measure(firing, Measure::DIRECTION).is_none_or(|m| m.value > 0.0);
-    let way = if is_right { "from left to right" } else { "from right to left" };
-    format!("{} crossed {} {way}", who(firing, labels), place(firing))
+    if is_right { "from left to right" } else { "from right to left" }
 }
 
 /// `2 × person in zone lobby (limit 2)`, and how it ended.
-fn occupancy(firing: &Firing) -> String {
+pub(super) fn occupancy(firing: &Firing) -> String {
     let place = place(firing);
     let count = measure(firing, Measure::COUNT);
     let limit = count.and_then(|m| m.limit).unwrap_or(0.0);
@@ -61,7 +81,7 @@ fn occupancy(firing: &Firing) -> String {
         let lasted = span(measure(firing, Measure::DWELL).map_or(0.0, |m| m.value));
         let peak = measure(firing, Measure::PEAK).map_or(0.0, |m| m.value);
         return match EndReason::among(&firing.measures) {
-            None | Some(EndReason::Left | EndReason::Unseen) => {
+            None | Some(EndReason::Left | EndReason::Unseen | EndReason::Ceased) => {
                 format!("{place} held fewer than {limit} again after {lasted} (most {peak})")
             }
             Some(reason) => {
@@ -98,13 +118,13 @@ fn by_label(firing: &Firing) -> String {
     text
 }
 
-fn who(firing: &Firing, labels: &Labels) -> String {
+pub(super) fn who(firing: &Firing, labels: &Labels) -> String {
     let Some(track) = &firing.track else { return "something".to_owned() };
     let score = measure(firing, Measure::SCORE).map_or(f64::from(track.best_score), |m| m.value);
     format!("{} {score:.2}", labels.name(track.class))
 }
 
-fn place(firing: &Firing) -> String {
+pub(super) fn place(firing: &Firing) -> String {
     match &firing.place {
         Some(Place::Zone(id)) => format!("zone {id}"),
         Some(Place::Line(id)) => format!("line {id}"),
@@ -112,9 +132,10 @@ fn place(firing: &Firing) -> String {
     }
 }
 
-fn when(reason: EndReason) -> &'static str {
+pub(super) fn when(reason: EndReason) -> &'static str {
     match reason {
         EndReason::Left => "it left",
+        EndReason::Ceased => "it ceased",
         EndReason::Unseen => "it was last seen",
         EndReason::Schedule => "the schedule closed",
         EndReason::Discontinuity => "the stream was cut",
@@ -122,7 +143,7 @@ fn when(reason: EndReason) -> &'static str {
     }
 }
 
-fn measure<'a>(firing: &'a Firing, name: &str) -> Option<&'a Measure> {
+pub(super) fn measure<'a>(firing: &'a Firing, name: &str) -> Option<&'a Measure> {
     firing.measures.iter().find(|m| m.name == name)
 }
 

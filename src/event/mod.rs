@@ -16,6 +16,7 @@
 //!   [`alert_rest`](Settings::alert_rest) of an alert, further happenings of the same rule are kept for the record but
 //!   disturb nobody.
 
+mod conduct;
 mod explain;
 mod narrator;
 mod notice;

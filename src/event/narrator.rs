@@ -6,8 +6,8 @@ use super::explain;
 use super::notice::Notice;
 use super::tracks::Followed;
 use crate::vocab::{
-    ClockState, EndReason, Event, EventKind, Evidence, Explanation, Firing, FiringKind, FiringPhase, Id, Labels,
-    Measure, MediaTime, ModelFacts, Phase, Place, Severity, Subject, Track, WallTime,
+    ClockState, EndReason, Event, EventKind, Evidence, Explanation, Firing, FiringPhase, Id, Labels, Measure,
+    MediaTime, ModelFacts, Phase, Place, Severity, Subject, Track, WallTime,
 };
 
 /// Who tells, and how much.
@@ -132,7 +132,8 @@ impl Narrator {
             let mut firing = episode.last.clone();
             firing.phase = FiringPhase::End;
             firing.at = context.pts.max(firing.at);
-            if firing.kind == FiringKind::Occupancy {
+            // What is told of a zone as a whole.
+            if firing.track.is_none() {
                 let lasted = firing.at.since(episode.started).as_millis() as f64 / 1e3;
                 firing.measures.push(Measure::plain(Measure::PEAK, episode.most));
                 firing.measures.push(Measure::plain(Measure::DWELL, lasted));
@@ -233,7 +234,7 @@ impl Narrator {
 
     fn tell_episode(&self, episode: &Episode, firing: &Firing, phase: Phase, context: &Context) -> Event {
         let telling = Telling {
-            kind: kind(firing.kind),
+            kind: firing.kind.into(),
             severity: episode.severity,
             phase,
             episode: episode.id.clone(),
@@ -265,15 +266,6 @@ impl Narrator {
             evidence: Evidence::default(),
             gap: None,
         }
-    }
-}
-
-fn kind(kind: FiringKind) -> EventKind {
-    match kind {
-        FiringKind::Intrusion => EventKind::Intrusion,
-        FiringKind::Loitering => EventKind::Loitering,
-        FiringKind::LineCrossing => EventKind::LineCrossing,
-        FiringKind::Occupancy => EventKind::Occupancy,
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, Measure, MediaTime, Rect, TrackId, WallTime};
+use super::{FiringKind, Id, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,6 +67,32 @@ pub enum EventKind {
     LineCrossing,
     /// As above.
     Occupancy,
+    /// As above.
+    WrongWay,
+    /// As above.
+    Speed,
+    /// As above.
+    Running,
+    /// As above.
+    Stopped,
+    /// As above.
+    NearVehicle,
+    /// As above.
+    Fall,
+    /// As above.
+    Crowding,
+    /// As above.
+    Tailgating,
+    /// As above.
+    Queue,
+    /// As above.
+    Journey,
+    /// As above.
+    Gathering,
+    /// As above.
+    Scattering,
+    /// As above.
+    RepeatedPassing,
     /// A confirmed track began or ended.
     Track,
     /// A camera changed its state.
@@ -84,7 +110,39 @@ pub enum EventKind {
     ConfigChange,
 }
 
+impl From<FiringKind> for EventKind {
+    fn from(kind: FiringKind) -> Self {
+        match kind {
+            FiringKind::Intrusion => Self::Intrusion,
+            FiringKind::Loitering => Self::Loitering,
+            FiringKind::LineCrossing => Self::LineCrossing,
+            FiringKind::Occupancy => Self::Occupancy,
+            FiringKind::WrongWay => Self::WrongWay,
+            FiringKind::Speed => Self::Speed,
+            FiringKind::Running => Self::Running,
+            FiringKind::Stopped => Self::Stopped,
+            FiringKind::NearVehicle => Self::NearVehicle,
+            FiringKind::Fall => Self::Fall,
+            FiringKind::Crowding => Self::Crowding,
+            FiringKind::Tailgating => Self::Tailgating,
+            FiringKind::Queue => Self::Queue,
+            FiringKind::Journey => Self::Journey,
+            FiringKind::Gathering => Self::Gathering,
+            FiringKind::Scattering => Self::Scattering,
+            FiringKind::RepeatedPassing => Self::RepeatedPassing,
+        }
+    }
+}
+
 impl EventKind {
+    /// Whether a happening of this kind goes on after its start, and has an end.
+    pub fn lasts(self) -> bool {
+        !matches!(
+            self,
+            Self::LineCrossing | Self::Tailgating | Self::Journey | Self::Scattering | Self::RepeatedPassing
+        )
+    }
+
     /// The kind as it stands in topics and event types, such as `line-crossing`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -92,6 +150,19 @@ impl EventKind {
             Self::Loitering => "loitering",
             Self::LineCrossing => "line-crossing",
             Self::Occupancy => "occupancy",
+            Self::WrongWay => "wrong-way",
+            Self::Speed => "speed",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::NearVehicle => "near-vehicle",
+            Self::Fall => "fall",
+            Self::Crowding => "crowding",
+            Self::Tailgating => "tailgating",
+            Self::Queue => "queue",
+            Self::Journey => "journey",
+            Self::Gathering => "gathering",
+            Self::Scattering => "scattering",
+            Self::RepeatedPassing => "repeated-passing",
             Self::Track => "track",
             Self::CameraState => "camera-state",
             Self::Discontinuity => "discontinuity",

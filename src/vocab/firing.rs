@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Id, MediaTime, Place, Severity, Track};
+use super::{EventKind, Id, MediaTime, Place, Severity, Side, Track};
 
 /// One thing a rule has to say. A happening that lasts is a `Start`, any number of `Update`s and exactly one `End`, all
 /// with the same `key`; one without duration, such as a crossing, is an `Instant`.
@@ -29,7 +29,7 @@ pub struct Firing {
     pub measures: Vec<Measure>,
 }
 
-/// The kinds of rules.
+/// What a rule watches for: the kind of a rule in the configuration, and of its firings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FiringKind {
@@ -41,6 +41,60 @@ pub enum FiringKind {
     LineCrossing,
     /// A zone holds as many objects as the rule names, or ceases to.
     Occupancy,
+    /// Something moves against the way of a zone.
+    WrongWay,
+    /// Something is faster on the ground than it may be.
+    Speed,
+    /// Somebody runs.
+    Running,
+    /// A vehicle has stopped where it must not.
+    Stopped,
+    /// Somebody is close to a vehicle.
+    NearVehicle,
+    /// Somebody falls and stays down.
+    Fall,
+    /// A zone holds too many, or they stand too thick.
+    Crowding,
+    /// Somebody crosses a line right behind somebody else.
+    Tailgating,
+    /// A queue is too long, or takes too long.
+    Queue,
+    /// One line is crossed and then another.
+    Journey,
+    /// People stand together.
+    Gathering,
+    /// A group runs apart.
+    Scattering,
+    /// The same object comes to a zone again and again.
+    RepeatedPassing,
+}
+
+impl FiringKind {
+    /// Every kind.
+    pub const ALL: [Self; 17] = [
+        Self::Intrusion,
+        Self::Loitering,
+        Self::LineCrossing,
+        Self::Occupancy,
+        Self::WrongWay,
+        Self::Speed,
+        Self::Running,
+        Self::Stopped,
+        Self::NearVehicle,
+        Self::Fall,
+        Self::Crowding,
+        Self::Tailgating,
+        Self::Queue,
+        Self::Journey,
+        Self::Gathering,
+        Self::Scattering,
+        Self::RepeatedPassing,
+    ];
+
+    /// The kind as it stands in configurations and topics, such as `line-crossing`.
+    pub fn as_str(self) -> &'static str {
+        EventKind::from(self).as_str()
+    }
 }
 
 /// Which part of a happening a [`Firing`] is.
@@ -61,6 +115,8 @@ pub enum FiringPhase {
 pub enum EndReason {
     /// It was seen to leave, or to become fewer.
     Left,
+    /// It is still there, and does no longer what the rule is about.
+    Ceased,
     /// It was not seen any more.
     Unseen,
     /// The rule's schedule closed.
@@ -72,12 +128,13 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 5] = [Self::Left, Self::Unseen, Self::Schedule, Self::Discontinuity, Self::Stopped];
+    const ALL: [Self; 6] = [Self::Left, Self::Ceased, Self::Unseen, Self::Schedule, Self::Discontinuity, Self::Stopped];
 
     /// The name of its measure, such as `ended_left`.
     pub fn measure_name(self) -> &'static str {
         match self {
             Self::Left => "ended_left",
+            Self::Ceased => "ended_ceased",
             Self::Unseen => "ended_unseen",
             Self::Schedule => "ended_schedule",
             Self::Discontinuity => "ended_discontinuity",
@@ -127,6 +184,34 @@ impl Measure {
     pub const HELD: &str = "held_s";
     /// How a line was crossed: 1 from left to right, -1 from right to left, seen along the line.
     pub const DIRECTION: &str = "direction";
+
+    /// People for each square metre of a zone.
+    pub const DENSITY_M2: &str = "density_m2";
+    /// People for an area as large as the picture.
+    pub const DENSITY_PICTURE: &str = "density_picture";
+    /// The longest that somebody has waited in a queue, in seconds.
+    pub const WAIT: &str = "wait_s";
+    /// How long those waited on average who left a queue lately, in seconds.
+    pub const SERVED: &str = "served_s";
+    /// Seconds between two who cross a line one behind the other.
+    pub const GAP: &str = "gap_s";
+    /// Seconds from one line to another.
+    pub const JOURNEY: &str = "journey_s";
+    /// How often something came to a zone.
+    pub const VISITS: &str = "visits";
+    /// Seconds from the first of these visits to the last.
+    pub const WINDOW: &str = "window_s";
+    /// By how much the upper edge of a box has dropped, of its height before.
+    pub const DROP: &str = "drop";
+    /// How much wider than high a box is.
+    pub const SHAPE: &str = "width_by_height";
+    /// Seconds that an object has stood still.
+    pub const STILL: &str = "still_s";
+
+    /// The measure that says how a line was crossed, by the side that was reached.
+    pub fn direction(to: Side) -> Self {
+        Self::plain(Self::DIRECTION, if to == Side::Right { 1.0 } else { -1.0 })
+    }
 
     /// A value that was compared with a limit.
     pub fn against(name: &str, value: f64, limit: f64) -> Self {

@@ -186,6 +186,11 @@ impl Polygon {
         Self(vec![Point::new(0.0, 0.0), Point::new(1.0, 0.0), Point::new(1.0, 1.0), Point::new(0.0, 1.0)])
     }
 
+    /// Its share of the picture, 0..1.
+    pub fn area(&self) -> f32 {
+        self.signed_area().abs()
+    }
+
     /// The corners in order.
     pub fn points(&self) -> &[Point] {
         &self.0

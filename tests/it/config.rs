@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use vedette::behaviour::RuleKind;
 use vedette::config::{self, Folders, Loaded, Password, Weight};
+use vedette::vocab::FiringKind;
 
 /// What every faulty file that holds a password calls it.
 const CANARY: &str = "hunter2-canary";
@@ -72,13 +73,26 @@ fn the_configuration_of_the_readme_loads() {
 #[test]
 fn every_example_in_the_repository_loads() {
     let files = yaml_files("systemd/examples");
-    assert_eq!(files.len(), 5, "{files:?}");
+    assert_eq!(files.len(), 6, "{files:?}");
     for file in &files {
         let loaded = config::load(&fs::read(file).unwrap(), &folders());
         let loaded = loaded.unwrap_or_else(|faults| panic!("\n{}", faults.render(&file.display().to_string())));
         let warnings = loaded.warnings.render(&file.display().to_string());
         assert_eq!(warnings, "", "an example must not teach what draws a warning");
     }
+}
+
+#[test]
+fn the_example_of_behaviours_has_every_kind_of_rule() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/examples/behaviours.yaml");
+    let config = load(&fs::read_to_string(file).unwrap()).unwrap().config;
+    let rules = config.cameras.iter().flat_map(|camera| &camera.rules);
+    let shown: Vec<FiringKind> = rules.map(|rule| rule.kind.of_firings()).collect();
+    let missing: Vec<_> = FiringKind::ALL.into_iter().filter(|kind| !shown.contains(kind)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    let mut kinds = FiringKind::ALL.map(|kind| kind.as_str().to_owned()).to_vec();
+    kinds.sort();
+    assert_eq!(documented_choices("FiringKind"), kinds);
 }
 
 #[test]

@@ -9,8 +9,7 @@ use proptest::prelude::*;
 use vedette::behaviour::{Direction, Line, Rule, RuleKind, Rules, Schedule, Settings, Zone};
 use vedette::event::{Context, Narrator, Settings as Telling};
 use vedette::vocab::{
-    ClockState, Event, EventKind, Id, Labels, MediaTime, Phase, Point, Polygon, Rect, Segment, Track, TrackState,
-    WallTime,
+    ClockState, Event, Id, Labels, MediaTime, Phase, Point, Polygon, Rect, Segment, Track, TrackState, WallTime,
 };
 
 /// 2026-11-23T12:00:00Z, in which the schedule below opens and closes.
@@ -225,10 +224,10 @@ proptest! {
             match event.phase {
                 Phase::Start => {
                     prop_assert!(!open.contains_key(&episode), "started twice: {event:?}");
-                    if event.kind == EventKind::LineCrossing {
-                        over.insert(episode);
-                    } else {
+                    if event.kind.lasts() {
                         open.insert(episode, event);
+                    } else {
+                        over.insert(episode);
                     }
                 }
                 Phase::Update => prop_assert!(open.contains_key(&episode), "never started: {event:?}"),

@@ -1,9 +1,14 @@
 //! Scenarios that the rules must tell right, written as little plays.
 
 mod counts;
+mod fall;
+mod groups;
 mod line_crossing;
 mod model;
+mod moves;
 mod parked;
+mod passages;
+mod rates;
 mod scene;
 mod settings;
 mod stays;

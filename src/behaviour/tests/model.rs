@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use super::super::*;
 use super::scene::*;
 use crate::vocab::{
-    Firing, FiringPhase, Id, Measure, MediaTime, Point, Polygon, Rect, Segment, Track, TrackId, TrackState, WallTime,
+    EventKind, Firing, FiringPhase, Id, Measure, MediaTime, Point, Polygon, Rect, Segment, Track, TrackId, TrackState,
+    WallTime,
 };
 
 /// One step of anything that may happen.
@@ -27,6 +28,7 @@ struct Seen {
     state: TrackState,
     class: u16,
     feet: (f32, f32),
+    height: f32,
     score: f32,
 }
 
@@ -50,37 +52,76 @@ fn any_seen() -> impl Strategy<Value = Seen> {
         1 => Just(TrackState::Ended),
     ];
     // Few numbers and few places, so that tracks last, meet and come back.
-    (1u64..6, state, 0u16..6, (0u8..6, 0u8..3), 0.0f32..1.0).prop_map(|(id, state, class, (x, y), score)| Seen {
+    let height = prop_oneof![4 => Just(0.2f32), 1 => Just(0.09f32)];
+    let place = (0u8..6, 0u8..3).prop_map(|(x, y)| (f32::from(x) * 0.2, 0.3 + f32::from(y) * 0.3));
+    let class = prop_oneof![3 => Just(0u16), 2 => 0u16..6];
+    (1u64..6, state, class, place, height, 0.0f32..1.0).prop_map(|(id, state, class, feet, height, score)| Seen {
         id,
         state,
         class,
-        feet: (f32::from(x) * 0.2, 0.3 + f32::from(y) * 0.3),
+        feet,
+        height,
         score,
     })
 }
 
-fn any_rules() -> Settings {
+/// One rule of every kind, and more where schedules and cooldowns matter.
+pub fn every_rule() -> Settings {
     let left = Polygon::new(LEFT_HALF.map(Point::from).to_vec()).unwrap();
+    let line = |name: &str, x: f32| Line::new(id(name), Segment { from: Point::new(x, 0.0), to: Point::new(x, 1.0) });
     let mut night = intrusion("night", "left");
     night.schedule = Some(Schedule::parse("12:00-12:01; 12:02-12:04").unwrap());
     night.cooldown = Some(Duration::ZERO);
     let mut crowd = occupancy("crowd", "all", 2, 0);
     crowd.schedule = Some(Schedule::parse("12:00-12:03").unwrap());
     crowd.min_score = 0.3;
+    let metres = [[0.0, 0.0], [20.0, 0.0], [20.0, 20.0], [0.0, 20.0]];
+    let mut rules = vec![
+        intrusion("in", "left"),
+        night,
+        loitering("hang", "all", 2),
+        occupancy("visit", "all", 1, 0),
+        occupancy("held", "left", 1, 2),
+        crowd,
+        crossing("pass", "gate", Direction::Any),
+    ];
+    rules.extend(kinds_about_conduct().into_iter().enumerate().flat_map(|(i, kind)| {
+        let mut again = rule(&format!("again-{i}"), kind.clone());
+        again.schedule = Some(Schedule::parse("12:00-12:01; 12:02-12:04").unwrap());
+        again.cooldown = Some(Duration::ZERO);
+        [rule(&format!("kind-{i}"), kind), again]
+    }));
     Settings {
         zones: vec![Zone::new(id("left"), left), Zone::new(id("all"), Polygon::whole_picture())],
-        lines: vec![Line::new(id("gate"), Segment { from: Point::new(0.5, 0.0), to: Point::new(0.5, 1.0) })],
-        rules: vec![
-            intrusion("in", "left"),
-            night,
-            loitering("hang", "all", 2),
-            occupancy("visit", "all", 1, 0),
-            occupancy("held", "left", 1, 2),
-            crowd,
-            crossing("pass", "gate", Direction::Any),
-        ],
+        lines: vec![line("gate", 0.5), line("exit", 0.7)],
+        ground: Some(Ground::new(WHOLE.map(Point::from), metres).unwrap()),
+        rules,
         ..Settings::default()
     }
+}
+
+/// One of each kind about how objects behave, with limits that are often met.
+fn kinds_about_conduct() -> Vec<RuleKind> {
+    let (all, line, gate) = (|| id("all"), || id("exit"), || id("gate"));
+    let (short, long) = (Duration::from_millis(500), Duration::from_secs(30));
+    let (within, over) = (Distance::Metres(6.0), Speed::Heights(0.5));
+    let way = Segment { from: Point::new(0.0, 0.5), to: Point::new(1.0, 0.5) };
+    let any = Direction::Any;
+    vec![
+        RuleKind::WrongWay { zone: all(), way, seconds: short },
+        RuleKind::Speed { zone: all(), over_kmh: 3.0, seconds: short },
+        RuleKind::Running { zone: all(), over, seconds: short },
+        RuleKind::Stopped { zone: all(), seconds: 4 * short },
+        RuleKind::Crowding { zone: all(), at_least: 2, density: 0.01, seconds: short },
+        RuleKind::Tailgating { line: line(), direction: any, seconds: long },
+        RuleKind::Fall { zone: all(), seconds: short },
+        RuleKind::NearVehicle { zone: all(), near: Vec::new(), within, seconds: short },
+        RuleKind::Queue { zone: all(), at_least: 2, wait: long, seconds: short },
+        RuleKind::Journey { line: gate(), direction: any, then: line(), then_direction: any, seconds: long },
+        RuleKind::Gathering { zone: all(), at_least: 2, within, seconds: short },
+        RuleKind::Scattering { zone: all(), at_least: 2, within, over, seconds: long },
+        RuleKind::RepeatedPassing { zone: id("left"), at_least: 2, seconds: long },
+    ]
 }
 
 /// Plays the tracker as vocab promises it: first and last sighting are kept by number.
@@ -96,7 +137,7 @@ impl Tracker {
             if reported.iter().any(|t| t.id == s.id) {
                 continue;
             }
-            let bbox = Rect::new(s.feet.0 - 0.05, s.feet.1 - 0.2, s.feet.0 + 0.05, s.feet.1);
+            let bbox = Rect::new(s.feet.0 - 0.05, s.feet.1 - s.height, s.feet.0 + 0.05, s.feet.1);
             let fresh = Track {
                 id: s.id,
                 state: s.state,
@@ -133,6 +174,10 @@ impl Ledger {
     fn enter(&mut self, firing: &Firing, now: MediaTime) -> Result<(), TestCaseError> {
         let key = (firing.rule.clone(), firing.key);
         prop_assert!(firing.at <= now, "told of the future: {firing:?}");
+        let numbers = firing.measures.iter().flat_map(|m| [Some(m.value), m.limit]).flatten();
+        prop_assert!(numbers.clone().count() > 0 && numbers.clone().all(f64::is_finite), "{firing:?}");
+        let is_instant = firing.phase == FiringPhase::Instant;
+        prop_assert_eq!(EventKind::from(firing.kind).lasts(), !is_instant, "{:?}", firing);
         match firing.phase {
             FiringPhase::Start => {
                 prop_assert!(!self.open.contains_key(&key), "started twice: {firing:?}");
@@ -170,7 +215,7 @@ proptest! {
 
     #[test]
     fn happenings_pair_up_whatever_comes(steps in prop::collection::vec(any_step(), 1..120)) {
-        let mut rules = Rules::new(any_rules(), labels(), TimeZone::UTC);
+        let mut rules = Rules::new(every_rule(), labels(), TimeZone::UTC);
         let (mut tracker, mut ledger) = (Tracker::default(), Ledger::default());
         let (mut now, mut latest, mut first) = (MediaTime::ZERO, MediaTime::ZERO, None);
         for step in steps {

@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 
 use super::super::*;
 use crate::vocab::{
-    EndReason, Firing, FiringPhase, Id, Labels, MediaTime, Point, Polygon, Rect, Segment, Track, TrackId, TrackState,
-    WallTime,
+    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, MediaTime, Point, Polygon, Rect, Segment, Track, TrackId,
+    TrackState, WallTime,
 };
 
 pub const LEFT_HALF: [[f32; 2]; 4] = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
@@ -45,11 +45,18 @@ pub fn crossing(rule: &str, line: &str, direction: Direction) -> Rule {
     Rule::new(id(rule), RuleKind::LineCrossing { line: id(line), direction })
 }
 
+/// A rule with every default but its kind.
+pub fn rule(name: &str, kind: RuleKind) -> Rule {
+    Rule::new(id(name), kind)
+}
+
 /// What an actor does for a while.
 #[derive(Debug, Clone)]
 enum Act {
     /// Goes there in a straight line, seen.
     Walks((f32, f32)),
+    /// Goes there, and its box becomes that wide and high meanwhile.
+    Turns((f32, f32), (f32, f32)),
     /// The tracker reports it as `Lost`, its box predicted here.
     Hides((f32, f32)),
     /// The tracker does not report it.
@@ -65,15 +72,17 @@ pub struct Actor {
     class: u16,
     size: (f32, f32),
     score: f32,
+    /// How far each edge of its box trembles, in its sizes.
+    jitter: f32,
     acts: Vec<(Act, f64)>,
 }
 
 pub fn person(track: TrackId) -> Actor {
-    Actor { track, class: 0, size: (0.06, 0.2), score: 0.8, acts: Vec::new() }
+    Actor { track, class: 0, size: (0.06, 0.2), score: 0.8, jitter: 0.0, acts: Vec::new() }
 }
 
 pub fn car(track: TrackId) -> Actor {
-    Actor { track, class: 1, size: (0.24, 0.12), score: 0.8, acts: Vec::new() }
+    Actor { track, class: 1, size: (0.24, 0.12), score: 0.8, jitter: 0.0, acts: Vec::new() }
 }
 
 impl Actor {
@@ -88,6 +97,15 @@ impl Actor {
     pub fn score(mut self, score: f32) -> Self {
         self.score = score;
         self
+    }
+    /// Each edge of its box trembles by up to this much of its size.
+    pub fn jitter(mut self, jitter: f32) -> Self {
+        self.jitter = jitter;
+        self
+    }
+    /// Goes to `to`, and becomes that wide and high.
+    pub fn turns(self, to: (f32, f32), size: (f32, f32), seconds: f64) -> Self {
+        self.act(Act::Turns(to, size), seconds)
     }
     /// Comes on stage that much later.
     pub fn waits(self, seconds: f64) -> Self {
@@ -116,26 +134,37 @@ impl Actor {
         self.acts.iter().map(|(_, seconds)| seconds).sum()
     }
 
-    /// Number, feet and whether it is seen at `t`; none where it is not reported.
-    fn at(&self, t: f64) -> Option<(TrackId, (f32, f32), bool)> {
-        let (mut start, mut number, mut feet) = (0.0, self.track, (0.0, 0.0));
+    /// Number, box and whether it is seen at `t`; none where it is not reported.
+    fn at(&self, t: f64) -> Option<(TrackId, Rect, bool)> {
+        let (mut start, mut number, mut feet, mut size) = (0.0, self.track, (0.0, 0.0), self.size);
+        let between = |a: f32, b: f32, share: f32| a + (b - a) * share;
+        let toward = |a: (f32, f32), b: (f32, f32), share| (between(a.0, b.0, share), between(a.1, b.1, share));
         for (act, seconds) in &self.acts {
             let end = start + seconds;
+            let share = ((t - start) / seconds) as f32;
             match act {
                 Act::Renumbered(track) => number = *track,
                 Act::Walks(to) if t >= end => feet = *to,
-                Act::Walks(to) => {
-                    let share = ((t - start) / seconds) as f32;
-                    let between = |a: f32, b: f32| a + (b - a) * share;
-                    return Some((number, (between(feet.0, to.0), between(feet.1, to.1)), true));
+                Act::Walks(to) => return Some((number, self.bbox(toward(feet, *to, share), size, t), true)),
+                Act::Turns(to, becomes) if t >= end => (feet, size) = (*to, *becomes),
+                Act::Turns(to, becomes) => {
+                    let (feet, size) = (toward(feet, *to, share), toward(size, *becomes, share));
+                    return Some((number, self.bbox(feet, size, t), true));
                 }
-                Act::Hides(predicted) if t < end => return Some((number, *predicted, false)),
+                Act::Hides(predicted) if t < end => return Some((number, self.bbox(*predicted, size, t), false)),
                 Act::Absent if t < end => return None,
                 Act::Hides(_) | Act::Absent => {}
             }
             start = end;
         }
         None
+    }
+
+    fn bbox(&self, feet: (f32, f32), (w, h): (f32, f32), t: f64) -> Rect {
+        let mut noise = fastrand::Rng::with_seed(self.track ^ (t * 1e6) as u64);
+        let mut tremble = |size: f32| self.jitter * size * (2.0 * noise.f32() - 1.0);
+        let [left, top, right, bottom] = [tremble(w), tremble(h), tremble(w), tremble(h)];
+        Rect::new(feet.0 - w / 2.0 + left, feet.1 - h + top, feet.0 + w / 2.0 + right, feet.1 + bottom)
     }
 }
 
@@ -154,6 +183,8 @@ pub struct Scene {
     confirm: u32,
     /// Whether it reports tracks before that.
     tells_tentative: bool,
+    /// The size of the picture.
+    picture: (u32, u32),
 }
 
 impl Scene {
@@ -169,6 +200,7 @@ impl Scene {
             cuts: Vec::new(),
             confirm: 1,
             tells_tentative: false,
+            picture: (1000, 1000),
         }
     }
     pub fn zone(self, name: &str, corners: [[f32; 2]; 4]) -> Self {
@@ -189,6 +221,16 @@ impl Scene {
     }
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.settings);
+        self
+    }
+    /// The ground on which the picture is a plan of so many metres across and down.
+    pub fn ground(mut self, across: f64, down: f64) -> Self {
+        let metres = [[0.0, 0.0], [across, 0.0], [across, down], [0.0, down]];
+        self.settings.ground = Some(Ground::new(WHOLE.map(Point::from), metres).unwrap());
+        self
+    }
+    pub fn picture(mut self, width: u32, height: u32) -> Self {
+        self.picture = (width, height);
         self
     }
     pub fn add(mut self, actor: Actor) -> Self {
@@ -232,6 +274,7 @@ impl Scene {
     /// Plays to the end and returns every firing, and the rules.
     pub fn play_all(mut self) -> (Vec<Firing>, Rules) {
         let mut rules = Rules::new(self.settings.clone(), labels(), self.timezone.clone());
+        rules.set_picture_size(self.picture.0, self.picture.1);
         let end = self.actors.iter().map(Actor::ends_at).fold(0.0, f64::max);
         if self.times.is_empty() {
             self.times = (0..).map(|i| f64::from(i) / self.fps).take_while(|t| *t < end + 4.0).collect();
@@ -268,9 +311,7 @@ impl Stage {
     fn tracks(&mut self, actors: &[Actor], t: f64, now: MediaTime) -> Vec<Track> {
         let mut tracks = Vec::new();
         for actor in actors {
-            let Some((number, feet, is_seen)) = actor.at(t) else { continue };
-            let (w, h) = actor.size;
-            let bbox = Rect::new(feet.0 - w / 2.0, feet.1 - h, feet.0 + w / 2.0, feet.1);
+            let Some((number, bbox, is_seen)) = actor.at(t) else { continue };
             let index = self.seen.iter().position(|s| s.id == number).unwrap_or_else(|| {
                 self.seen.push(track(number, actor, bbox, now));
                 self.seen.len() - 1
@@ -315,7 +356,8 @@ pub fn line(firing: &Firing) -> String {
         FiringPhase::Start => "start",
         FiringPhase::Update => "update",
         FiringPhase::End => "end",
-        FiringPhase::Instant => "crossed",
+        FiringPhase::Instant if firing.kind == FiringKind::LineCrossing => "crossed",
+        FiringPhase::Instant => "at once",
     };
     let reason =
         EndReason::among(&firing.measures).map(|r| format!(" {}", r.measure_name().trim_start_matches("ended_")));

@@ -37,6 +37,34 @@ fn all_faults_are_found_at_once() {
 }
 
 #[test]
+fn rules_about_conduct_need_a_ground_numbers_and_labels_that_there_are() {
+    let (within, zone) = (Distance::Metres(2.0), || id("yard"));
+    let seconds = std::time::Duration::ZERO;
+    let (line, then, any) = (id("gate"), id("exit"), Direction::Any);
+    let near = RuleKind::NearVehicle { zone: zone(), near: vec!["lorry".into()], within, seconds };
+    let settings = Settings {
+        zones: vec![Zone::new(zone(), Polygon::whole_picture())],
+        rules: vec![
+            rule("near", near),
+            rule("fast", RuleKind::Speed { zone: zone(), over_kmh: 30.0, seconds }),
+            rule("alone", RuleKind::Gathering { zone: zone(), at_least: 1, within: Distance::Heights(1.0), seconds }),
+            rule("tour", RuleKind::Journey { line, direction: any, then, then_direction: any, seconds }),
+        ],
+        ..Settings::default()
+    };
+    let said: Vec<String> = settings.faults(&labels()).iter().map(ToString::to_string).collect();
+    let expected = [
+        "rule near: it measures metres, and the ground is not described",
+        "rule near: the model has no label \"lorry\"",
+        "rule fast: it measures metres, and the ground is not described",
+        "rule alone: at_least is 1; allowed is 2 or more",
+        "rule tour: there is no line called gate",
+        "rule tour: there is no line called exit",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn sound_settings_have_no_faults_and_labels_are_not_asked_where_they_are_unknown() {
     let mut rule = intrusion("in", "yard");
     rule.labels = vec!["unicorn".into()];

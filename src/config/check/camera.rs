@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::address::{self, LoginKeys};
+use super::kind::Surroundings;
 use super::{Check, place, pushed, rule};
 use crate::config::document::{self, Document};
 use crate::config::fault::Path;
@@ -31,7 +32,9 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let motion = motion(check, &camera.motion, &path.key("motion"));
     let (zones, lines) = place::read(check, camera, path);
     let model = camera.detect.as_ref().and_then(|d| document.models.get(d.model.as_str()));
-    let rules = rule::read_all(check, camera, model, path);
+    let ground = place::ground(check, camera.ground.as_ref(), &path.key("ground"));
+    let surroundings = Surroundings { zones: zones.as_deref(), ground: ground.as_ref().map(Option::as_ref) };
+    let rules = rule::read_all(check, camera, model, &surroundings, path);
     let (source, login) = source?;
     Some(Camera {
         id: camera.id.clone(),
@@ -51,6 +54,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         motion: motion?,
         zones: zones?,
         lines: lines?,
+        ground: ground?,
         rules: rules?,
     })
 }

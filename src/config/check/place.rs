@@ -1,7 +1,7 @@
-//! Zones and lines: geometry that encloses or divides something, under names that differ.
+//! Zones, lines and the ground: geometry that encloses or divides something, under names that differ.
 
 use super::{Check, pushed};
-use crate::behaviour::{Line, Zone};
+use crate::behaviour::{Ground, GroundError, Line, Zone};
 use crate::config::document::{self, Corner};
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -20,7 +20,7 @@ pub(super) fn read(
     let mut zones = Some(Vec::new());
     for (i, zone) in camera.zones.iter().enumerate() {
         let polygon = polygon(check, &zone.polygon, &zones_at.index(i).key("polygon"));
-        let zone = polygon.map(|polygon| Zone { id: zone.id.clone(), polygon, anchor: zone.anchor.into() });
+        let zone = polygon.map(|polygon| Zone { id: zone.id.clone(), polygon, anchor: zone.anchor });
         zones = zones.zip(zone).map(|(zones, zone)| pushed(zones, zone));
     }
     let mut lines = Some(Vec::new());
@@ -57,6 +57,37 @@ pub(super) fn polygon(check: &mut Check, corners: &[Corner], path: &Path) -> Opt
     None
 }
 
+/// Reads the ground, if one is described; nothing if it is faulty.
+pub(super) fn ground(check: &mut Check, ground: Option<&document::Ground>, path: &Path) -> Option<Option<Ground>> {
+    let Some(ground) = ground else { return check.is_sound(path).then_some(None) };
+    let (points_at, metres_at) = (path.key("points"), path.key("metres"));
+    if !check.is_sound(&points_at) || !check.is_sound(&metres_at) {
+        return None;
+    }
+    let points: Vec<Point> = ground.points.iter().map(point).collect();
+    let metres: Vec<[f64; 2]> = ground.metres.iter().map(|[x, y]| [x.0, y.0]).collect();
+    let (points, metres) = (<[Point; 4]>::try_from(points).ok()?, <[[f64; 2]; 4]>::try_from(metres).ok()?);
+    let (at, of) = match Ground::new(points, metres) {
+        Ok(ground) => return Some(Some(ground)),
+        Err(GroundError::Points) => (points_at, "the picture"),
+        Err(GroundError::Metres) => (metres_at, "the ground"),
+    };
+    let problem = format!("found four places of {of} that are no convex outline, must be its corners in order");
+    check.error(&at, problem, "list four corners in order around the outline, no three of them on one line");
+    None
+}
+
+/// Reads an arrow from one point to another one.
+pub(super) fn arrow(check: &mut Check, ends: &[Corner], path: &Path) -> Option<Segment> {
+    let [from, to] = ends else { return None };
+    let segment = Segment { from: point(from), to: point(to) };
+    if segment.length() < 1e-3 && check.is_sound(path) {
+        check.error(path, "found an arrow that ends where it begins, must be between two points", "draw it longer");
+        return None;
+    }
+    Some(segment)
+}
+
 fn read_line(check: &mut Check, line: &document::Line, path: &Path) -> Option<Line> {
     let segment = Segment { from: point(&line.from), to: point(&line.to) };
     let (dx, dy) = (segment.to.x - segment.from.x, segment.to.y - segment.from.y);
@@ -67,7 +98,7 @@ fn read_line(check: &mut Check, line: &document::Line, path: &Path) -> Option<Li
         }
         return None;
     }
-    Some(Line { id: line.id.clone(), segment, anchor: line.anchor.into(), margin: line.margin as f32 })
+    Some(Line { id: line.id.clone(), segment, anchor: line.anchor, margin: line.margin as f32 })
 }
 
 fn point([x, y]: &Corner) -> Point {

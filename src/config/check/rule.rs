@@ -1,10 +1,11 @@
-//! Rules: the places and labels they name, and the keys that only some kinds have.
+//! Rules: the places and labels they name, and what all kinds have in common.
 
 use std::time::Duration;
 
+use super::kind::{self, Surroundings};
 use super::{Check, pushed};
-use crate::behaviour::{Rule, RuleKind, Schedule};
-use crate::config::document::{self, RuleKind as Kind};
+use crate::behaviour::{Rule, Schedule};
+use crate::config::document;
 use crate::config::fault::Path;
 use crate::config::phrase;
 use crate::vocab::Id;
@@ -17,6 +18,7 @@ pub(super) fn read_all(
     check: &mut Check,
     camera: &document::Camera,
     model: Option<&document::Model>,
+    surroundings: &Surroundings,
     path: &Path,
 ) -> Option<Vec<Rule>> {
     let places = Places {
@@ -29,21 +31,28 @@ pub(super) fn read_all(
     let mut rules = Some(Vec::new());
     for (i, rule) in camera.rules.iter().enumerate() {
         let path = path.index(i);
-        labels(check, rule, model, &path.key("labels"));
-        let rule = read(check, &places, rule, &path);
+        labels(check, &rule.labels, model, &path.key("labels"));
+        labels(check, &rule.near, model, &path.key("near"));
+        let rule = read(check, &places, surroundings, rule, &path);
         rules = rules.zip(rule).map(|(rules, rule)| pushed(rules, rule));
     }
     rules
 }
 
-fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<Rule> {
+fn read(
+    check: &mut Check,
+    places: &Places,
+    surroundings: &Surroundings,
+    rule: &document::Rule,
+    path: &Path,
+) -> Option<Rule> {
     let schedule = schedule(check, rule.schedule.as_deref(), &path.key("schedule"));
     // What else may stand here depends on the kind, so nothing more can be said where that is faulty.
     if !check.is_sound(&path.key("kind")) {
         return None;
     }
-    refuse_keys_of_other_kinds(check, rule, path);
-    let kind = kind(check, places, rule, path)?;
+    kind::refuse_keys_of_other_kinds(check, rule, path);
+    let kind = kind::read(check, places, surroundings, rule, path)?;
     schedule.map(|schedule| Rule {
         id: rule.id.clone(),
         kind,
@@ -51,7 +60,7 @@ fn read(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) 
         severity: rule.severity,
         schedule,
         min_score: rule.min_score as f32,
-        score_of: rule.score_of.into(),
+        score_of: rule.score_of,
         min_height: rule.min_height as f32,
         min_width: rule.min_width as f32,
         min_area: rule.min_area as f32,
@@ -72,22 +81,8 @@ fn schedule(check: &mut Check, text: Option<&str>, path: &Path) -> Option<Option
     }
 }
 
-fn kind(check: &mut Check, places: &Places, rule: &document::Rule, path: &Path) -> Option<RuleKind> {
-    let seconds = |default: f64| Duration::from_secs_f64(rule.seconds.unwrap_or(default));
-    if rule.kind == Kind::LineCrossing {
-        let line = place(check, places, rule.line.as_ref(), "line", path)?;
-        return Some(RuleKind::LineCrossing { line, direction: rule.direction.unwrap_or_default().into() });
-    }
-    let zone = place(check, places, rule.zone.as_ref(), "zone", path)?;
-    Some(match rule.kind {
-        Kind::Loitering => RuleKind::Loitering { zone, seconds: seconds(60.0) },
-        Kind::Occupancy => RuleKind::Occupancy { zone, at_least: rule.at_least.unwrap_or(1), seconds: seconds(0.0) },
-        Kind::Intrusion | Kind::LineCrossing => RuleKind::Intrusion { zone },
-    })
-}
-
 /// The places of a camera that rules can name.
-struct Places<'c> {
+pub(super) struct Places<'c> {
     zones: Names<'c>,
     lines: Names<'c>,
 }
@@ -114,19 +109,25 @@ impl<'c> Names<'c> {
     }
 }
 
-/// The zone or line (`what`) that a rule names.
-fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, path: &Path) -> Option<Id> {
+/// The zone or line (`what`) that the key `key` of a rule names.
+pub(super) fn place(
+    check: &mut Check,
+    places: &Places,
+    named: Option<&Id>,
+    (what, key): (&str, &str),
+    path: &Path,
+) -> Option<Id> {
     let (known, others, other) = match what {
         "zone" => (&places.zones, &places.lines, "line"),
         _ => (&places.lines, &places.zones, "zone"),
     };
-    let path = path.key(what);
+    let path = path.key(key);
     let allowed = match known.list.is_empty() {
         true => format!("a {what} of this camera, which has none"),
         false => format!("a {what} of this camera: {}", phrase::either(&known.list)),
     };
     let Some(named) = named else {
-        check.error(&path, format!("found nothing, must be {allowed}"), format!("add `{what}: ID`"));
+        check.error(&path, format!("found nothing, must be {allowed}"), format!("add `{key}: ID`"));
         return None;
     };
     if known.list.contains(&named.as_str()) {
@@ -145,36 +146,14 @@ fn place(check: &mut Check, places: &Places, named: Option<&Id>, what: &str, pat
     None
 }
 
-fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rule, path: &Path) {
-    const WITH_ZONE: &[Kind] = &[Kind::Intrusion, Kind::Loitering, Kind::Occupancy];
-    let keys: [(&str, bool, &[Kind]); 5] = [
-        ("zone", rule.zone.is_some(), WITH_ZONE),
-        ("line", rule.line.is_some(), &[Kind::LineCrossing]),
-        ("seconds", rule.seconds.is_some(), &[Kind::Loitering, Kind::Occupancy]),
-        ("direction", rule.direction.is_some(), &[Kind::LineCrossing]),
-        ("at_least", rule.at_least.is_some(), &[Kind::Occupancy]),
-    ];
-    for (key, is_given, kinds) in keys {
-        if is_given && !kinds.contains(&rule.kind) {
-            let kinds: Vec<&str> = kinds.iter().map(|k| k.as_str()).collect();
-            let problem = format!(
-                "found it in a rule of kind {}, must be one of kind {}",
-                rule.kind.as_str(),
-                phrase::either(&kinds)
-            );
-            check.error(&path.key(key), problem, "remove it, or change `kind`");
-        }
-    }
-}
-
 /// Labels can be checked here only where the configuration lists the model's.
-fn labels(check: &mut Check, rule: &document::Rule, model: Option<&document::Model>, path: &Path) {
+fn labels(check: &mut Check, named: &[String], model: Option<&document::Model>, path: &Path) {
     let Some(model) = model.filter(|m| !m.labels.is_empty()) else { return };
     let known: Vec<&str> = model.labels.iter().map(String::as_str).collect();
     let shown: Vec<String> = known.iter().map(|label| phrase::name(label)).collect();
     let few = known.len() <= 12;
     let shown = if few { phrase::either(&shown) } else { format!("one of its {} labels", known.len()) };
-    for (i, label) in rule.labels.iter().enumerate() {
+    for (i, label) in named.iter().enumerate() {
         if known.contains(&label.as_str()) || GROUPS.contains(&label.as_str()) {
             continue;
         }

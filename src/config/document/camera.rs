@@ -3,8 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Private;
-use crate::vocab::{Id, Severity};
+use super::{Private, Rule};
+use crate::behaviour::Anchor;
+use crate::vocab::Id;
 
 /// One camera.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -73,6 +74,8 @@ pub struct Camera {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub lines: Vec<Line>,
+    /// The ground before the camera, for what is measured in metres. Default: none.
+    pub ground: Option<Ground>,
     /// When to say something. Default: none.
     #[serde(default)]
     #[schemars(length(max = 128))]
@@ -182,126 +185,26 @@ pub struct Line {
     pub margin: f64,
 }
 
-/// The point of a box that stands for the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Anchor {
-    /// The middle of the lower edge: where something stands, seen from the side.
-    #[default]
-    Foot,
-    /// The middle of the box, for cameras that look straight down.
-    Centre,
-}
-
-/// When to say something. Which keys may stand depends on the kind.
+/// A flat ground, by four of its points that you know: a parking bay, a zebra crossing, the corners of a yard.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
-    /// Its name in topics and events, unique among the camera's rules.
-    #[schemars(example = &"night-yard")]
-    pub id: Id,
-    /// What it watches for.
-    #[schemars(example = &"intrusion")]
-    pub kind: RuleKind,
-    /// A zone of this camera; intrusion, loitering and occupancy need it, other kinds refuse it. Default: none.
-    #[schemars(example = &"yard")]
-    pub zone: Option<Id>,
-    /// A line of this camera; line-crossing needs it, other kinds refuse it. Default: none.
-    pub line: Option<Id>,
-    /// The labels it is about, as the model names them; `vehicle` and `animal` stand for all such labels. Default: all.
-    #[serde(default)]
-    #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
-    pub labels: Vec<String>,
-    /// Whether somebody should look now (topic `alert/…`) or it is kept for the record (topic `event/…`).
-    #[serde(default)]
-    pub severity: Severity,
-    /// When it is in force, such as `22:00-06:00` or `mon-fri 08:00-12:00,13:00-18:00; sat 09:00-12:00`, in
-    /// `agent.timezone`. Default: always.
-    #[schemars(length(max = 400))]
-    pub schedule: Option<String>,
-    /// The score that an object must have, 0..1.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_score: f64,
-    /// Which score of an object that is.
-    #[serde(default)]
-    pub score_of: ScoreOf,
-    /// The height that an object must have, as a share of the picture's.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_height: f64,
-    /// The width that an object must have, as a share of the picture's.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_width: f64,
-    /// The area that an object must have, as a share of the picture's.
-    #[serde(default)]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub min_area: f64,
-    /// How many seconds after one happening of an object (occupancy: of the zone) the next one may start. Default: 10,
-    /// for occupancy 0.
-    #[schemars(range(min = 0.0, max = 86400.0))]
-    pub cooldown_seconds: Option<f64>,
-    /// Loitering and occupancy only: how many seconds an object must stay, or the zone be that full. Default: 60 for
-    /// loitering, 0 for occupancy.
-    #[schemars(range(min = 0.0, max = 86400.0))]
-    pub seconds: Option<f64>,
-    /// Line-crossing only: the way it must be crossed, seen while walking from `from` to `to`. Default: any.
-    pub direction: Option<Direction>,
-    /// Occupancy only: how many objects must be in the zone. Default: 1.
-    #[schemars(range(min = 1, max = 1000))]
-    pub at_least: Option<u32>,
+pub struct Ground {
+    /// Where in the picture they are, `[[x, y], …]`, in order around a convex outline. The larger it is, the better.
+    #[schemars(length(min = 4, max = 4))]
+    #[schemars(example = [[0.1, 0.9], [0.9, 0.9], [0.65, 0.4], [0.35, 0.4]])]
+    pub points: Corners,
+    /// Where on the ground they are, in metres, `[[x, y], …]`, in the same order. Origin and directions are yours to choose:
+    /// what lies 8 m wide and 20 m deep is `[[0, 0], [8, 0], [8, 20], [0, 20]]`.
+    #[schemars(length(min = 4, max = 4))]
+    #[schemars(example = [[0, 0], [8, 0], [8, 20], [0, 20]])]
+    pub metres: Vec<[Metres; 2]>,
 }
 
-/// Which score of an object a rule compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum ScoreOf {
-    /// The best that it ever had.
-    #[default]
-    Best,
-    /// The mean of its sightings where the rule looks: one lucky picture is not enough.
-    Mean,
-}
-
-/// What a rule watches for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RuleKind {
-    /// Somebody or something is in a zone.
-    Intrusion,
-    /// Somebody or something stays in a zone.
-    Loitering,
-    /// A line is crossed.
-    LineCrossing,
-    /// A zone holds as many objects as the rule names.
-    Occupancy,
-}
-
-impl RuleKind {
-    /// The kind as it stands in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Intrusion => "intrusion",
-            Self::Loitering => "loitering",
-            Self::LineCrossing => "line-crossing",
-            Self::Occupancy => "occupancy",
-        }
-    }
-}
-
-/// The way in which a line is crossed, seen while walking from its start to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Direction {
-    /// Either way.
-    #[default]
-    Any,
-    /// From the left hand to the right hand.
-    LeftToRight,
-    /// From the right hand to the left hand.
-    RightToLeft,
-}
+/// A place along one direction of the ground, in metres.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, extend("x-remedy" = "write metres, such as 12.5"))]
+pub struct Metres(#[schemars(range(min = -10000.0, max = 10000.0))] pub f64);
 
 fn yes() -> bool {
     true

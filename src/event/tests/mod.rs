@@ -79,7 +79,7 @@ fn track(number: u64, seconds: f64, best_score: f32) -> Track {
 
 fn firing(kind: FiringKind, phase: FiringPhase, key: u64, seconds: f64) -> Firing {
     let place = match kind {
-        FiringKind::LineCrossing => Place::Line(id("gate")),
+        FiringKind::LineCrossing | FiringKind::Tailgating | FiringKind::Journey => Place::Line(id("gate")),
         _ => Place::Zone(id("yard")),
     };
     Firing {

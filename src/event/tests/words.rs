@@ -6,7 +6,10 @@ use std::time::Duration;
 use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice};
 use crate::vocab::{CameraState, EndReason};
-use FiringKind::{Intrusion, LineCrossing, Loitering, Occupancy};
+use FiringKind::{
+    Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, Occupancy, Queue,
+    RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
+};
 use FiringPhase::{End, Instant, Start, Update};
 
 fn stay(kind: FiringKind, phase: FiringPhase, dwell: f64, limit: Option<f64>, ended: Option<EndReason>) -> Firing {
@@ -53,6 +56,52 @@ fn firings() -> Vec<Firing> {
     all
 }
 
+/// One sentence for each phase of each kind about how objects behave.
+fn conducts() -> Vec<Firing> {
+    let says = |kind, phase, compared: &[(&str, f64, f64)], more: Vec<Measure>| {
+        let mut measures: Vec<Measure> =
+            compared.iter().map(|(name, value, limit)| Measure::against(name, *value, *limit)).collect();
+        measures.extend(more);
+        Firing { measures, ..firing(kind, phase, 1, 1.0) }
+    };
+    let held = |name, value, limit| [(name, value, limit), (Measure::HELD, 1.2, 1.0)];
+    let over = |reason: EndReason| {
+        vec![Measure::plain(Measure::PEAK, 6.0), Measure::plain(Measure::DWELL, 95.0), reason.measure()]
+    };
+    let (ceased, left) = (vec![EndReason::Ceased.measure()], vec![EndReason::Left.measure()]);
+    let down = [(Measure::DROP, 0.55, 0.4), (Measure::STILL, 0.8, 0.7)];
+    let dense = [(Measure::COUNT, 8.0, 8.0), (Measure::DENSITY_M2, 0.5, 0.5), (Measure::HELD, 10.2, 10.0)];
+    let queue = [(Measure::COUNT, 6.0, 5.0), (Measure::WAIT, 95.0, 60.0)];
+    let way = vec![Measure::plain(Measure::DIRECTION, 1.0)];
+    let visits = [(Measure::VISITS, 3.0, 3.0), (Measure::WINDOW, 95.0, 600.0)];
+    vec![
+        says(WrongWay, Start, &held("angle_deg", 164.6, 120.0), vec![]),
+        says(WrongWay, End, &held("angle_deg", 179.0, 120.0), left.clone()),
+        says(Speed, Start, &held("speed_kmh", 43.21, 30.0), vec![]),
+        says(Speed, End, &held("speed_kmh", 51.0, 30.0), ceased.clone()),
+        says(Running, Start, &held("speed_heights", 1.62, 1.3), vec![]),
+        says(NearVehicle, Start, &held("distance_m", 0.8, 1.5), vec![]),
+        says(NearVehicle, Update, &held("distance_heights", 0.31, 0.8), vec![]),
+        says(Stopped, Start, &[(Measure::STILL, 31.0, 30.0)], vec![]),
+        says(Stopped, End, &[(Measure::DWELL, 64.0, 30.0)], ceased.clone()),
+        says(Fall, Start, &down, vec![]),
+        says(Fall, End, &down, ceased),
+        says(Fall, End, &down, vec![EndReason::Unseen.measure()]),
+        says(Fall, End, &down, vec![EndReason::Schedule.measure()]),
+        says(Crowding, Start, &dense, vec![Measure::plain("count.person", 8.0)]),
+        says(Crowding, End, &dense[..2], over(EndReason::Left)),
+        says(Queue, Start, &queue, vec![]),
+        says(Queue, Start, &queue[1..], vec![Measure::plain(Measure::COUNT, 2.0)]),
+        says(Queue, End, &queue, over(EndReason::Ceased)),
+        says(Gathering, Start, &[(Measure::COUNT, 4.0, 3.0), (Measure::HELD, 10.0, 10.0)], vec![]),
+        says(Gathering, End, &[(Measure::COUNT, 2.0, 3.0)], over(EndReason::Ceased)),
+        says(Scattering, Instant, &[(Measure::COUNT, 4.0, 3.0)], vec![]),
+        says(Tailgating, Instant, &[(Measure::GAP, 0.8, 2.0)], way),
+        says(Journey, Instant, &[(Measure::JOURNEY, 12.3, 60.0)], vec![]),
+        says(RepeatedPassing, Instant, &visits, vec![]),
+    ]
+}
+
 fn notices() -> Vec<Notice> {
     let why = || "no data for 5 s".to_owned();
     let model_is = |change| Notice::Model { model: model(), change };
@@ -88,7 +137,7 @@ fn notices() -> Vec<Notice> {
 fn sentences() {
     let stage = Stage::new();
     let mut text = String::new();
-    for firing in firings() {
+    for firing in firings().into_iter().chain(conducts()) {
         // Each is told by a narrator that knows how it began.
         let mut narrator = narrator(|s| s.update_every = Duration::ZERO);
         if !matches!(firing.phase, Start | Instant) {
