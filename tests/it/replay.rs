@@ -24,9 +24,13 @@ fn configuration(model: &Path, gate: bool) -> String {
 
 /// What is told, and of how many looks the log speaks.
 fn replay(clip: &Path, model: &Path, gate: bool) -> (Vec<u8>, u32) {
+    replay_by(clip, &configuration(model, gate))
+}
+
+fn replay_by(clip: &Path, configuration: &str) -> (Vec<u8>, u32) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vedette.yaml");
-    std::fs::write(&file, configuration(model, gate)).unwrap();
+    std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
     command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip);
     if let Some(library) = std::env::var_os("VEDETTE_ORT") {
@@ -39,14 +43,18 @@ fn replay(clip: &Path, model: &Path, gate: bool) -> (Vec<u8>, u32) {
     (output.stdout, looks.unwrap_or_else(|| panic!("the log does not speak of looks: {log}")))
 }
 
-/// Start and end of each visit, seconds.
-fn visits(told: &[u8]) -> Vec<(f64, f64)> {
-    let events: Vec<Value> = told
-        .split(|byte| *byte == b'\n')
+/// The `data` of each event of this kind.
+fn events_of(told: &[u8], kind: &str) -> Vec<Value> {
+    told.split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice::<Value>(line).unwrap()["data"].take())
-        .filter(|data| data["kind"] == "occupancy")
-        .collect();
+        .filter(|data| data["kind"] == kind)
+        .collect()
+}
+
+/// Start and end of each visit, seconds.
+fn visits(told: &[u8]) -> Vec<(f64, f64)> {
+    let events = events_of(told, "occupancy");
     let times = |phase: &str| -> Vec<f64> {
         let of_phase = events.iter().filter(|data| data["phase"] == phase);
         of_phase.map(|data| data["capture"]["pts_ms"].as_f64().unwrap() / 1000.0).collect()
@@ -93,4 +101,31 @@ fn with_every_due_picture_looked_at_the_visits_start_hardly_earlier() {
 fn the_bundled_detector_tells_the_same_six_visits() {
     let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
     assert_visits(&replay(&clip, Path::new("bundled:vedette-nano"), true).0);
+}
+
+/// A room in which somebody may fall, looked at ten times a second.
+fn room(model: &Path) -> String {
+    configuration(model, true)
+        .replace("fps: 5", "fps: 10")
+        .replace("{ id: visits, kind: occupancy, zone: all, labels: [person] }", "{ id: fall, kind: fall, zone: all }")
+}
+
+/// The falls that are told in a clip of the shared data, in seconds; nothing without the data.
+fn falls(clip: &str, model: &Path) -> Option<Vec<f64>> {
+    let (told, _) = replay_by(&data::find(clip)?, &room(model));
+    let starts = events_of(&told, "fall").into_iter().filter(|data| data["phase"] == "start");
+    Some(starts.map(|data| data["capture"]["pts_ms"].as_f64().unwrap() / 1000.0).collect())
+}
+
+#[test]
+fn falls_are_told_within_two_seconds_and_daily_life_is_none() {
+    let Some(model) = data::find("models/detect/yolox_nano_416.onnx") else { return };
+    // The second at which the shared data's own labels have the fall begin.
+    let labelled = [("s1_fall_13", 0.4), ("s1_fall_14", 0.3), ("s1_fall_15", 1.8), ("s2_fall_13", 2.5)];
+    for (clip, from) in labelled {
+        let Some(found) = falls(&format!("fall/{clip}.mp4"), &model) else { return };
+        assert_eq!(found.len(), 1, "{clip}: {found:?}");
+        assert!((from..=from + 2.0).contains(&found[0]), "{clip}: {found:?}, labelled {from}");
+    }
+    assert_eq!(falls("fall/s2_adl_23.mp4", &model), Some(Vec::new()), "somebody sits and eats");
 }
