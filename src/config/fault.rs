@@ -7,18 +7,38 @@ use serde::Serialize;
 /// More faults than this are counted, not told.
 const MOST: usize = 100;
 
-/// A place in the file; both count from 1, columns in characters.
+/// Which of the documents that make up a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layer {
+    /// The file.
+    #[default]
+    File,
+    /// The overlay that is laid over it.
+    Overlay,
+}
+
+impl Layer {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
+/// A place in one of the documents; both numbers count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Position {
     /// The line.
     pub line: usize,
     /// The column.
     pub column: usize,
+    /// The document.
+    #[serde(skip_serializing_if = "Layer::is_file")]
+    pub layer: Layer,
 }
 
 impl Position {
     /// The first character.
-    pub const START: Self = Self { line: 1, column: 1 };
+    pub const START: Self = Self { line: 1, column: 1, layer: Layer::File };
 }
 
 /// The way to a value, such as `cameras[0].rules[2].zone`; empty for the document itself.
@@ -101,6 +121,9 @@ pub enum Weight {
 pub struct Fault {
     /// How bad it is.
     pub weight: Weight,
+    /// Which document it stands in.
+    #[serde(skip_serializing_if = "Layer::is_file")]
+    pub layer: Layer,
     /// The line, from 1.
     pub line: usize,
     /// The column in characters, from 1.
@@ -136,7 +159,8 @@ impl Faults {
         self.list.iter()
     }
 
-    /// Writes them for a person, as a compiler would: `FILE:LINE:COLUMN: PATH: PROBLEM` and the remedy below.
+    /// Writes them for a person, as a compiler would: `FILE:LINE:COLUMN: PATH: PROBLEM` and the remedy below. What stands
+    /// in an overlay is said to be in `overlay`.
     pub fn render(&self, file: &str) -> String {
         let mut text = String::new();
         for fault in &self.list {
@@ -158,13 +182,13 @@ impl Faults {
 
     /// Brings them into the order of the file.
     pub(super) fn sort(&mut self) {
-        self.list.sort_by_key(|f| (f.line, f.column));
+        self.list.sort_by_key(|f| (f.layer, f.line, f.column));
     }
 
     fn push(&mut self, weight: Weight, at: Position, path: &Path, problem: String, remedy: String) {
         if self.list.len() < MOST {
-            let (line, column) = (at.line, at.column);
-            self.list.push(Fault { weight, line, column, path: path.to_string(), problem, remedy });
+            let Position { line, column, layer } = at;
+            self.list.push(Fault { weight, layer, line, column, path: path.to_string(), problem, remedy });
         } else if weight == Weight::Error {
             self.untold += 1;
         }
@@ -174,6 +198,7 @@ impl Faults {
 impl Fault {
     fn render(&self, file: &str) -> String {
         let Self { line, column, problem, remedy, .. } = self;
+        let file = if self.layer == Layer::Overlay { "overlay" } else { file };
         let warning = if self.weight == Weight::Warning { "warning: " } else { "" };
         let path = if self.path.is_empty() { String::new() } else { format!("{}: ", self.path) };
         format!("{file}:{line}:{column}: {warning}{path}{problem}\n    {remedy}\n")

@@ -18,6 +18,7 @@ pub mod document;
 mod access;
 mod check;
 mod fault;
+mod overlay;
 mod phrase;
 mod plain;
 mod ready;
@@ -36,7 +37,8 @@ use sha2::{Digest, Sha256};
 use crate::detect::bundled;
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
-pub use fault::{Fault, Faults, Position, Weight};
+pub use fault::{Fault, Faults, Layer, Position, Weight};
+pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
 pub use ready::{Camera, Config, Detect, Evidence, Hub, LabelSource, Model, Motion, Mqtt, Spool};
 pub use reference::reference;
@@ -81,10 +83,30 @@ pub enum LoadError {
 /// # Errors
 /// When the file cannot be read or is faulty.
 pub fn load_file(path: &std::path::Path, folders: &Folders) -> Result<Loaded, LoadError> {
+    load_file_with(path, None, folders)
+}
+
+/// The same with `overlay` laid over what the file says.
+///
+/// # Errors
+/// When the file cannot be read, or is faulty with the overlay over it.
+pub fn load_file_with(
+    path: &std::path::Path,
+    overlay: Option<&Overlay>,
+    folders: &Folders,
+) -> Result<Loaded, LoadError> {
+    load_with(&read_file(path)?, overlay, folders).map_err(|faults| LoadError::Faulty { path: path.to_owned(), faults })
+}
+
+/// Reads the file `path`, at most one byte more than [`LARGEST`]; what it holds is not looked at.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read_file(path: &std::path::Path) -> Result<Vec<u8>, LoadError> {
     let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
     File::open(path).map_err(failed)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    load(&bytes, folders).map_err(|faults| LoadError::Faulty { path: path.to_owned(), faults })
+    Ok(bytes)
 }
 
 /// Loads a configuration from its bytes.
@@ -92,8 +114,17 @@ pub fn load_file(path: &std::path::Path, folders: &Folders) -> Result<Loaded, Lo
 /// # Errors
 /// Every fault in it, warnings included, in the order of the file.
 pub fn load(bytes: &[u8], folders: &Folders) -> Result<Loaded, Faults> {
+    load_with(bytes, None, folders)
+}
+
+/// Loads a configuration from the bytes of a file and the overlay that is laid over it. What comes of both is checked as a
+/// file is.
+///
+/// # Errors
+/// Every fault in it, warnings included: those of the file in its order, then those of the overlay in its.
+pub fn load_with(bytes: &[u8], overlay: Option<&Overlay>, folders: &Folders) -> Result<Loaded, Faults> {
     let mut faults = Faults::default();
-    let config = read(bytes, folders, &mut faults);
+    let config = read(bytes, overlay, folders, &mut faults);
     faults.sort();
     match config {
         Some(config) if !faults.any_errors() => Ok(Loaded { config, warnings: faults }),
@@ -104,6 +135,12 @@ pub fn load(bytes: &[u8], folders: &Folders) -> Result<Loaded, Faults> {
 /// Names a configuration: the first 12 hex digits of the SHA-256 of its bytes.
 pub fn revision(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Names what comes of a file and the overlay over it.
+fn revision_with(bytes: &[u8], overlay: Option<&Overlay>) -> String {
+    // No text has a NUL in it, so that no file is taken for another one with an overlay.
+    overlay.map_or_else(|| revision(bytes), |overlay| revision(&[bytes, b"\0", overlay.text().as_bytes()].concat()))
 }
 
 /// Files that a configuration names and that cannot be opened: the key and what happened. Paths of secrets are left
@@ -136,7 +173,7 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     files.into_iter().filter_map(open).collect()
 }
 
-fn read(bytes: &[u8], folders: &Folders, faults: &mut Faults) -> Option<Config> {
+fn read(bytes: &[u8], overlay: Option<&Overlay>, folders: &Folders, faults: &mut Faults) -> Option<Config> {
     let root = fault::Path::default();
     if bytes.len() > LARGEST {
         let problem = format!("found more than {LARGEST} bytes, must be at most 1 MiB");
@@ -155,11 +192,14 @@ fn read(bytes: &[u8], folders: &Folders, faults: &mut Faults) -> Option<Config> 
             let line = before.matches('\n').count() + 1;
             let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
             let problem = "found bytes that are not UTF-8, must be text in UTF-8";
-            faults.error(Position { line, column }, &root, problem, "save the file as UTF-8");
+            faults.error(Position { line, column, layer: Layer::File }, &root, problem, "save the file as UTF-8");
             return None;
         }
     };
-    let mut tree = yaml::parse(text, faults)?;
+    let mut tree = yaml::parse(text, Layer::File, faults)?;
+    if let Some(overlay) = overlay {
+        overlay.lay(&mut tree, faults);
+    }
     let repaired = structure::read(&mut tree, faults)?;
-    check::configure(&repaired.document, revision(bytes), &tree, &repaired.repairs, folders, faults)
+    check::configure(&repaired.document, revision_with(bytes, overlay), &tree, &repaired.repairs, folders, faults)
 }

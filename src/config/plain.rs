@@ -3,7 +3,7 @@
 use serde_json::{Map, Number, Value as Json};
 
 use super::LARGEST;
-use super::fault::{Faults, Path, Position};
+use super::fault::{Faults, Layer, Path, Position};
 use super::yaml::{self, Node, Value};
 
 /// Reads one YAML document, and so JSON too.
@@ -18,7 +18,7 @@ pub fn read_value(bytes: &[u8]) -> Result<Json, Faults> {
         faults.error(Position::START, &Path::default(), problem, "look whether this is the right file");
         return Err(faults);
     };
-    let tree = yaml::parse(text, &mut faults);
+    let tree = yaml::parse(text, Layer::File, &mut faults);
     match tree.as_ref().map(value) {
         Some(value) if !faults.any_errors() => Ok(value),
         _ => Err(faults),

@@ -15,7 +15,7 @@ use crate::vocab::{Id, Polygon};
 /// Everything that a configuration says. Cameras and models can be compared, to apply a change to those it concerns.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Names this configuration: the first 12 hex digits of the SHA-256 of the file.
+    /// Names this configuration: the first 12 hex digits of the SHA-256 of the file, and of the overlay over it.
     pub revision: String,
     /// The agent's name.
     pub id: Id,

@@ -172,7 +172,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::fault::Faults;
+    use crate::config::fault::{Faults, Layer};
     use crate::config::structure;
     use crate::config::yaml::{self, Node, Value};
 
@@ -198,7 +198,10 @@ mod tests {
                 let path = entry.unwrap().path();
                 let Ok(text) = std::fs::read_to_string(&path) else { continue };
                 let mut faults = Faults::default();
-                let Some(mut tree) = yaml::parse(&text, &mut faults).filter(|_| !faults.any_errors()) else { continue };
+                let Some(mut tree) = yaml::parse(&text, Layer::File, &mut faults).filter(|_| !faults.any_errors())
+                else {
+                    continue;
+                };
                 let is_valid = validator.is_valid(&as_json(&tree));
                 structure::read(&mut tree, &mut faults);
                 assert_eq!(is_valid, !faults.any_errors(), "{}\n{}", path.display(), faults.render("f"));

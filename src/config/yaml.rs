@@ -9,13 +9,13 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use super::fault::{Faults, Path, Position, Step};
+use super::fault::{Faults, Layer, Path, Position, Step};
 use super::phrase;
 
 /// How deep lists and mappings may lie within each other. The configuration needs eight.
 const DEEPEST: usize = 32;
 /// How many values a document may have once its aliases are unfolded. 256 cameras with ten rules each have 40,000.
-const MOST_VALUES: usize = 100_000;
+pub(super) const MOST_VALUES: usize = 100_000;
 /// How much text those values may hold together, in bytes.
 const MOST_TEXT: usize = 4 << 20;
 
@@ -59,6 +59,14 @@ impl Node {
         }
     }
 
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        match &mut self.value {
+            Value::Map(entries) => entries.iter_mut().find(|e| e.key == key).map(|e| &mut e.node),
+            _ => None,
+        }
+    }
+
     /// Where `path` begins, or the innermost value around it when it is missing.
     pub fn position(&self, path: &Path) -> Position {
         let mut node = self;
@@ -75,7 +83,7 @@ impl Node {
     }
 
     /// How many values it holds, itself included, and how many bytes of text.
-    fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> (usize, usize) {
         let add = |(n, b): (usize, usize), (m, c): (usize, usize)| (n + m, b + c);
         match &self.value {
             Value::Text(text) => (1, text.len()),
@@ -86,15 +94,15 @@ impl Node {
     }
 }
 
-/// Reads one document. `None` where its syntax is broken; `faults` then says why.
-pub(super) fn parse(text: &str, faults: &mut Faults) -> Option<Node> {
+/// Reads one document, which is that of `layer`. `None` where its syntax is broken; `faults` then says why.
+pub(super) fn parse(text: &str, layer: Layer, faults: &mut Faults) -> Option<Node> {
     let mut options = granit_parser::Options::default();
     options.flow_nesting_limit = DEEPEST;
     options.block_nesting_limit = DEEPEST;
     options.disallow_directives = true;
     options.emit_unresolved_aliases = true;
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut reader = Reader { parser, faults, anchors: HashMap::new(), values: 0, text: 0 };
+    let mut reader = Reader { parser, layer, faults, anchors: HashMap::new(), values: 0, text: 0 };
     reader.document().ok()
 }
 
@@ -103,6 +111,7 @@ struct Broken;
 
 struct Reader<'t, 'f> {
     parser: Parser<'t, StrInput<'t>>,
+    layer: Layer,
     faults: &'f mut Faults,
     /// Finished values by the number of their anchor, with their size.
     anchors: HashMap<usize, (Node, usize, usize)>,
@@ -120,18 +129,25 @@ impl<'t> Reader<'t, '_> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_some() => {
                     let remedy = "remove the `---` and what follows it";
-                    return self.broken(position(span.start), "found a second document, must be one", remedy);
+                    return self.broken(self.position(span.start), "found a second document, must be one", remedy);
                 }
                 Event::DocumentStart(..) => {}
                 event => root = Some(self.node(event, span, &Path::default())?),
             }
         }
-        let remedy = "write at least `agent`, `mqtt` and `cameras`; systemd/examples has examples";
-        root.map_or_else(|| self.broken(Position::START, "found nothing, must be a configuration", remedy), Ok)
+        let (problem, remedy) = match self.layer {
+            Layer::File => (
+                "found nothing, must be a configuration",
+                "write at least `agent`, `mqtt` and `cameras`; systemd/examples has examples",
+            ),
+            Layer::Overlay => ("found nothing, must be a mapping", "write {} for an overlay that changes nothing"),
+        };
+        let start = Position { layer: self.layer, ..Position::START };
+        root.map_or_else(|| self.broken(start, problem, remedy), Ok)
     }
 
     fn node(&mut self, event: Event<'t>, span: Span, path: &Path) -> Result<Node, Broken> {
-        let at = position(span.start);
+        let at = self.position(span.start);
         self.spend(at, 1, 0)?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -185,7 +201,7 @@ impl<'t> Reader<'t, '_> {
             if event == Event::MappingEnd {
                 return Ok(Value::Map(entries));
             }
-            let key_at = position(span.start);
+            let key_at = self.position(span.start);
             let key = self.key(event, span, path)?;
             let (event, span) = self.next()?;
             let inside = key.as_deref().map_or_else(|| path.clone(), |k| path.key(&phrase::step(k)));
@@ -203,7 +219,7 @@ impl<'t> Reader<'t, '_> {
 
     /// A key, or `None` after telling why it cannot be one.
     fn key(&mut self, event: Event<'t>, span: Span, path: &Path) -> Result<Option<String>, Broken> {
-        let at = position(span.start);
+        let at = self.position(span.start);
         match event {
             Event::Scalar(text, style, 0, None) => {
                 self.spend(at, 0, text.len())?;
@@ -265,11 +281,15 @@ impl<'t> Reader<'t, '_> {
             Some(Ok(event)) => Ok(event),
             None => Ok((Event::StreamEnd, Span::default())),
             Some(Err(error)) => {
-                let at = position(*error.marker());
+                let at = self.position(*error.marker());
                 let (problem, remedy) = syntax(error.kind());
                 self.broken(at, problem, remedy)
             }
         }
+    }
+
+    fn position(&self, marker: Marker) -> Position {
+        Position { line: marker.line().max(1), column: marker.col() + 1, layer: self.layer }
     }
 
     fn broken<T>(&mut self, at: Position, problem: impl Into<String>, remedy: &str) -> Result<T, Broken> {
@@ -302,10 +322,6 @@ fn syntax(kind: &granit_parser::ErrorKind) -> (String, &'static str) {
     (format!("found broken YAML: {kind}"), remedy)
 }
 
-fn position(marker: Marker) -> Position {
-    Position { line: marker.line().max(1), column: marker.col() + 1 }
-}
-
 /// The value of an unquoted text by YAML 1.2's core schema.
 fn plain(text: &str) -> Value {
     match text {
@@ -334,11 +350,15 @@ mod tests {
 
     fn read(text: &str) -> Result<Node, String> {
         let mut faults = Faults::default();
-        let node = parse(text, &mut faults);
+        let node = parse(text, Layer::File, &mut faults);
         match node {
             Some(node) if !faults.any_errors() => Ok(node),
             _ => Err(faults.render("f")),
         }
+    }
+
+    fn at(line: usize, column: usize) -> Position {
+        Position { line, column, layer: Layer::File }
     }
 
     #[test]
@@ -357,17 +377,17 @@ mod tests {
     fn positions_count_from_one_in_characters() {
         let node = read("ä: { ö: [1, x] }\nb:\n  - c: 2\n").unwrap();
         let path = Path::default().key("ä").key("ö").index(1);
-        assert_eq!(node.position(&path), Position { line: 1, column: 13 });
+        assert_eq!(node.position(&path), at(1, 13));
         let path = Path::default().key("b").index(0).key("c");
-        assert_eq!(node.position(&path), Position { line: 3, column: 8 });
-        assert_eq!(node.position(&Path::default().key("b").index(0).key("gone")), Position { line: 3, column: 5 });
+        assert_eq!(node.position(&path), at(3, 8));
+        assert_eq!(node.position(&Path::default().key("b").index(0).key("gone")), at(3, 5));
     }
 
     #[test]
     fn aliases_unfold_and_bombs_do_not() {
         let node = read("a: &x { p: [1, 2] }\nb: *x\n").unwrap();
         assert_eq!(node.get("a").unwrap().value, node.get("b").unwrap().value);
-        assert_eq!(node.get("b").unwrap().at, Position { line: 2, column: 4 });
+        assert_eq!(node.get("b").unwrap().at, at(2, 4));
 
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..12 {
