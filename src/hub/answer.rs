@@ -181,7 +181,10 @@ impl From<RolloutError> for Refusal {
             RolloutError::Database(error) => return error.into(),
             RolloutError::Access(error) => return error.into(),
             RolloutError::NoRollout { .. } => StatusCode::NOT_FOUND,
-            RolloutError::Terms(_) | RolloutError::Whom => StatusCode::BAD_REQUEST,
+            RolloutError::Terms(_) | RolloutError::Whom | RolloutError::What | RolloutError::Purpose => {
+                StatusCode::BAD_REQUEST
+            }
+            RolloutError::Overlay { .. } | RolloutError::Sign(_) => StatusCode::UNPROCESSABLE_ENTITY,
             RolloutError::Unknown(_) | RolloutError::NotAdmitted(_) | RolloutError::Nobody => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }

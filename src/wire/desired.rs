@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::overlay::{DesiredConfig, OverlayFault};
 use crate::model::keys::{PublicKey, Purpose, SecretKey, Signature};
 use crate::vocab::Id;
 
@@ -34,6 +35,9 @@ pub struct DesiredMessage {
     pub revision: u64,
     /// By the name that a model has in the agent's configuration. Models that are not named are left as they are.
     pub models: BTreeMap<Id, DesiredModel>,
+    /// What is to lie over the agent's own configuration; none where that is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<DesiredConfig>,
 }
 
 /// What is wished of one model.
@@ -130,6 +134,19 @@ impl Proof {
     }
 }
 
+/// Why a wish cannot be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SignError {
+    /// No agent would take it.
+    #[error("what {agent} is to have takes {bytes} bytes once it is signed, and an agent takes at most {LARGEST}")]
+    TooLarge {
+        /// Whose it is.
+        agent: Id,
+        /// Its size.
+        bytes: usize,
+    },
+}
+
 /// Why a wish is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DesiredError {
@@ -139,6 +156,9 @@ pub enum DesiredError {
     /// Nobody who is trusted signed it.
     #[error("none of the hub keys in the configuration signed it")]
     Signature,
+    /// The overlay in it cannot be.
+    #[error("its overlay: {0}")]
+    Overlay(#[from] OverlayFault),
     /// It is another agent's.
     #[error("it is addressed to {0}")]
     Agent(Id),
@@ -146,10 +166,15 @@ pub enum DesiredError {
 
 impl DesiredMessage {
     /// Signs it, to be published.
-    pub fn sign(&self, key: &SecretKey) -> SignedDesired {
+    ///
+    /// # Errors
+    /// When it is larger than what an agent takes.
+    pub fn sign(&self, key: &SecretKey) -> Result<SignedDesired, SignError> {
         let payload = String::from_utf8_lossy(&super::to_json(self)).into_owned();
         let signature = key.sign(Purpose::Desired, payload.as_bytes());
-        SignedDesired { payload, signature }
+        let signed = SignedDesired { payload, signature };
+        let bytes = super::to_json(&signed).len();
+        if bytes > LARGEST { Err(SignError::TooLarge { agent: self.agent.clone(), bytes }) } else { Ok(signed) }
     }
 
     /// Reads what was published for `agent`, if one of `keys` signed it.
@@ -171,10 +196,11 @@ impl DesiredMessage {
         if message.agent != *agent {
             return Err(DesiredError::Agent(message.agent));
         }
-        match message.models.values().find_map(|model| model.proof.as_ref()?.fault()) {
-            Some(fault) => Err(DesiredError::Form(fault.to_owned())),
-            None => Ok(message),
+        if let Some(fault) = message.models.values().find_map(|model| model.proof.as_ref()?.fault()) {
+            return Err(DesiredError::Form(fault.to_owned()));
         }
+        message.config.as_ref().map_or(Ok(()), DesiredConfig::check)?;
+        Ok(message)
     }
 }
 
@@ -190,8 +216,9 @@ mod tests {
     fn a_wish_is_taken_only_by_whom_it_is_for_and_from_whom_is_trusted() {
         let (hub, other) = (SecretKey::from_seed("hub", [1; 32]), SecretKey::from_seed("other", [2; 32]));
         let model = DesiredModel { rollout: "r-1".into(), package: None, proof: Some(Proof::default()) };
-        let wish = DesiredMessage { agent: id("gate"), revision: 7, models: [(id("people"), model)].into() };
-        let bytes = super::super::to_json(&wish.sign(&hub));
+        let wish =
+            DesiredMessage { agent: id("gate"), revision: 7, models: [(id("people"), model)].into(), config: None };
+        let bytes = super::super::to_json(&wish.sign(&hub).unwrap());
         let trusted = [other.public(), hub.public()];
         assert_eq!(DesiredMessage::verify(&bytes, &id("gate"), &trusted), Ok(wish.clone()));
         assert_eq!(DesiredMessage::verify(&bytes, &id("gate"), &[other.public()]), Err(DesiredError::Signature));
@@ -203,6 +230,25 @@ mod tests {
         assert!(matches!(DesiredMessage::verify(b"{}", &id("gate"), &trusted), Err(DesiredError::Form(_))));
         let long = vec![b' '; LARGEST + 1];
         assert!(matches!(DesiredMessage::verify(&long, &id("gate"), &trusted), Err(DesiredError::Form(_))));
+    }
+
+    #[test]
+    fn what_no_agent_would_take_is_not_signed() {
+        let hub = SecretKey::from_seed("hub", [1; 32]);
+        let wish = |length: usize| {
+            let model = DesiredModel { rollout: "r".repeat(length), package: None, proof: None };
+            DesiredMessage { agent: id("gate"), revision: 1, models: [(id("people"), model)].into(), config: None }
+        };
+        let refused = wish(LARGEST).sign(&hub).unwrap_err();
+        assert!(
+            matches!(&refused, SignError::TooLarge { agent, bytes } if agent.as_str() == "gate" && *bytes > LARGEST)
+        );
+        assert!(refused.to_string().starts_with("what gate is to have takes "));
+        // The largest that is signed is taken too.
+        let length = (1..LARGEST).rev().find(|length| wish(*length).sign(&hub).is_ok()).unwrap();
+        let bytes = super::super::to_json(&wish(length).sign(&hub).unwrap());
+        assert_eq!(bytes.len(), LARGEST);
+        assert!(DesiredMessage::verify(&bytes, &id("gate"), &[hub.public()]).is_ok());
     }
 
     #[test]
@@ -218,8 +264,9 @@ mod tests {
                 continue;
             }
             let model = DesiredModel { rollout: "r".into(), package: None, proof: Some(proof) };
-            let wish = DesiredMessage { agent: id("gate"), revision: 1, models: [(id("people"), model)].into() };
-            let bytes = super::super::to_json(&wish.sign(&hub));
+            let wish =
+                DesiredMessage { agent: id("gate"), revision: 1, models: [(id("people"), model)].into(), config: None };
+            let bytes = super::super::to_json(&wish.sign(&hub).unwrap());
             let refused = DesiredMessage::verify(&bytes, &id("gate"), &[hub.public()]);
             assert!(refused.unwrap_err().to_string().contains(told));
         }

@@ -16,6 +16,7 @@ mod gap;
 mod health;
 mod message_id;
 mod number;
+mod overlay;
 mod presence;
 mod reported;
 mod rights;
@@ -26,13 +27,16 @@ pub use ack::AckMessage;
 pub use camera::CameraStateMessage;
 pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
-pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof, SignedDesired};
+pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof, SignError, SignedDesired};
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use gap::Gap;
 pub use health::{
     CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
 };
 pub use message_id::{Class, MessageId, MessageIdError};
+pub use overlay::{
+    CameraRates, ConfigEvidence, DesiredConfig, LARGEST_OVERLAY, OverlayFault, OverlayRef, ReportedConfig, Trial,
+};
 pub use presence::{Presence, PresenceMessage};
 pub use reported::{ProofEvidence, ReportedMessage, ReportedModel, RolloutStage};
 pub use rights::{Access, Right, agent_rights, hub_rights};

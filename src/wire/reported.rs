@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::PackageRef;
 use super::number::write_short;
+use super::{PackageRef, ReportedConfig};
 use crate::vocab::Id;
 
 /// How far an agent is with what the hub wishes.
@@ -23,6 +23,9 @@ pub struct ReportedMessage {
     pub refused: Option<String>,
     /// By the name that a model has in the agent's configuration: those of which something was ever wished.
     pub models: BTreeMap<Id, ReportedModel>,
+    /// The overlay over the agent's own configuration; absent while nothing was ever wished of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<ReportedConfig>,
 }
 
 /// How one model is.

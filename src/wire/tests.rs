@@ -150,7 +150,12 @@ fn package(version: i64) -> PackageRef {
 fn desired() -> DesiredMessage {
     let proof = Proof { agreement: Some(0.9), ..Proof::default() };
     let model = DesiredModel { rollout: "people-4".into(), package: Some(package(4)), proof: Some(proof) };
-    DesiredMessage { agent: id("gate-north"), revision: 12, models: [(id("people"), model)].into() }
+    let text = "cameras: { door: { detect: { fps: 4 } } }\n".to_owned();
+    let overlay = Some(OverlayRef::of(&text));
+    let trial = Some(Trial { trial_seconds: 300, ..Trial::default() });
+    let config = DesiredConfig { rollout: "config-2".into(), overlay, text: Some(text), trial };
+    let models = [(id("people"), model)].into();
+    DesiredMessage { agent: id("gate-north"), revision: 12, models, config: Some(config) }
 }
 
 fn reported() -> ReportedMessage {
@@ -175,12 +180,25 @@ fn reported() -> ReportedMessage {
         evidence: Some(evidence),
         quarantined: vec![package(4).sha256],
     };
+    let rates = CameraRates { before: 25.0, on_trial: f64::from(3.1f32) };
+    let config = ReportedConfig {
+        revision: 12,
+        rollout: "config-2".into(),
+        stage: RolloutStage::RolledBack,
+        reason: "the frame rate of the camera door fell from 25.0 to 3.1 a second on trial".into(),
+        active: Some(OverlayRef::of("cameras: {}\n")),
+        unfit: None,
+        candidate: Some(OverlayRef::of("{}")),
+        evidence: Some(ConfigEvidence { cameras: [(id("door"), rates)].into(), link_away_s: 0.0 }),
+        quarantined: vec![OverlayRef::of("{}").sha256],
+    };
     ReportedMessage {
         boot: "5f1d7a3c".into(),
         sequence: 31,
         revision: 12,
         refused: None,
         models: [(id("people"), model)].into(),
+        config: Some(config),
     }
 }
 
@@ -204,7 +222,7 @@ fn messages() -> Vec<(&'static str, &'static str, Value)> {
         ("command", "command", value(&command)),
         ("reply", "reply", value(&Reply::refused("a-1", ReplyCode::NotFound, "no camera is called dor"))),
         ("ack", "ack", value(&AckMessage { class: Class::Alert, epoch: 0xfe, upto: 7, also: vec![9] })),
-        ("desired", "desired", value(&desired().sign(&SecretKey::from_seed("hub", [7; 32])))),
+        ("desired", "desired", value(&desired().sign(&SecretKey::from_seed("hub", [7; 32])).unwrap())),
         ("desired-payload", "desired_payload", value(&desired())),
         ("reported", "reported", value(&reported())),
     ]

@@ -230,6 +230,7 @@ impl Ledger {
             revision: self.page.revision,
             refused: self.page.refused.clone(),
             models: self.page.slots.iter().map(|(name, slot)| (name.clone(), slot.report())).collect(),
+            config: None,
         })
     }
 
@@ -291,7 +292,7 @@ mod tests {
 
     fn wish(revision: u64, version: i64) -> DesiredMessage {
         let model = DesiredModel { rollout: format!("r-{version}"), package: Some(package(version)), proof: None };
-        DesiredMessage { agent: id("gate"), revision, models: [(id("people"), model)].into() }
+        DesiredMessage { agent: id("gate"), revision, models: [(id("people"), model)].into(), config: None }
     }
 
     #[test]

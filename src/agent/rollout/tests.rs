@@ -174,9 +174,13 @@ impl Play {
     fn wish(&mut self, package: Option<PackageRef>, proof: Option<Proof>) {
         self.revision += 1;
         let model = DesiredModel { rollout: format!("r-{}", self.revision), package, proof };
-        let wish =
-            DesiredMessage { agent: id("gate"), revision: self.revision, models: [(id("people"), model)].into() };
-        self.wishes.put(to_json(&wish.sign(&self.hub)));
+        let wish = DesiredMessage {
+            agent: id("gate"),
+            revision: self.revision,
+            models: [(id("people"), model)].into(),
+            config: None,
+        };
+        self.wishes.put(to_json(&wish.sign(&self.hub).unwrap()));
     }
 
     /// A run of the agent, which starts with what the ledger says is in force.
@@ -330,8 +334,8 @@ fn an_agent_without_such_a_model_says_so_and_a_package_that_fell_at_the_start_is
     let run = play.start();
     play.revision += 1;
     let model = DesiredModel { rollout: "r".into(), package: Some(good.clone()), proof: None };
-    let wish = DesiredMessage { agent: id("gate"), revision: 1, models: [(id("cars"), model)].into() };
-    play.wishes.put(to_json(&wish.sign(&play.hub)));
+    let wish = DesiredMessage { agent: id("gate"), revision: 1, models: [(id("cars"), model)].into(), config: None };
+    play.wishes.put(to_json(&wish.sign(&play.hub).unwrap()));
     for _ in 0..500 {
         let failed = |m: &ReportedModel| m.stage == RolloutStage::Failed && m.reason.contains("no model called cars");
         if play.stage.lock().reports.last().is_some_and(|r| r.models.get(&id("cars")).is_some_and(failed)) {

@@ -138,7 +138,9 @@ fn summary(operation: Operation) -> &'static str {
         Operation::Intake => "How events come in",
         Operation::HubKey => "The public key of what this hub wishes of agents",
         Operation::ListRollouts => "The newest rollouts, and how far they are",
-        Operation::OrderRollout => "Orders a rollout: a package for a model of some agents, group by group",
+        Operation::OrderRollout => {
+            "Orders a rollout: a package for a model of some agents, or an overlay over their configuration, group by group"
+        }
         Operation::ShowRollout => "A rollout with its groups and agents",
         Operation::PauseRollout => "Holds a rollout: no further group is told",
         Operation::ResumeRollout => "Lets a paused rollout go on",

@@ -29,7 +29,8 @@ pub(super) async fn order(
 ) -> Result<Json<RolloutFacts>, Refusal> {
     let order: Order = serde_json::from_slice(&body).map_err(|error| {
         let example = r#"{"slot": "people", "model": "people", "version": "champion", "labels": {"region": "north"}}"#;
-        Refusal::invalid(format!("a rollout is ordered with {example}: {error}"))
+        let overlay = r#"{"overlay": "cameras: …", "all": true}"#;
+        Refusal::invalid(format!("a rollout is ordered with {example} or {overlay}: {error}"))
     })?;
     Ok(Json(shared.rollouts.order(&caller, &order).await?))
 }

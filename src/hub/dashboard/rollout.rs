@@ -10,7 +10,7 @@ use super::Dashboard;
 use super::explained::text;
 use super::frame::{Frame, Visitor, page, polled};
 use super::navigation::ROLLOUTS;
-use super::rollouts::class;
+use super::rollouts::{What, class};
 use super::told::{When, number, short};
 use super::trouble::Trouble;
 use crate::hub::access::Role;
@@ -22,9 +22,8 @@ use crate::hub::rollouts::plan::Action;
 struct Rollout {
     frame: Frame,
     id: String,
-    package: String,
-    model: String,
-    slot: String,
+    what: What,
+    text: String,
     ordered: When,
     by: String,
     course: Course,
@@ -68,17 +67,7 @@ pub(super) async fn show(
     Path(rollout): Path<String>,
 ) -> Result<Response, Trouble> {
     let facts = dashboard.shared.rollouts.show(&rollout).await?;
-    let package = &facts.spec.package;
-    page(&Rollout {
-        frame: Frame::new(&visitor, facts.id.clone(), Some(ROLLOUTS)),
-        id: facts.id.clone(),
-        package: format!("{} version {}", package.model, package.version),
-        model: package.model.to_string(),
-        slot: facts.spec.slot.to_string(),
-        ordered: When::at(facts.created_ns),
-        by: facts.created_by.clone(),
-        course: Course::of(&facts, &visitor),
-    })
+    page(&Rollout::of(&facts, &visitor))
 }
 
 pub(super) async fn part(
@@ -99,6 +88,20 @@ pub(super) async fn steer(
         dashboard.shared.rollouts.act(caller, &rollout, action).await?;
     }
     Ok(Redirect::to(&format!("/ui/rollouts/{rollout}")).into_response())
+}
+
+impl Rollout {
+    fn of(facts: &RolloutFacts, visitor: &Visitor) -> Self {
+        Self {
+            frame: Frame::new(visitor, facts.id.clone(), Some(ROLLOUTS)),
+            id: facts.id.clone(),
+            what: What::of(&facts.spec.target),
+            text: facts.text.clone().unwrap_or_default(),
+            ordered: When::at(facts.created_ns),
+            by: facts.created_by.clone(),
+            course: Course::of(facts, visitor),
+        }
+    }
 }
 
 impl Course {
@@ -144,6 +147,9 @@ impl Node {
         let previous = match (node.get("previous").filter(|p| !p.is_null()), node["told_ns"].is_null()) {
             (_, true) => String::new(),
             (None, false) => "its own file".to_owned(),
+            (Some(overlay), false) if overlay["model"].is_null() => {
+                format!("overlay {}", short(text(overlay, "/sha256").unwrap_or_default(), 12))
+            }
             (Some(package), false) => format!("{} {}", text(package, "/model").unwrap_or_default(), package["version"]),
         };
         Self {
@@ -159,8 +165,11 @@ impl Node {
     }
 }
 
-/// What was measured while the package proved itself, before and now.
+/// What was measured while it proved itself, before and now.
 fn measured(evidence: &Value) -> Vec<String> {
+    if let Some(cameras) = evidence["cameras"].as_object() {
+        return cameras.iter().map(|(camera, rates)| rates_of(camera, rates)).collect();
+    }
     let known = |name: &str| evidence.get(name).and_then(Value::as_f64).unwrap_or(0.0);
     if known("looks") == 0.0 {
         return Vec::new();
@@ -181,9 +190,46 @@ fn measured(evidence: &Value) -> Vec<String> {
     all
 }
 
+/// The frame rate of a camera before a configuration was on trial, and meanwhile.
+fn rates_of(camera: &str, rates: &Value) -> String {
+    let rate = |name: &str| number(rates[name].as_f64().unwrap_or(0.0));
+    format!("{camera} {} → {} frames/s", rate("before"), rate("on_trial"))
+}
+
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
+    use crate::hub::rollouts::plan::State;
+    use crate::hub::rollouts::spec::{Spec, Target, Terms};
+    use crate::wire::OverlayRef;
+
+    #[test]
+    fn a_configuration_is_shown_with_its_text_as_text_and_what_it_is_for() {
+        let text = "cameras: {} # <script>alert(1)</script>";
+        let purpose = "fewer alerts <b>from cats</b>".to_owned();
+        let target = Target::Config { overlay: OverlayRef::of(text), purpose };
+        let facts = RolloutFacts {
+            id: "config-1".to_owned(),
+            state: State::Running,
+            settled: false,
+            why: String::new(),
+            spec: Spec { target, terms: Terms::default() },
+            created_by: "eve".to_owned(),
+            created_ns: 0,
+            changed_ns: 0,
+            succeeded_ns: None,
+            groups: Vec::new(),
+            text: Some(text.to_owned()),
+            nodes: Some(Vec::new()),
+        };
+        let visitor = Visitor::stranger(&HeaderMap::new(), String::new(), "/ui/rollouts/config-1".to_owned());
+        let html = Rollout::of(&facts, &visitor).render().unwrap();
+        assert!(html.contains("cameras: {} # ") && html.contains("fewer alerts "), "{html}");
+        assert!(!html.contains("<script>alert") && !html.contains("<b>from cats"), "{html}");
+        assert!(!html.contains("/ui/models/\""), "there is no model to go to");
+    }
 
     #[test]
     fn what_was_measured_is_told_before_and_now() {
@@ -191,6 +237,8 @@ mod tests {
             json!({"looks": 40, "objects_before": 127, "objects": 3, "same": 2, "look_before_ms": 4.1, "look_ms": 4.0});
         let expected = ["40 pictures", "objects 127 → 3, 2 the same", "4.1 → 4 ms a look"];
         assert_eq!(measured(&evidence), expected);
+        let configuration = json!({"cameras": {"door": {"before": 25.0, "on_trial": 3.1}}, "link_away_s": 0.0});
+        assert_eq!(measured(&configuration), ["door 25 → 3.1 frames/s"]);
         assert!(measured(&Value::Null).is_empty());
     }
 }

@@ -16,6 +16,7 @@ use super::gate::Fields;
 use super::navigation::ROLLOUTS;
 use super::told::When;
 use super::trouble::Trouble;
+use crate::hub::rollouts::spec::Target;
 use crate::hub::rollouts::{Order, RolloutFacts};
 
 #[derive(Template)]
@@ -31,11 +32,37 @@ struct Row {
     state: String,
     class: &'static str,
     why: String,
-    package: String,
-    slot: String,
+    what: What,
     stages: Vec<(String, u64)>,
     ordered: When,
     by: String,
+}
+
+/// What is rolled out.
+pub(super) struct What {
+    /// It.
+    pub(super) name: String,
+    /// As what, or what for.
+    pub(super) role: String,
+    /// The model's name in the registry; empty for a configuration.
+    pub(super) model: String,
+}
+
+impl What {
+    pub(super) fn of(target: &Target) -> Self {
+        match target {
+            Target::Model { slot, package } => Self {
+                name: format!("{} version {}", package.model, package.version),
+                role: format!("as {slot}"),
+                model: package.model.to_string(),
+            },
+            Target::Config { overlay, purpose } => Self {
+                name: format!("configuration {}", overlay.sha256.chars().take(12).collect::<String>()),
+                role: purpose.clone(),
+                model: String::new(),
+            },
+        }
+    }
 }
 
 pub(super) async fn show(
@@ -51,7 +78,7 @@ pub(super) async fn show(
 
 impl Row {
     fn of(facts: &RolloutFacts) -> Self {
-        let (told, package) = (json!(facts), &facts.spec.package);
+        let told = json!(facts);
         let mut stages: BTreeMap<String, u64> = BTreeMap::new();
         for group in told["groups"].as_array().into_iter().flatten() {
             for (stage, many) in group["stages"].as_object().into_iter().flatten() {
@@ -64,8 +91,7 @@ impl Row {
             class: class(&state),
             state,
             why: facts.why.clone(),
-            package: format!("{} version {}", package.model, package.version),
-            slot: facts.spec.slot.to_string(),
+            what: What::of(&facts.spec.target),
             stages: stages.into_iter().collect(),
             ordered: When::at(facts.created_ns),
             by: facts.created_by.clone(),
@@ -152,6 +178,14 @@ mod tests {
         assert_eq!(some["labels"], json!({"region": "north", "kind": "depot"}));
         assert_eq!(some["terms"], json!({"needs_approval": true, "soak_seconds": 30, "proof": {"trial_seconds": 120}}));
         serde_json::from_value::<Order>(some).unwrap();
+    }
+
+    #[test]
+    fn a_configuration_is_named_by_its_content_and_by_what_it_is_for() {
+        let overlay = crate::wire::OverlayRef { sha256: "ab".repeat(32), size: 40 };
+        let what = What::of(&Target::Config { overlay, purpose: "fewer alerts from cats".to_owned() });
+        let told = (what.name.as_str(), what.role.as_str(), what.model.as_str());
+        assert_eq!(told, ("configuration abababababab", "fewer alerts from cats", ""));
     }
 
     #[test]

@@ -18,6 +18,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("rollouts", include_str!("upgrades/0009-rollouts.sql")),
     ("accounts", include_str!("upgrades/0010-accounts.sql")),
     ("files", include_str!("upgrades/0011-files.sql")),
+    ("configuration", include_str!("upgrades/0012-configuration.sql")),
 ];
 
 /// The schema that this program knows.

@@ -6,7 +6,7 @@ use super::message::{one_line, plain};
 use crate::hub::fleet::HeardReport;
 use crate::model::hex;
 use crate::vocab::Id;
-use crate::wire::{PackageRef, ReportedMessage, ReportedModel};
+use crate::wire::{LARGEST_OVERLAY, OverlayRef, PackageRef, ReportedConfig, ReportedMessage, ReportedModel};
 
 /// The largest report, in bytes.
 const LARGEST: usize = 256 << 10;
@@ -14,6 +14,8 @@ const LARGEST: usize = 256 << 10;
 const MOST_MODELS: usize = 256;
 /// The most packages that an agent may say it does not try again.
 const MOST_QUARANTINED: usize = 64;
+/// The most cameras of an agent.
+const MOST_CAMERAS: usize = 256;
 /// The longest reason, in bytes.
 const LONGEST_REASON: usize = 4096;
 /// The highest number that JSON carries exactly everywhere.
@@ -35,6 +37,7 @@ pub(super) fn read(payload: Vec<u8>) -> Result<HeardReport, String> {
         return Err(format!("it speaks of {} models, and at most {MOST_MODELS} are expected", message.models.len()));
     }
     message.models.iter().try_for_each(|(name, model)| check(name, model))?;
+    message.config.as_ref().map_or(Ok(()), check_config)?;
     let sequence = i64::try_from(message.sequence).map_err(|error| error.to_string())?;
     Ok(HeardReport { body: one_line(text)?, boot: message.boot, sequence })
 }
@@ -56,6 +59,31 @@ fn check(name: &Id, model: &ReportedModel) -> Result<(), String> {
     model.quarantined.iter().try_for_each(|sha256| digest(sha256))
 }
 
+fn check_config(config: &ReportedConfig) -> Result<(), String> {
+    plain(&config.rollout)?;
+    reason(&config.reason)?;
+    config.unfit.as_deref().map_or(Ok(()), reason)?;
+    if config.revision > HIGHEST {
+        return Err("the revision of the configuration is too large".to_owned());
+    }
+    [&config.active, &config.candidate].into_iter().flatten().try_for_each(overlay)?;
+    if config.evidence.as_ref().is_some_and(|evidence| evidence.cameras.len() > MOST_CAMERAS) {
+        return Err(format!("it measured more than {MOST_CAMERAS} cameras"));
+    }
+    if config.quarantined.len() > MOST_QUARANTINED {
+        let many = config.quarantined.len();
+        return Err(format!("{many} overlays are quarantined, and at most {MOST_QUARANTINED} are expected"));
+    }
+    config.quarantined.iter().try_for_each(|sha256| digest(sha256))
+}
+
+fn overlay(overlay: &OverlayRef) -> Result<(), String> {
+    if overlay.size > LARGEST_OVERLAY {
+        return Err(format!("an overlay has {} bytes, and at most {LARGEST_OVERLAY} are expected", overlay.size));
+    }
+    digest(&overlay.sha256)
+}
+
 fn package(package: &PackageRef) -> Result<(), String> {
     if package.version < 0 || package.size > HIGHEST {
         return Err(format!("version or size of a package of {} cannot be", package.model));
@@ -65,7 +93,7 @@ fn package(package: &PackageRef) -> Result<(), String> {
 
 fn digest(sha256: &str) -> Result<(), String> {
     let named = hex::decode::<32>(sha256).map(drop);
-    named.ok_or_else(|| "a package is named by the 64 hexadecimal digits of its SHA-256".to_owned())
+    named.ok_or_else(|| "a package or an overlay is named by the 64 hexadecimal digits of its SHA-256".to_owned())
 }
 
 fn reason(text: &str) -> Result<(), String> {
@@ -87,6 +115,10 @@ mod tests {
             "boot": "b1", "sequence": 9, "revision": 4,
             "models": {"people": {"revision": 4, "rollout": "people-3-1", "stage": "committed", "active": package,
                                   "quarantined": ["cd".repeat(32)]}},
+            "config": {"revision": 4, "rollout": "config-1", "stage": "rolled-back", "reason": "it lost a camera",
+                       "unfit": "overlay:1:1: cameras.door", "quarantined": ["cd".repeat(32)],
+                       "active": {"sha256": "ab".repeat(32), "size": 5},
+                       "evidence": {"cameras": {"door": {"before": 25.0, "on_trial": 3.0}}, "link_away_s": 0.0}},
         })
     }
 
@@ -116,6 +148,13 @@ mod tests {
             ("/models/people/active/sha256", json!("ab"), "SHA-256"),
             ("/models/people/active/model", json!("No Id"), "an id is made of"),
             ("/models/people/quarantined", json!(["x"]), "SHA-256"),
+            ("/config/stage", json!("levitating"), "levitating"),
+            ("/config/revision", json!(u64::MAX), "too large"),
+            ("/config/rollout", json!("c".repeat(5000)), "5000 bytes"),
+            ("/config/unfit", json!("c".repeat(5000)), "a reason has 5000"),
+            ("/config/active/sha256", json!("ab"), "SHA-256"),
+            ("/config/active/size", json!(1 << 20), "at most 24576"),
+            ("/config/quarantined", json!(vec!["cd".repeat(32); 65]), "65 overlays"),
             ("/models/people/quarantined", json!(vec!["cd".repeat(32); 65]), "65 packages"),
         ] {
             let mut report = report();

@@ -1,9 +1,11 @@
 //! Why a rollout is not ordered or not changed.
 
 use super::plan::State;
+use crate::config::Faults;
 use crate::hub::access::AccessError;
 use crate::hub::database::DatabaseError;
 use crate::hub::registry::RegistryError;
+use crate::wire::SignError;
 
 /// Why.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +22,21 @@ pub enum RolloutError {
     /// What was ordered cannot be done.
     #[error("{0}")]
     Terms(String),
+    /// Neither a model nor an overlay is wanted, or both are.
+    #[error("name what is rolled out in one way: slot, model and version, or overlay")]
+    What,
+    /// What it is for cannot be shown.
+    #[error("the purpose must be one line of at most 200 characters")]
+    Purpose,
+    /// The overlay is wrong in itself.
+    #[error("the overlay has {} {}:\n{}", faults.errors(), if faults.errors() == 1 { "fault" } else { "faults" }, faults.render("overlay").trim_end())]
+    Overlay {
+        /// What is wrong with it.
+        faults: Faults,
+    },
+    /// What an agent is to have would be more than it takes.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// Agents are named in more than one way, or in none.
     #[error("name the agents in one way: agents, labels, or all")]
     Whom,

@@ -21,9 +21,11 @@ use sqlx::{Any, Transaction};
 use tokio::sync::Notify;
 
 use super::node::{Node, Standing};
-use super::plan::{Plan, Rollout, Turn, plan};
+use super::plan::{Course, Plan, Rollout, Turn, plan, turn_back};
 use super::rows::{self, Fault, StoredNode};
-use super::wishes;
+use super::said::Evidence;
+use super::spec::{Artifact, Spec, Target};
+use super::wishes::{self, Wish, WishError};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::hub::access::{AccessError, Audit, Caller, Change, Role};
@@ -31,7 +33,7 @@ use crate::hub::database::{Database, DatabaseError, Doing as _};
 use crate::mqtt::consumer::Publisher;
 use crate::toolchain::keys::SecretKey;
 use crate::vocab::Id;
-use crate::wire::{DesiredModel, Topics};
+use crate::wire::{DesiredConfig, DesiredModel, Topics};
 
 /// How often rollouts are looked at, at least.
 const TICK: Duration = Duration::from_secs(1);
@@ -136,20 +138,22 @@ impl Executor {
         for stored in &nodes {
             note_standing(&mut write, &rollout, stored, now).await?;
         }
-        self.carry_out(&mut write, &rollout, &nodes, &plan, now).await?;
-        if plan.course != rollout.course {
-            let has_new_state = plan.course.state != rollout.course.state;
-            let changed_ns = if has_new_state { now } else { stored.changed_ns };
-            rows::move_to(&mut write, id, &plan.course, changed_ns).await?;
-            if has_new_state {
-                let hub = Caller { name: HUB.to_owned(), role: Role::Engineer };
-                let details = json!({ "state": plan.course.state, "why": plan.course.why });
-                Audit::note(&mut write, now, &hub, &Change { action: "rollout.state", object: id, details }).await?;
+        let (mut write, course) = match self.carry_out(&mut write, &rollout, &nodes, &plan, now).await {
+            Ok(()) => (write, plan.course),
+            // Something else was wished of an agent since this was ordered. Nobody of the group is told.
+            Err(WishError::Sign(error)) => {
+                write.rollback().await.doing("advancing a rollout")?;
+                let Some(write) = rows::try_begin(&self.database).await? else { return Ok(()) };
+                (write, turn_back(&rollout.course, error.to_string()))
             }
+            Err(WishError::Database(error)) => return Err(error.into()),
+        };
+        if course != rollout.course {
+            move_to(&mut write, &rollout, stored.changed_ns, &course, now).await?;
         }
         write.commit().await.doing("advancing a rollout")?;
-        if plan.course.state != rollout.course.state {
-            let (state, why) = (plan.course.state.as_str(), plan.course.why);
+        if course.state != rollout.course.state {
+            let (state, why) = (course.state.as_str(), course.why);
             tracing::info!(rollout = id, state, why, "a rollout has a new state");
         }
         Ok(())
@@ -163,20 +167,27 @@ impl Executor {
         nodes: &[StoredNode],
         plan: &Plan,
         now: i64,
-    ) -> Result<(), DatabaseError> {
+    ) -> Result<(), WishError> {
         let (id, spec) = (&rollout.id, &rollout.spec);
         let taken: BTreeMap<&Id, u64> =
             nodes.iter().map(|StoredNode { node, .. }| (&node.agent, taken(node))).collect();
         let taken = |agent: &Id| taken.get(agent).copied().unwrap_or(0);
         for Turn { agent, previous } in &plan.tell {
-            let (package, proof) = (Some(spec.package.clone()), Some(spec.terms.proof.clone()));
-            let model = DesiredModel { rollout: id.clone(), package, proof };
-            let revision = wishes::wish(write, &self.key, agent, taken(agent), &spec.slot, model, now).await?;
+            let wish = forward(write, id, spec).await?;
+            let revision = wishes::wish(write, &self.key, agent, taken(agent), wish, now).await?;
             rows::told(write, id, agent, revision, previous.as_ref(), now).await?;
         }
         for Turn { agent, previous } in &plan.take_back {
-            let model = DesiredModel { rollout: id.clone(), package: previous.clone(), proof: None };
-            let revision = wishes::wish(write, &self.key, agent, taken(agent), &spec.slot, model, now).await?;
+            let wish = back(write, id, spec, previous.as_ref()).await?;
+            let result = wishes::wish(write, &self.key, agent, taken(agent), wish.clone(), now).await;
+            let revision = match (result, wish) {
+                // The agent keeps the text of what it had before.
+                (Err(WishError::Sign(_)), Wish::Config(config)) => {
+                    let wish = Wish::Config(DesiredConfig { text: None, ..config });
+                    wishes::wish(write, &self.key, agent, taken(agent), wish, now).await?
+                }
+                (result, _) => result?,
+            };
             rows::taken_back(write, id, agent, revision, now).await?;
         }
         Ok(())
@@ -196,6 +207,64 @@ impl Executor {
         }
         Ok(due.len() > AT_A_TIME)
     }
+}
+
+/// What whoever is told is to have.
+async fn forward(write: &mut Transaction<'static, Any>, id: &str, spec: &Spec) -> Result<Wish, DatabaseError> {
+    let rollout = id.to_owned();
+    Ok(match &spec.target {
+        Target::Model { slot, package } => {
+            let (package, proof) = (Some(package.clone()), Some(spec.terms.proof.clone().unwrap_or_default()));
+            Wish::Model(slot.clone(), DesiredModel { rollout, package, proof })
+        }
+        Target::Config { overlay, .. } => {
+            let text = rows::overlay(write, overlay).await?;
+            let trial = Some(spec.terms.trial.clone().unwrap_or_default());
+            Wish::Config(DesiredConfig { rollout, overlay: Some(overlay.clone()), text, trial })
+        }
+    })
+}
+
+/// What whoever is told to go back is to have.
+async fn back(
+    write: &mut Transaction<'static, Any>,
+    id: &str,
+    spec: &Spec,
+    previous: Option<&Artifact>,
+) -> Result<Wish, DatabaseError> {
+    let rollout = id.to_owned();
+    Ok(match &spec.target {
+        Target::Model { slot, .. } => {
+            let package = previous.and_then(Artifact::package).cloned();
+            Wish::Model(slot.clone(), DesiredModel { rollout, package, proof: None })
+        }
+        Target::Config { .. } => {
+            let overlay = previous.and_then(Artifact::overlay).cloned();
+            let text = match &overlay {
+                Some(overlay) => rows::overlay(write, overlay).await?,
+                None => None,
+            };
+            Wish::Config(DesiredConfig { rollout, overlay, text, trial: None })
+        }
+    })
+}
+
+/// Writes down where a rollout is now.
+async fn move_to(
+    write: &mut Transaction<'static, Any>,
+    rollout: &Rollout,
+    changed_ns: i64,
+    course: &Course,
+    now: i64,
+) -> Result<(), ExecuteError> {
+    let has_new_state = course.state != rollout.course.state;
+    rows::move_to(write, &rollout.id, course, if has_new_state { now } else { changed_ns }).await?;
+    if has_new_state {
+        let hub = Caller { name: HUB.to_owned(), role: Role::Engineer };
+        let details = json!({ "state": course.state, "why": course.why });
+        Audit::note(write, now, &hub, &Change { action: "rollout.state", object: &rollout.id, details }).await?;
+    }
+    Ok(())
 }
 
 /// The highest revision that a node says it has taken.
@@ -223,11 +292,11 @@ async fn note_standing(
     rows::stand(write, &rollout.id, &node.agent, &standing, evidence.as_ref(), fault.as_ref()).await
 }
 
-/// What a node measured on its way to the package; what was known before where it says no more.
-fn evidence(rollout: &Rollout, stored: &StoredNode) -> Option<crate::wire::ProofEvidence> {
+/// What a node measured on its way to what is new; what was known before where it says no more.
+fn evidence(rollout: &Rollout, stored: &StoredNode) -> Option<Evidence> {
     let told = stored.node.told.as_ref()?;
     let report = stored.node.report_on(&rollout.id, &rollout.spec, told.word);
-    report.and_then(|model| model.evidence.clone()).or_else(|| stored.evidence.clone())
+    report.and_then(|said| said.evidence).or_else(|| stored.evidence.clone())
 }
 
 /// How a node is, for whoever asks: as it was written down while the rollout is looked at every second; after that, as it

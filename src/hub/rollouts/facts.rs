@@ -8,9 +8,9 @@ use super::execute::shown;
 use super::node::{Stage, Standing};
 use super::plan::State;
 use super::rows::{Fault, Stored, StoredNode};
-use super::spec::Spec;
+use super::said::Evidence;
+use super::spec::{Artifact, Spec};
 use crate::hub::fleet;
-use crate::wire::{PackageRef, ProofEvidence};
 
 /// A rollout.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -36,6 +36,9 @@ pub struct RolloutFacts {
     pub succeeded_ns: Option<i64>,
     /// Its groups, in their order.
     pub groups: Vec<GroupFacts>,
+    /// The text of its overlay, with a single rollout of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Its agents, in their order, with a single rollout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<Vec<NodeFacts>>,
@@ -68,13 +71,13 @@ pub struct NodeFacts {
     pub standing: Standing,
     /// The revision of the wish that it was told last; null while its group waits.
     pub revision: Option<u64>,
-    /// When it was told of the package, in nanoseconds since 1970.
+    /// When it was told of what is new, in nanoseconds since 1970.
     pub told_ns: Option<i64>,
-    /// What decided there until then; null for the file of its own configuration, and while its group waits.
-    pub previous: Option<PackageRef>,
-    /// What was measured while the package proved itself.
-    pub evidence: Option<ProofEvidence>,
-    /// How the package failed there, also when the agent has gone back since.
+    /// What was there until then; null for its own file, and while its group waits.
+    pub previous: Option<Artifact>,
+    /// What was measured while it proved itself.
+    pub evidence: Option<Evidence>,
+    /// How it failed there, also when the agent has gone back since.
     pub fault: Option<Fault>,
 }
 
@@ -103,16 +106,17 @@ impl RolloutFacts {
             changed_ns: stored.changed_ns,
             succeeded_ns: course.succeeded_ns,
             groups: groups.into_iter().map(group).collect(),
+            text: None,
             nodes: None,
         }
     }
 
-    /// With its nodes as they are at `now`.
-    pub(super) fn with_nodes(stored: &Stored, nodes: &[StoredNode], now: i64) -> Self {
+    /// With its nodes as they are at `now`, and the text of its overlay.
+    pub(super) fn whole(stored: &Stored, nodes: &[StoredNode], text: Option<String>, now: i64) -> Self {
         let nodes: Vec<NodeFacts> = nodes.iter().map(|node| facts(stored, node, now)).collect();
         let counts = nodes.iter().map(|node| (node.group - 1, node.standing.stage, 1));
         let whole = Self::of(stored, counts);
-        Self { nodes: Some(nodes), ..whole }
+        Self { nodes: Some(nodes), text, ..whole }
     }
 }
 

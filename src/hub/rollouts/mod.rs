@@ -1,4 +1,4 @@
-//! Rollouts: a package reaches the agents group by group, and turns back by itself.
+//! Rollouts: a package, or an overlay over the configuration, reaches the agents group by group, and turns back by itself.
 //!
 //! ```text
 //!   api ──▶ Rollouts ──order, pause, resume, approve, abort──▶ database ◀──reported── intake ◀── agents
@@ -12,7 +12,7 @@
 //!
 //! An agent carries a wish out by itself, and says with evidence how that ended. The hub never asks an agent to believe it:
 //! it only tells the next group when enough of the one before have said that the package stays, and tells every agent to go
-//! back to its own previous package when too many have said that it does not.
+//! back to what it had before when too many have said that it does not.
 
 mod error;
 mod execute;
@@ -22,6 +22,7 @@ pub mod node;
 mod order;
 pub mod plan;
 mod rows;
+pub mod said;
 pub mod spec;
 #[cfg(test)]
 mod tests;
@@ -45,12 +46,17 @@ use super::database::{Database, DatabaseError, Doing as _};
 use super::fleet;
 use super::registry::Registry;
 use crate::base::clock::SharedClock;
+use crate::config::{self, Overlay};
 use crate::toolchain::keys::PublicKey;
 use crate::vocab::Id;
-use crate::wire::PackageRef;
-use order::Candidate;
+use crate::wire::{DesiredConfig, LARGEST_OVERLAY, OverlayRef, PackageRef};
+use order::{Candidate, Wanted};
 use plan::{Action, Course, Rollout, names};
-use spec::Spec;
+use spec::{Spec, Target};
+use wishes::{Wish, WishError};
+
+// What is taken here is what an agent takes.
+const _: () = assert!(config::LARGEST_OVERLAY as u64 == LARGEST_OVERLAY);
 
 /// The most rollouts in a list.
 const LISTED: i64 = 200;
@@ -96,16 +102,28 @@ impl Rollouts {
         if let Some(fault) = order.terms.fault() {
             return Err(RolloutError::Terms(fault));
         }
-        let version = self.registry.version(&order.model, &order.version.reference()).await?;
-        let (model, sha256) = (order.model.clone(), version.sha256);
-        let size = u64::try_from(version.size).unwrap_or(0);
-        let package = PackageRef { model, version: version.version, sha256, size };
-        let spec = Spec { slot: order.slot.clone(), package, terms: order.terms.clone() };
+        let (spec, text) = match order.wanted()? {
+            Wanted::Model { slot, model, version } => {
+                let terms = order.terms.of_package().map_err(RolloutError::Terms)?;
+                let package = self.package(model, version).await?;
+                (Spec { target: Target::Model { slot: slot.clone(), package }, terms }, None)
+            }
+            Wanted::Config { text, purpose } => {
+                let terms = order.terms.of_overlay().map_err(RolloutError::Terms)?;
+                Overlay::read(text).map_err(|faults| RolloutError::Overlay { faults })?;
+                let (overlay, purpose) = (OverlayRef::of(text), purpose.to_owned());
+                (Spec { target: Target::Config { overlay, purpose }, terms }, Some(text))
+            }
+        };
         let now = self.clock.unix_nanos();
         let mut write = rows::begin(&self.database).await?;
         let chosen = order.choose(&candidates(&mut write, now).await?)?;
-        must_be_free(&mut write, &spec.slot, &chosen).await?;
-        let id = next_id(&mut write, &spec).await?;
+        must_be_free(&mut write, &spec.target, &chosen).await?;
+        let id = next_id(&mut write, &spec.target).await?;
+        if let (Target::Config { overlay, .. }, Some(text)) = (&spec.target, text) {
+            must_fit(&mut write, &chosen, &id, &spec, overlay, text).await?;
+            rows::keep_overlay(&mut write, overlay, text).await?;
+        }
         let groups = spec.terms.group(chosen.len());
         let nodes: Vec<(Id, u32)> = chosen.into_iter().zip(groups).collect();
         let rollout = Rollout { id, spec, course: Course::new() };
@@ -116,6 +134,12 @@ impl Rollouts {
         write.commit().await.doing("ordering a rollout")?;
         self.news.notify_one();
         self.show(&rollout.id).await
+    }
+
+    async fn package(&self, model: &Id, version: &Version) -> Result<PackageRef, RolloutError> {
+        let version = self.registry.version(model, &version.reference()).await?;
+        let size = u64::try_from(version.size).unwrap_or(0);
+        Ok(PackageRef { model: model.clone(), version: version.version, sha256: version.sha256, size })
     }
 
     /// The newest rollouts, the newest first, without their nodes.
@@ -144,7 +168,11 @@ impl Rollouts {
         let mut read = self.database.pool().begin().await.doing("reading a rollout")?;
         let stored = rows::one(&mut read, id).await?.ok_or_else(|| missing(id))?;
         let nodes = rows::nodes(&mut read, id, None, now).await?;
-        Ok(RolloutFacts::with_nodes(&stored, &nodes, now))
+        let text = match &stored.rollout.spec.target {
+            Target::Config { overlay, .. } => rows::overlay(&mut read, overlay).await?,
+            Target::Model { .. } => None,
+        };
+        Ok(RolloutFacts::whole(&stored, &nodes, text, now))
     }
 
     /// Pauses, resumes, approves of or aborts a rollout.
@@ -165,6 +193,15 @@ impl Rollouts {
         write.commit().await.doing("changing a rollout")?;
         self.news.notify_one();
         self.show(id).await
+    }
+}
+
+impl From<WishError> for RolloutError {
+    fn from(error: WishError) -> Self {
+        match error {
+            WishError::Sign(error) => error.into(),
+            WishError::Database(error) => error.into(),
+        }
     }
 }
 
@@ -201,12 +238,30 @@ async fn candidates(write: &mut Transaction<'static, Any>, now: i64) -> Result<V
     rows.iter().map(candidate).collect()
 }
 
-/// Refuses where another rollout changes the same model of one of these agents.
-async fn must_be_free(write: &mut Transaction<'static, Any>, slot: &Id, chosen: &[Id]) -> Result<(), RolloutError> {
+/// Refuses where an agent would not take this with what else is wished of it.
+async fn must_fit(
+    write: &mut Transaction<'static, Any>,
+    chosen: &[Id],
+    id: &str,
+    spec: &Spec,
+    overlay: &OverlayRef,
+    text: &str,
+) -> Result<(), RolloutError> {
+    let (rollout, trial) = (id.to_owned(), spec.terms.trial.clone());
+    let config = DesiredConfig { rollout, overlay: Some(overlay.clone()), text: Some(text.to_owned()), trial };
+    Ok(wishes::must_fit(write, chosen, &Wish::Config(config)).await?)
+}
+
+/// Refuses where another rollout changes the same of one of these agents.
+async fn must_be_free(
+    write: &mut Transaction<'static, Any>,
+    target: &Target,
+    chosen: &[Id],
+) -> Result<(), RolloutError> {
     let doing = "looking for other rollouts";
     let statement = "SELECT r.id, n.agent FROM rollouts r JOIN rollout_nodes n ON n.rollout = r.id \
          WHERE r.slot = $1 AND r.state NOT IN ('reverted', 'finished', 'aborted') ORDER BY r.created_ns, r.id, n.place";
-    let rows = sqlx::query(statement).bind(slot.as_str()).fetch_all(&mut **write).await.doing(doing)?;
+    let rows = sqlx::query(statement).bind(target.slot()).fetch_all(&mut **write).await.doing(doing)?;
     let chosen: BTreeSet<&str> = chosen.iter().map(Id::as_str).collect();
     let mut busy: Vec<(String, Id)> = Vec::new();
     for row in &rows {
@@ -217,16 +272,16 @@ async fn must_be_free(write: &mut Transaction<'static, Any>, slot: &Id, chosen: 
     }
     let Some((rollout, _)) = busy.first().cloned() else { return Ok(()) };
     let agents: Vec<&Id> = busy.iter().filter(|(id, _)| *id == rollout).map(|(_, agent)| agent).collect();
-    Err(RolloutError::Busy { rollout, slot: slot.to_string(), agents: names(&agents) })
+    Err(RolloutError::Busy { rollout, slot: target.told(), agents: names(&agents) })
 }
 
-/// A name that no rollout has had: the slot, the version, and the how-manieth one of them it is.
-async fn next_id(write: &mut Transaction<'static, Any>, spec: &Spec) -> Result<String, DatabaseError> {
+/// A name that no rollout has had: the slot, the version, and the how-manieth one of them it is; `config` and that for the
+/// configuration.
+async fn next_id(write: &mut Transaction<'static, Any>, target: &Target) -> Result<String, DatabaseError> {
     let doing = "naming a rollout";
-    let prefix = format!("{}-{}-", spec.slot, spec.package.version);
+    let prefix = target.prefix();
     // Rollouts are never deleted. Another slot may be called like this one with a number behind it.
-    let rows =
-        sqlx::query("SELECT id FROM rollouts WHERE slot = $1").bind(spec.slot.as_str()).fetch_all(&mut **write).await;
+    let rows = sqlx::query("SELECT id FROM rollouts WHERE slot = $1").bind(target.slot()).fetch_all(&mut **write).await;
     let ids: Vec<String> =
         rows.doing(doing)?.iter().map(|row| row.try_get("id")).collect::<Result<_, _>>().doing(doing)?;
     let numbers = ids.iter().filter_map(|id| id.strip_prefix(&prefix)?.parse::<u64>().ok());

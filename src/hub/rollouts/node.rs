@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Spec;
+use super::said::Said;
+use super::spec::{Artifact, Spec, Target};
 use crate::vocab::Id;
-use crate::wire::{PackageRef, ReportedMessage, ReportedModel, RolloutStage};
+use crate::wire::{ReportedMessage, RolloutStage};
 
 /// An agent of a rollout, as it is known now.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,13 +33,13 @@ pub struct Word {
     pub at_ns: i64,
 }
 
-/// The wish for the new package, and what would undo it.
+/// The wish for what is new, and what would undo it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
     /// The wish.
     pub word: Word,
-    /// What decided there until then; none for the file that the agent's own configuration names.
-    pub previous: Option<PackageRef>,
+    /// What was there until then; none for the agent's own file.
+    pub previous: Option<Artifact>,
 }
 
 /// What an agent reported.
@@ -168,24 +169,19 @@ impl Node {
     }
 
     /// What it reported of the wish `word` or a later one of the same rollout.
-    pub fn report_on(&self, id: &str, spec: &Spec, word: Word) -> Option<&ReportedModel> {
-        let model = self.report.as_ref()?.message.models.get(&spec.slot)?;
-        (model.rollout == id && model.revision >= word.revision).then_some(model)
+    pub fn report_on(&self, id: &str, spec: &Spec, word: Word) -> Option<Said<'_>> {
+        let said = Said::of(&self.report.as_ref()?.message, &spec.target)?;
+        (said.rollout == id && said.revision >= word.revision).then_some(said)
     }
 
-    /// What decides there now, and would again if the next package failed; none for the agent's own file.
-    pub fn in_force(&self, slot: &Id) -> Option<PackageRef> {
-        let model = self.report.as_ref()?.message.models.get(slot)?;
-        match model.stage {
-            // One on trial decides but has not proved itself.
-            RolloutStage::Trial => model.previous.clone(),
-            _ => model.active.clone(),
-        }
+    /// What is there now, and would be again if the next one failed; none for the agent's own file.
+    pub fn in_force(&self, target: &Target) -> Option<Artifact> {
+        Said::of(&self.report.as_ref()?.message, target)?.in_force
     }
 
     fn way_forward(&self, id: &str, spec: &Spec, word: Word, now: i64) -> Standing {
         let standing = match self.report_on(id, spec, word) {
-            Some(model) => forward(model, &spec.package.sha256),
+            Some(said) => forward(&said, spec.target.sha256()),
             None => self.unheard(word),
         };
         let is_done = standing.stage == Stage::Committed || standing.stage.is_error();
@@ -213,16 +209,17 @@ impl Node {
 
     fn way_back(&self, id: &str, spec: &Spec, told: &Told, back: Word) -> Standing {
         let Some(report) = &self.report else { return Standing::of(Stage::GoingBack) };
-        let sha256 = |package: &Option<PackageRef>| package.as_ref().map(|package| package.sha256.clone());
         match self.report_on(id, spec, back) {
-            Some(model) if !model.stage.is_settled() => Standing::of(Stage::GoingBack),
-            Some(model) if sha256(&model.active) == sha256(&told.previous) => Standing::of(Stage::Back),
-            Some(model) if model.reason.is_empty() => Standing::because(Stage::Stuck, "another package decides there"),
-            Some(model) => Standing::because(Stage::Stuck, &model.reason),
-            // An agent need not speak of a model for which it has nothing but its own file.
+            Some(said) if !said.stage.is_settled() => Standing::of(Stage::GoingBack),
+            Some(said) if said.active() == told.previous.as_ref().map(Artifact::sha256) => Standing::of(Stage::Back),
+            Some(said) if said.reason.is_empty() => {
+                Standing::because(Stage::Stuck, format!("another {} decides there", said.kind))
+            }
+            Some(said) => Standing::because(Stage::Stuck, said.reason),
+            // An agent need not speak of that for which it has nothing but its own file.
             None if report.message.revision >= back.revision
                 && told.previous.is_none()
-                && !report.message.models.contains_key(&spec.slot) =>
+                && Said::of(&report.message, &spec.target).is_none() =>
             {
                 Standing::of(Stage::Back)
             }
@@ -231,23 +228,27 @@ impl Node {
     }
 }
 
-fn forward(model: &ReportedModel, sha256: &str) -> Standing {
-    let is_quarantined = model.quarantined.iter().any(|quarantined| quarantined == sha256);
-    if is_quarantined && !matches!(model.stage, RolloutStage::RolledBack | RolloutStage::Failed) {
-        return Standing::because(Stage::Quarantined, "the package failed there before and is not tried again");
+fn forward(said: &Said<'_>, sha256: &str) -> Standing {
+    let is_quarantined = said.quarantined.iter().any(|quarantined| quarantined == sha256);
+    if is_quarantined && !matches!(said.stage, RolloutStage::RolledBack | RolloutStage::Failed) {
+        let reason = format!("the {} failed there before and is not tried again", said.kind);
+        return Standing::because(Stage::Quarantined, reason);
     }
-    match model.stage {
+    match said.stage {
         RolloutStage::Downloading => Standing::of(Stage::Downloading),
         RolloutStage::Verifying => Standing::of(Stage::Verifying),
         RolloutStage::Shadow => Standing::of(Stage::Shadow),
         RolloutStage::Trial => Standing::of(Stage::Trial),
-        RolloutStage::Committed if model.active.as_ref().is_some_and(|active| active.sha256 == sha256) => {
-            Standing::of(Stage::Committed)
-        }
+        RolloutStage::Committed if said.active() == Some(sha256) => match said.unfit {
+            // It was committed and then the file on the box was changed: the success is no longer one.
+            Some(unfit) => Standing::because(Stage::Failed, unfit),
+            None => Standing::of(Stage::Committed),
+        },
         RolloutStage::Committed => {
-            Standing::because(Stage::Failed, "it says that it is done, and another package decides")
+            let reason = format!("it says that it is done, and another {} decides", said.kind);
+            Standing::because(Stage::Failed, reason)
         }
-        RolloutStage::RolledBack => Standing::because(Stage::RolledBack, &model.reason),
-        RolloutStage::Failed => Standing::because(Stage::Failed, &model.reason),
+        RolloutStage::RolledBack => Standing::because(Stage::RolledBack, said.reason),
+        RolloutStage::Failed => Standing::because(Stage::Failed, said.reason),
     }
 }

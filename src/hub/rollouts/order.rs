@@ -13,12 +13,21 @@ use crate::vocab::Id;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Order {
-    /// The name that the model has in the agents' configuration.
-    pub slot: Id,
+    /// The name that the model has in the agents' configuration, with `model` and `version`.
+    #[serde(default)]
+    pub slot: Option<Id>,
     /// The model in the registry.
-    pub model: Id,
+    #[serde(default)]
+    pub model: Option<Id>,
     /// Its version there, by number or alias.
-    pub version: Version,
+    #[serde(default)]
+    pub version: Option<Version>,
+    /// Or the text of an overlay over the agents' configuration.
+    #[serde(default)]
+    pub overlay: Option<String>,
+    /// What the overlay is for, for people: at most 200 characters.
+    #[serde(default)]
+    pub purpose: Option<String>,
     /// To these agents; the first ones are told first.
     #[serde(default)]
     pub agents: Vec<Id>,
@@ -32,6 +41,18 @@ pub struct Order {
     #[serde(default)]
     pub terms: Terms,
 }
+
+/// What is wanted, in one of the two ways.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Wanted<'a> {
+    /// A version of a model, as the agents' model of some name.
+    Model { slot: &'a Id, model: &'a Id, version: &'a Version },
+    /// An overlay.
+    Config { text: &'a str, purpose: &'a str },
+}
+
+/// The longest purpose, in characters.
+const LONGEST_PURPOSE: usize = 200;
 
 /// A version by its number or an alias.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -63,6 +84,22 @@ pub(super) struct Candidate {
 }
 
 impl Order {
+    /// What is to be rolled out.
+    pub(super) fn wanted(&self) -> Result<Wanted<'_>, RolloutError> {
+        let purpose = self.purpose.as_deref();
+        match (&self.slot, &self.model, &self.version, &self.overlay) {
+            (Some(slot), Some(model), Some(version), None) if purpose.is_none() => {
+                Ok(Wanted::Model { slot, model, version })
+            }
+            (None, None, None, Some(text)) => {
+                let purpose = purpose.unwrap_or_default();
+                let is_plain = purpose.chars().count() <= LONGEST_PURPOSE && !purpose.chars().any(char::is_control);
+                if is_plain { Ok(Wanted::Config { text, purpose }) } else { Err(RolloutError::Purpose) }
+            }
+            _ => Err(RolloutError::What),
+        }
+    }
+
     /// Whom it is about, of `fleet`, in the order in which they are told: who is there comes before who is away, for a
     /// group that is away would be waited for.
     pub(super) fn choose(&self, fleet: &[Candidate]) -> Result<Vec<Id>, RolloutError> {
@@ -131,6 +168,27 @@ mod tests {
         assert_eq!(choose(json!({"labels": {"region": "north"}})).unwrap(), ["b", "a"]);
         assert_eq!(choose(json!({"all": true})).unwrap(), ["b", "c", "a"]);
         assert_eq!(choose(json!({"agents": ["c", "a", "b", "c"]})).unwrap(), ["c", "b", "a"]);
+    }
+
+    #[test]
+    fn a_model_or_an_overlay_is_wanted_and_not_both() {
+        let wanted = |order: Value| {
+            let order: Order = serde_json::from_value(order).unwrap();
+            order.wanted().map(|wanted| format!("{wanted:?}")).map_err(|error| error.to_string())
+        };
+        assert!(wanted(json!({"slot": "people", "model": "nano", "version": 3})).unwrap().starts_with("Model"));
+        assert!(wanted(json!({"overlay": "{}", "purpose": "nothing"})).unwrap().contains("nothing"));
+        for order in [
+            json!({}),
+            json!({"slot": "people", "model": "nano"}),
+            json!({"slot": "people", "model": "nano", "version": 3, "overlay": "{}"}),
+            json!({"slot": "people", "model": "nano", "version": 3, "purpose": "x"}),
+            json!({"slot": "people", "overlay": "{}"}),
+        ] {
+            assert!(wanted(order.clone()).unwrap_err().contains("slot, model and version, or overlay"), "{order}");
+        }
+        assert!(wanted(json!({"overlay": "{}", "purpose": "x".repeat(201)})).unwrap_err().contains("200"));
+        assert!(wanted(json!({"overlay": "{}", "purpose": "a\nb"})).unwrap_err().contains("one line"));
     }
 
     #[test]

@@ -15,15 +15,14 @@
 //!
 //! An agent that is away is pending: neither a success nor an error. Nodes that have been told carry their wish out by
 //! themselves, so a pause holds the next group alone; errors turn a paused rollout back as they do a running one. While it
-//! reverts, every node that was ever told gets a wish for its own previous package, without proof. Those that are away keep
+//! reverts, every node that was ever told gets a wish for what it had before, without proof. Those that are away keep
 //! that wish, retained at the broker, and go back when they return; `reverted` does not wait for them, and says so.
 
 use serde::{Deserialize, Serialize};
 
 use super::node::{Node, Stage, Standing};
-use super::spec::Spec;
+use super::spec::{Artifact, Spec};
 use crate::vocab::Id;
-use crate::wire::PackageRef;
 
 /// The most agents that a sentence names.
 const NAMED: usize = 5;
@@ -141,7 +140,7 @@ pub struct Rollout {
 pub struct Plan {
     /// Where the rollout is then.
     pub course: Course,
-    /// Who is told to try the package, and what it would go back to.
+    /// Who is told to try what is rolled out, and what it would go back to.
     pub tell: Vec<Turn>,
     /// Who is told to go back, and to what.
     pub take_back: Vec<Turn>,
@@ -152,8 +151,8 @@ pub struct Plan {
 pub struct Turn {
     /// Which.
     pub agent: Id,
-    /// Its own previous package; none for the file that its own configuration names.
-    pub previous: Option<PackageRef>,
+    /// What was there before; none for its own file.
+    pub previous: Option<Artifact>,
 }
 
 /// What somebody wants of a rollout.
@@ -179,6 +178,11 @@ impl Action {
             Self::Abort => "abort",
         }
     }
+}
+
+/// The course of a rollout that cannot go on, of which `why` says why.
+pub fn turn_back(course: &Course, why: String) -> Course {
+    Course { state: State::Reverting, why, ..course.clone() }
 }
 
 /// The course after somebody named `by` has done `action`; none where the rollout is not such that it can be done.
@@ -285,7 +289,7 @@ fn go_on(rollout: &Rollout, standings: &[(&Node, Standing)], now: i64, plan: &mu
     } else {
         course.state = State::Running;
         let next = standings.iter().filter(|(node, _)| node.group == course.groups_told && node.told.is_none());
-        let turn = |node: &Node| Turn { agent: node.agent.clone(), previous: node.in_force(&rollout.spec.slot) };
+        let turn = |node: &Node| Turn { agent: node.agent.clone(), previous: node.in_force(&rollout.spec.target) };
         plan.tell = next.map(|(node, _)| turn(node)).collect();
         course.groups_told += 1;
         course.succeeded_ns = None;

@@ -7,11 +7,12 @@ use sqlx::{Any, AnyConnection, Executor as _, Row as _, Transaction};
 
 use super::node::{Node, Report, Stage, Standing, Told, Word};
 use super::plan::{Course, Rollout, State};
-use super::spec::Spec;
+use super::said::Evidence;
+use super::spec::{Artifact, Spec};
 use crate::hub::database::{Database, DatabaseError, Doing as _, Engine};
 use crate::hub::fleet::{self, State as Presence};
 use crate::vocab::Id;
-use crate::wire::{PackageRef, ProofEvidence};
+use crate::wire::OverlayRef;
 
 const DOING: &str = "reading a rollout";
 
@@ -35,11 +36,11 @@ pub(super) struct StoredNode {
     pub(super) node: Node,
     pub(super) presence: Presence,
     pub(super) standing: Standing,
-    pub(super) evidence: Option<ProofEvidence>,
+    pub(super) evidence: Option<Evidence>,
     pub(super) fault: Option<Fault>,
 }
 
-/// How a package failed on a node.
+/// How something failed on a node.
 #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
 pub struct Fault {
     /// What happened.
@@ -47,7 +48,7 @@ pub struct Fault {
     /// Why.
     pub reason: String,
     /// What was measured.
-    pub evidence: Option<ProofEvidence>,
+    pub evidence: Option<Evidence>,
 }
 
 /// Begins a transaction that changes rollouts, after any other one.
@@ -198,6 +199,29 @@ fn written<T: Serialize>(value: Option<&T>) -> Result<String, DatabaseError> {
         .doing("writing down a rollout")
 }
 
+/// Keeps the text of an overlay.
+pub(super) async fn keep_overlay(
+    write: &mut Transaction<'static, Any>,
+    overlay: &OverlayRef,
+    text: &str,
+) -> Result<(), DatabaseError> {
+    let statement = "INSERT INTO overlays (sha256, text) VALUES ($1, $2) ON CONFLICT (sha256) DO NOTHING";
+    let insert = sqlx::query(statement).bind(&overlay.sha256).bind(text);
+    insert.execute(&mut **write).await.doing("writing down an overlay")?;
+    Ok(())
+}
+
+/// The text of an overlay, if it was ever rolled out from here.
+pub(super) async fn overlay(
+    connection: &mut AnyConnection,
+    overlay: &OverlayRef,
+) -> Result<Option<String>, DatabaseError> {
+    let doing = "reading an overlay";
+    let row = sqlx::query("SELECT text FROM overlays WHERE sha256 = $1").bind(&overlay.sha256);
+    let row = row.fetch_optional(connection).await.doing(doing)?;
+    row.map(|row| row.try_get("text").doing(doing)).transpose()
+}
+
 /// Writes a new rollout down, and its nodes in their order with their groups.
 pub(super) async fn insert(
     write: &mut Transaction<'static, Any>,
@@ -210,7 +234,7 @@ pub(super) async fn insert(
     let (spec, course) = (&rollout.spec, &rollout.course);
     let statement = "INSERT INTO rollouts (id, slot, sha256, spec, state, why, groups_told, succeeded_ns, approved, aborted, \
          created_by, created_ns, changed_ns) VALUES ($1, $2, $3, $4, $5, '', 0, NULL, 0, 0, $6, $7, $7)";
-    let insert = sqlx::query(statement).bind(&rollout.id).bind(spec.slot.as_str()).bind(&spec.package.sha256);
+    let insert = sqlx::query(statement).bind(&rollout.id).bind(spec.target.slot()).bind(spec.target.sha256());
     let insert = insert.bind(written(Some(spec))?).bind(course.state.as_str()).bind(by).bind(now);
     insert.execute(&mut **write).await.doing(doing)?;
     for (place, (agent, group)) in (0_i64..).zip(nodes) {
@@ -244,13 +268,13 @@ pub(super) async fn move_to(
     Ok(())
 }
 
-/// Writes down that a node was told of the package, and what it goes back to.
+/// Writes down that a node was told of what is new, and what it goes back to.
 pub(super) async fn told(
     write: &mut Transaction<'static, Any>,
     id: &str,
     agent: &Id,
     revision: i64,
-    previous: Option<&PackageRef>,
+    previous: Option<&Artifact>,
     now: i64,
 ) -> Result<(), DatabaseError> {
     let statement = "UPDATE rollout_nodes SET told_revision = $1, told_ns = $2, previous = $3, stage = 'told' \
@@ -280,7 +304,7 @@ pub(super) async fn stand(
     id: &str,
     agent: &Id,
     standing: &Standing,
-    evidence: Option<&ProofEvidence>,
+    evidence: Option<&Evidence>,
     fault: Option<&Fault>,
 ) -> Result<(), DatabaseError> {
     let statement = "UPDATE rollout_nodes SET stage = $1, reason = $2, evidence = $3, fault = $4 \

@@ -1,4 +1,4 @@
-//! What a rollout is to do: which package, in groups of which size, and when it goes on or turns back. Pure.
+//! What a rollout is to do: which package or overlay, in groups of which size, and when it goes on or turns back. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::vocab::Id;
-use crate::wire::{PackageRef, Proof};
+use crate::wire::{OverlayRef, PackageRef, Proof, Trial};
 
 /// The most groups of a rollout.
 const MOST_GROUPS: usize = 16;
@@ -18,12 +18,105 @@ const FETCHING: u32 = 1800;
 /// A rollout as somebody ordered it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
-    /// The name that the model has in the agents' configuration.
-    pub slot: Id,
-    /// What is to run there.
-    pub package: PackageRef,
+    /// What is rolled out.
+    #[serde(flatten)]
+    pub target: Target,
     /// How it is done.
     pub terms: Terms,
+}
+
+/// What is rolled out, and what of an agent it changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// A package, as a model.
+    Model {
+        /// The name that the model has in the agents' configuration.
+        slot: Id,
+        /// What is to run there.
+        package: PackageRef,
+    },
+    /// An overlay, over the agents' configuration.
+    Config {
+        /// Which.
+        overlay: OverlayRef,
+        /// What it is for, in the words of who ordered it.
+        #[serde(default)]
+        purpose: String,
+    },
+}
+
+/// What an agent may have in the place that a rollout changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Artifact {
+    /// A package.
+    Package(PackageRef),
+    /// An overlay.
+    Overlay(OverlayRef),
+}
+
+/// What stands for the configuration among the names of models; none of them can be called so.
+const CONFIG: &str = "(config)";
+
+impl Target {
+    /// The name of what it changes: no two rollouts change the same at once.
+    pub fn slot(&self) -> &str {
+        match self {
+            Self::Model { slot, .. } => slot.as_str(),
+            Self::Config { .. } => CONFIG,
+        }
+    }
+
+    /// What it changes, in a sentence.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Model { slot, .. } => slot.to_string(),
+            Self::Config { .. } => "the configuration".to_owned(),
+        }
+    }
+
+    /// What names its content: the SHA-256, 64 hexadecimal digits.
+    pub fn sha256(&self) -> &str {
+        match self {
+            Self::Model { package, .. } => &package.sha256,
+            Self::Config { overlay, .. } => &overlay.sha256,
+        }
+    }
+
+    /// What the names of its rollouts begin with.
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::Model { slot, package } => format!("{slot}-{}-", package.version),
+            Self::Config { .. } => "config-".to_owned(),
+        }
+    }
+}
+
+impl Artifact {
+    /// The package, where it is one.
+    pub fn package(&self) -> Option<&PackageRef> {
+        match self {
+            Self::Package(package) => Some(package),
+            Self::Overlay(_) => None,
+        }
+    }
+
+    /// The overlay, where it is one.
+    pub fn overlay(&self) -> Option<&OverlayRef> {
+        match self {
+            Self::Overlay(overlay) => Some(overlay),
+            Self::Package(_) => None,
+        }
+    }
+
+    /// What names its content.
+    pub fn sha256(&self) -> &str {
+        match self {
+            Self::Package(package) => &package.sha256,
+            Self::Overlay(overlay) => &overlay.sha256,
+        }
+    }
 }
 
 /// How a rollout is done.
@@ -40,10 +133,14 @@ pub struct Terms {
     pub error_nodes: u32,
     /// Where this share of the agents that were told is more than `error_nodes`, at so many; 0.05 by default.
     pub error_share: f64,
-    /// How long an agent may be online and not be done, in seconds; by default the proof's times and half an hour.
+    /// How long an agent may be online and not be done, in seconds; by default the times of proof or trial and half an hour.
     pub node_timeout_seconds: Option<u32>,
-    /// What the package must prove on each agent.
-    pub proof: Proof,
+    /// What a package must prove on each agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// What an overlay must prove on each agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// Whether somebody must approve of it after the first group.
     pub needs_approval: bool,
 }
@@ -57,7 +154,8 @@ impl Default for Terms {
             error_nodes: 1,
             error_share: 0.05,
             node_timeout_seconds: None,
-            proof: Proof::default(),
+            proof: None,
+            trial: None,
             needs_approval: false,
         }
     }
@@ -66,8 +164,11 @@ impl Default for Terms {
 impl Terms {
     /// What cannot be as it is, in words.
     pub fn fault(&self) -> Option<String> {
-        if let Some(fault) = self.proof.fault() {
+        if let Some(fault) = self.proof.as_ref().and_then(Proof::fault) {
             return Some(format!("proof: {fault}"));
+        }
+        if let Some(fault) = self.trial.as_ref().and_then(Trial::fault) {
+            return Some(format!("trial: {fault}"));
         }
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let rules = [
@@ -84,9 +185,32 @@ impl Terms {
         fault.or_else(|| groups_fault(&self.groups)).map(str::to_owned)
     }
 
+    /// The terms of a package, with what it must prove.
+    ///
+    /// # Errors
+    /// In words, where they are those of an overlay.
+    pub fn of_package(&self) -> Result<Self, String> {
+        if self.trial.is_some() {
+            return Err("trial is for a configuration; what a model must prove is in proof".to_owned());
+        }
+        Ok(Self { proof: Some(self.proof.clone().unwrap_or_default()), ..self.clone() })
+    }
+
+    /// The terms of an overlay, with what it must prove.
+    ///
+    /// # Errors
+    /// In words, where they are those of a package.
+    pub fn of_overlay(&self) -> Result<Self, String> {
+        if self.proof.is_some() {
+            return Err("proof is for a model; what a configuration must prove is in trial".to_owned());
+        }
+        Ok(Self { trial: Some(self.trial.clone().unwrap_or_default()), ..self.clone() })
+    }
+
     /// How long an agent may be online and not be done, in nanoseconds.
     pub fn node_timeout_ns(&self) -> i64 {
-        let proving = self.proof.shadow_seconds.saturating_add(self.proof.trial_seconds);
+        let proof = self.proof.as_ref().map_or(0, |proof| proof.shadow_seconds.saturating_add(proof.trial_seconds));
+        let proving = proof.saturating_add(self.trial.as_ref().map_or(0, |trial| trial.trial_seconds));
         seconds(self.node_timeout_seconds.unwrap_or(proving.saturating_add(FETCHING)))
     }
 
@@ -252,12 +376,43 @@ mod tests {
             (serde_json::json!({"node_timeout_seconds": 0}), "node_timeout_seconds"),
             (serde_json::json!({"soak_seconds": 4_000_000}), "soak_seconds"),
             (serde_json::json!({"proof": {"trial_seconds": 0}}), "proof: trial_seconds"),
+            (serde_json::json!({"trial": {"trial_seconds": 0}}), "trial: trial_seconds"),
         ] {
             let fault = terms(json.clone()).fault();
             assert!(fault.as_ref().is_some_and(|fault| fault.contains(told)), "{json}: {fault:?}");
         }
         assert_eq!(Terms::default().fault(), None);
-        assert_eq!(Terms::default().node_timeout_ns(), 3_000_000_000_000);
+        assert_eq!(Terms::default().of_package().unwrap().node_timeout_ns(), 3_000_000_000_000);
+        assert_eq!(Terms::default().of_overlay().unwrap().node_timeout_ns(), 2_400_000_000_000);
+    }
+
+    #[test]
+    fn what_is_asked_of_the_other_kind_is_refused_and_not_ignored() {
+        let (package, overlay) = (terms(serde_json::json!({"proof": {}})), terms(serde_json::json!({"trial": {}})));
+        assert!(package.of_package().is_ok() && overlay.of_overlay().is_ok());
+        assert!(package.of_overlay().unwrap_err().contains("proof is for a model"));
+        assert!(overlay.of_package().unwrap_err().contains("trial is for a configuration"));
+    }
+
+    #[test]
+    fn a_spec_is_read_as_it_was_written_also_one_of_before_there_were_overlays() {
+        let before = serde_json::json!({
+            "slot": "people", "package": {"model": "people", "version": 4, "sha256": "ab", "size": 1},
+            "terms": {"proof": Proof::default(), "groups": ["100%"]},
+        });
+        let spec: Spec = serde_json::from_value(before).unwrap();
+        assert_eq!((spec.target.slot(), spec.target.prefix().as_str()), ("people", "people-4-"));
+        let overlay = OverlayRef::of("{}");
+        let target = Target::Config { overlay: overlay.clone(), purpose: "quieter nights".to_owned() };
+        for spec in [spec, Spec { target, terms: Terms::default().of_overlay().unwrap() }] {
+            let json = serde_json::to_value(&spec).unwrap();
+            assert_eq!(serde_json::from_value::<Spec>(json).unwrap(), spec);
+        }
+        let package = PackageRef { model: Id::new("people").unwrap(), version: 4, sha256: "ab".into(), size: 1 };
+        for artifact in [Artifact::Package(package), Artifact::Overlay(overlay)] {
+            let json = serde_json::to_value(&artifact).unwrap();
+            assert_eq!(serde_json::from_value::<Artifact>(json).unwrap(), artifact);
+        }
     }
 
     #[test]

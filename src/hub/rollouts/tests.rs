@@ -7,9 +7,9 @@ use proptest::prelude::*;
 
 use super::node::{Node, Report, Told, Word};
 use super::plan::{Action, Course, Rollout, State, Turn, act, plan};
-use super::spec::{Spec, Terms};
+use super::spec::{Artifact, Spec, Target, Terms};
 use crate::vocab::Id;
-use crate::wire::{PackageRef, ReportedMessage, ReportedModel, RolloutStage};
+use crate::wire::{OverlayRef, PackageRef, ReportedConfig, ReportedMessage, ReportedModel, RolloutStage};
 
 const SECOND: i64 = 1_000_000_000;
 
@@ -22,13 +22,23 @@ fn package(version: i64) -> PackageRef {
     PackageRef { model: id("people"), version, sha256: format!("{version:064x}"), size: 1000 }
 }
 
+/// The same as what an agent may have.
+fn artifact(version: i64) -> Artifact {
+    Artifact::Package(package(version))
+}
+
+/// An overlay of a number.
+fn overlay(number: i64) -> OverlayRef {
+    OverlayRef { sha256: format!("{number:064x}"), size: 100 }
+}
+
 /// A fleet that does what it is told when a test says so, and what has happened to it as text.
 struct Fleet {
     rollout: Rollout,
     nodes: Vec<Node>,
     now: i64,
     /// What ran on each agent before the rollout: none for its own file.
-    before: BTreeMap<Id, Option<PackageRef>>,
+    before: BTreeMap<Id, Option<Artifact>>,
     revision: u64,
     text: String,
 }
@@ -36,13 +46,30 @@ struct Fleet {
 impl Fleet {
     /// So many agents, online, of which every second one has a package of its own version.
     fn new(agents: usize, terms: serde_json::Value) -> Self {
+        let target = Target::Model { slot: id("people"), package: package(400) };
+        Self::of("people-400-1", target, artifact, agents, terms)
+    }
+
+    /// The same with overlays over their configuration.
+    fn of_configurations(agents: usize, terms: serde_json::Value) -> Self {
+        let target = Target::Config { overlay: overlay(400), purpose: "quieter nights".to_owned() };
+        Self::of("config-1", target, |number| Artifact::Overlay(overlay(number)), agents, terms)
+    }
+
+    fn of(
+        name: &str,
+        target: Target,
+        artifact: impl Fn(i64) -> Artifact,
+        agents: usize,
+        terms: serde_json::Value,
+    ) -> Self {
         let terms: Terms = serde_json::from_value(terms).unwrap();
         assert_eq!(terms.fault(), None);
         let groups = terms.group(agents);
-        let spec = Spec { slot: id("people"), package: package(400), terms };
+        let spec = Spec { target, terms };
         let agent = |number: usize| id(&format!("a-{}", number + 1));
-        let before = (0..agents).map(|number| (agent(number), (number % 2 == 1).then(|| package(number as i64 + 1))));
-        let before: BTreeMap<Id, Option<PackageRef>> = before.collect();
+        let before = (0..agents).map(|number| (agent(number), (number % 2 == 1).then(|| artifact(number as i64 + 1))));
+        let before: BTreeMap<Id, Option<Artifact>> = before.collect();
         let nodes = groups.iter().enumerate().map(|(number, group)| Node {
             agent: agent(number),
             group: *group,
@@ -55,7 +82,7 @@ impl Fleet {
             }),
         });
         let nodes = nodes.collect();
-        let rollout = Rollout { id: "people-400-1".to_owned(), spec, course: Course::new() };
+        let rollout = Rollout { id: name.to_owned(), spec, course: Course::new() };
         Self { rollout, nodes, now: 1000 * SECOND, before, revision: 1, text: String::new() }
     }
 
@@ -97,8 +124,11 @@ impl Fleet {
         if turns.is_empty() {
             return;
         }
-        let previous =
-            |turn: &Turn| turn.previous.as_ref().map_or("own file".to_owned(), |p| format!("version {}", p.version));
+        let previous = |turn: &Turn| match &turn.previous {
+            None => "own file".to_owned(),
+            Some(Artifact::Package(package)) => format!("version {}", package.version),
+            Some(Artifact::Overlay(overlay)) => format!("overlay {}", overlay.sha256.trim_start_matches('0')),
+        };
         let named: Vec<String> = turns.iter().map(|turn| format!("{} ({})", turn.agent, previous(turn))).collect();
         self.say(&format!("{what} {}", named.join(", ")));
     }
@@ -121,14 +151,21 @@ impl Fleet {
 
     /// An agent reports on the last that it was told.
     fn reports(&mut self, agent: &str, stage: RolloutStage, reason: &str) {
-        let now = self.now;
+        let (now, name) = (self.now, self.rollout.id.clone());
+        let new = match &self.rollout.spec.target {
+            Target::Model { package, .. } => Artifact::Package(package.clone()),
+            Target::Config { overlay, .. } => Artifact::Overlay(overlay.clone()),
+        };
         let node = self.node(agent);
         let told = node.told.clone().unwrap();
         let word = node.taken_back.unwrap_or(told.word);
-        let wanted = if node.taken_back.is_some() { told.previous.clone() } else { Some(package(400)) };
+        let wanted = if node.taken_back.is_some() { told.previous.clone() } else { Some(new.clone()) };
         let active =
             if matches!(stage, RolloutStage::Committed | RolloutStage::Trial) { wanted } else { told.previous.clone() };
-        let message = message(word.revision, "people-400-1", word.revision, stage, active, told.previous, reason);
+        let message = match new {
+            Artifact::Package(_) => message(word.revision, &name, word.revision, stage, active, told.previous, reason),
+            Artifact::Overlay(_) => config_message(&name, word.revision, stage, active, reason),
+        };
         node.report = Some(Report { message, heard_ns: now });
     }
 
@@ -176,10 +213,15 @@ fn message(
     rollout: &str,
     revision: u64,
     stage: RolloutStage,
-    active: Option<PackageRef>,
-    previous: Option<PackageRef>,
+    active: Option<Artifact>,
+    previous: Option<Artifact>,
     reason: &str,
 ) -> ReportedMessage {
+    if let Some(Artifact::Overlay(_)) = &active {
+        return config_message(rollout, revision, stage, active, reason);
+    }
+    let package = |artifact: Option<Artifact>| artifact.as_ref().and_then(Artifact::package).cloned();
+    let (active, previous) = (package(active), package(previous));
     let (rollout, reason) = (rollout.to_owned(), reason.to_owned());
     let model = ReportedModel {
         revision,
@@ -193,7 +235,29 @@ fn message(
         quarantined: Vec::new(),
     };
     let models = BTreeMap::from([(id("people"), model)]);
-    ReportedMessage { boot: "b".to_owned(), sequence, revision, refused: None, models }
+    ReportedMessage { boot: "b".to_owned(), sequence, revision, refused: None, models, config: None }
+}
+
+fn config_message(
+    rollout: &str,
+    revision: u64,
+    stage: RolloutStage,
+    active: Option<Artifact>,
+    reason: &str,
+) -> ReportedMessage {
+    let config = ReportedConfig {
+        revision,
+        rollout: rollout.to_owned(),
+        stage,
+        reason: reason.to_owned(),
+        active: active.as_ref().and_then(Artifact::overlay).cloned(),
+        unfit: None,
+        candidate: None,
+        evidence: None,
+        quarantined: Vec::new(),
+    };
+    let (boot, models) = ("b".to_owned(), BTreeMap::new());
+    ReportedMessage { boot, sequence: revision, revision, refused: None, models, config: Some(config) }
 }
 
 fn short() -> serde_json::Value {
@@ -219,6 +283,40 @@ fn a_good_package_reaches_all_group_by_group() {
     fleet.wait(70);
     assert_eq!(fleet.state(), State::Finished);
     insta::assert_snapshot!("good", fleet.text);
+}
+
+#[test]
+fn a_configuration_reaches_all_group_by_group_and_goes_back_to_what_each_had() {
+    let mut fleet = Fleet::of_configurations(4, short());
+    fleet.settle();
+    fleet.wait(30);
+    fleet.reports("a-1", RolloutStage::Trial, "");
+    fleet.wait(30);
+    fleet.commits(&["a-1"]);
+    fleet.wait(70);
+    fleet.commits(&["a-2"]);
+    fleet.wait(60);
+    fleet.commits(&["a-3"]);
+    fleet.fails("a-4", RolloutStage::RolledBack, "the frame rate of the camera door fell from 25.0 to 3.1 a second");
+    for agent in ["a-1", "a-2", "a-3", "a-4"] {
+        fleet.wait(1);
+        fleet.reports(agent, RolloutStage::Committed, "");
+    }
+    fleet.wait(1);
+    assert_eq!(fleet.state(), State::Reverted);
+    insta::assert_snapshot!("configuration", fleet.text);
+}
+
+#[test]
+fn an_overlay_that_no_longer_fits_the_file_on_the_box_is_no_success() {
+    let mut fleet = Fleet::of_configurations(4, short());
+    fleet.settle();
+    fleet.commits(&["a-1"]);
+    let config = fleet.node("a-1").report.as_mut().unwrap().message.config.as_mut().unwrap();
+    config.unfit = Some("overlay:1:12: cameras.door: found `door`".to_owned());
+    fleet.wait(1);
+    assert_eq!(fleet.state(), State::Reverting);
+    assert!(fleet.rollout.course.why.contains("a-1 failed: overlay:1:12"), "{}", fleet.rollout.course.why);
 }
 
 #[test]
@@ -453,10 +551,10 @@ fn what_is_on_trial_is_nothing_to_go_back_to() {
         Some(Report { message: message(1, "people-9-1", 1, stage, active, previous, ""), heard_ns: 0 })
     };
     for (stage, active, previous, goes_back_to) in [
-        (RolloutStage::Trial, Some(package(8)), Some(package(3)), Some(package(3))),
-        (RolloutStage::Trial, Some(package(8)), None, None),
-        (RolloutStage::Committed, Some(package(8)), Some(package(3)), Some(package(8))),
-        (RolloutStage::RolledBack, Some(package(3)), Some(package(3)), Some(package(3))),
+        (RolloutStage::Trial, Some(artifact(8)), Some(artifact(3)), Some(artifact(3))),
+        (RolloutStage::Trial, Some(artifact(8)), None, None),
+        (RolloutStage::Committed, Some(artifact(8)), Some(artifact(3)), Some(artifact(8))),
+        (RolloutStage::RolledBack, Some(artifact(3)), Some(artifact(3)), Some(artifact(3))),
     ] {
         fleet.node("a-1").report = report(stage, active, previous);
         let plan = plan(&fleet.rollout, &fleet.nodes, fleet.now);

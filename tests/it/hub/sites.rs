@@ -8,7 +8,10 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS};
 use serde_json::json;
 use vedette::model::keys::PublicKey;
 use vedette::vocab::Id;
-use vedette::wire::{DesiredMessage, PackageRef, ReportedMessage, ReportedModel, RolloutStage, Topics, to_json};
+use vedette::wire::{
+    DesiredMessage, OverlayRef, PackageRef, ReportedConfig, ReportedMessage, ReportedModel, RolloutStage, Topics,
+    to_json,
+};
 
 /// What an agent does with a package that must prove itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +33,7 @@ struct Memory {
     taken: Vec<DesiredMessage>,
     sequence: u64,
     model: Option<ReportedModel>,
+    config: Option<ReportedConfig>,
     /// Of the connection that there is.
     client: Option<AsyncClient>,
 }
@@ -57,7 +61,8 @@ impl Site {
             quarantined: Vec::new(),
         });
         let (agent, keys) = (Id::new(agent).unwrap(), keys.to_vec());
-        let memory = Memory { agent, keys, manner, boot: 0, taken: Vec::new(), sequence: 0, model, client: None };
+        let memory =
+            Memory { agent, keys, manner, boot: 0, taken: Vec::new(), sequence: 0, model, config: None, client: None };
         let mut site = Self { memory: Arc::new(Mutex::new(memory)), port, life: None };
         site.connect();
         site
@@ -103,6 +108,11 @@ impl Site {
     /// What decides there; none for its own file.
     pub fn active(&self) -> Option<PackageRef> {
         self.memory.lock().unwrap().model.as_ref().and_then(|model| model.active.clone())
+    }
+
+    /// The overlay over its file.
+    pub fn overlay(&self) -> Option<OverlayRef> {
+        self.memory.lock().unwrap().config.as_ref().and_then(|config| config.active.clone())
     }
 }
 
@@ -163,6 +173,7 @@ impl Memory {
     }
 
     fn carry_out(&mut self, wish: &DesiredMessage) {
+        self.configure(wish);
         let Some(wished) = wish.models.get(&Id::new("people").unwrap()) else { return };
         let before = self.model.as_ref().and_then(|model| model.active.clone());
         let (stage, reason) = match (&wished.proof, self.manner) {
@@ -186,6 +197,33 @@ impl Memory {
         self.repeat();
     }
 
+    /// What it is told of its configuration, unless that is what it was told before.
+    fn configure(&mut self, wish: &DesiredMessage) {
+        let Some(wished) = &wish.config else { return };
+        if self.config.as_ref().is_some_and(|config| config.rollout == wished.rollout && wished.trial.is_some()) {
+            return;
+        }
+        let before = self.config.as_ref().and_then(|config| config.active.clone());
+        let (stage, reason) = match (&wished.trial, self.manner) {
+            (None, _) | (_, Manner::Commits) => (RolloutStage::Committed, ""),
+            (_, Manner::RollsBack) => (RolloutStage::RolledBack, "the frame rate of the camera door fell"),
+            (_, Manner::Hangs) => (RolloutStage::Trial, ""),
+        };
+        self.config = Some(ReportedConfig {
+            revision: wish.revision,
+            rollout: wished.rollout.clone(),
+            stage,
+            reason: reason.to_owned(),
+            active: if stage == RolloutStage::Committed { wished.overlay.clone() } else { before },
+            unfit: None,
+            candidate: None,
+            evidence: None,
+            quarantined: Vec::new(),
+        });
+        self.sequence += 1;
+        self.repeat();
+    }
+
     /// What it has, once more with the same number.
     fn repeat(&self) {
         let message = ReportedMessage {
@@ -194,6 +232,7 @@ impl Memory {
             revision: self.taken.last().map_or(0, |wish| wish.revision),
             refused: None,
             models: self.model.clone().map(|model| (Id::new("people").unwrap(), model)).into_iter().collect(),
+            config: self.config.clone(),
         };
         self.say(Topics::new(&self.agent).reported(), to_json(&message));
     }

@@ -55,20 +55,21 @@ impl Wisher<'_> {
         let id = |text: &str| Id::new(text).unwrap();
         let model = DesiredModel { rollout: format!("nano-{}", self.revision), package, proof };
         let models = [(id("people"), model)].into();
-        let wish = DesiredMessage { agent: id("gate"), revision: self.revision, models }.sign(&self.key);
+        let wish = DesiredMessage { agent: id("gate"), revision: self.revision, models, config: None };
+        let wish = wish.sign(&self.key).unwrap();
         let topic = "vedette/v1/gate/desired";
         self.voice.client.publish(topic, QoS::AtLeastOnce, true, to_json(&wish)).await.unwrap();
     }
 }
 
 /// The agent in this process, so that it can tell its health more often than once in 10 s.
-struct Agent {
+pub struct Agent {
     shutdown: Shutdown,
     task: tokio::task::JoinHandle<()>,
     _reload: tokio::sync::mpsc::Sender<()>,
 }
 
-async fn run(folder: &Path, library: &Path) -> Agent {
+pub async fn run(folder: &Path, library: &Path) -> Agent {
     let file = folder.join("vedette.yaml");
     let folders = Folders { config: folder.to_owned(), credentials: None };
     let loaded = config::load_file(&file, &folders).unwrap();
@@ -82,7 +83,7 @@ async fn run(folder: &Path, library: &Path) -> Agent {
 }
 
 impl Agent {
-    async fn stop(self) {
+    pub async fn stop(self) {
         drop(self.shutdown);
         self.task.await.unwrap();
     }
