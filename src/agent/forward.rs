@@ -11,6 +11,7 @@
 //! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Forwarder {
     clock: SharedClock,
     sent: Mutex<Sent>,
     changes: watch::Sender<u64>,
+    /// Acknowledgements of the hub.
+    heard: AtomicU64,
 }
 
 /// What was handed out and has not left the spool.
@@ -62,7 +65,14 @@ struct Sent {
 impl Forwarder {
     /// Forwards from `spool`.
     pub fn new(spool: Arc<dyn Spool>, delivery: Delivery, clock: SharedClock) -> Arc<Self> {
-        Arc::new(Self { spool, delivery, clock, sent: Mutex::default(), changes: watch::Sender::default() })
+        Arc::new(Self {
+            spool,
+            delivery,
+            clock,
+            sent: Mutex::default(),
+            changes: watch::Sender::default(),
+            heard: AtomicU64::new(0),
+        })
     }
 
     /// Wakes the session whenever the spool has something new, and publishes again what the hub did not store in time.
@@ -80,8 +90,14 @@ impl Forwarder {
         }
     }
 
+    /// How many acknowledgements of the hub were heard, whether or not anything waits for them.
+    pub fn acknowledged_by_hub(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
     /// Takes in the hub's word on what it has stored.
     pub fn stored(&self, ack: &AckMessage) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let class = match ack.class {
             wire::Class::Alert => Class::Alert,
             wire::Class::Event => Class::Event,

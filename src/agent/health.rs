@@ -92,6 +92,8 @@ impl Reporter {
             boot: site.boot().to_owned(),
             uptime_s: now.saturating_sub(self.started).as_secs(),
             config_revision: site.config().revision.clone(),
+            overlay: site.layers().overlay().map(|overlay| overlay.sha256().chars().take(12).collect()),
+            overlay_unfit: site.layers().unfit().map(str::to_owned),
             cameras: site.posts().map(|post| (post.id().clone(), self.camera(post))).collect(),
             models: site.engines().map(model).collect(),
             stages: self.last.stages.clone(),

@@ -2,7 +2,7 @@
 //!
 //! [`pipeline`] is the way of a frame on one page; [`site`] is everything that runs; [`run`] starts and stops it;
 //! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
-//! [`rollout`] brings models from the hub into force. [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
+//! [`rollout`] brings models and overlays over the configuration from the hub into force. [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
 
 mod cadence;
 mod change;
@@ -14,9 +14,11 @@ pub mod demo;
 pub mod doctor;
 mod engine;
 mod envelope;
+mod feeding;
 pub mod forward;
 mod health;
 mod kept;
+mod layers;
 mod oversize;
 pub mod pipeline;
 mod post;

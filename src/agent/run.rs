@@ -10,8 +10,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::agent::command_desk::{CommandDesk, Office};
 use crate::agent::engine::error_chain;
+use crate::agent::feeding::START_LIMIT;
 use crate::agent::forward::Forwarder;
 use crate::agent::health::{self, Reporter};
+use crate::agent::layers::{Layered, Layers};
 use crate::agent::rollout::{self, Ledger, Rollout, Wishes};
 use crate::agent::site::bed::{Act, SiteBed};
 use crate::agent::site::{Packages, Site};
@@ -30,8 +32,6 @@ use crate::wire::{AckMessage, HealthMessage, Inbound, Presence, PresenceMessage,
 
 /// How often time is told to pass where no frame comes.
 const TICK: Duration = Duration::from_millis(500);
-/// How long the models may take to be opened, where that means to build an engine.
-const START_LIMIT: Duration = Duration::from_secs(900);
 /// How long cameras and models may take to end. Together with the goodbye it stays below 5 s.
 const STOP: Duration = Duration::from_millis(2200);
 /// How long a rollout may take to be interrupted.
@@ -74,7 +74,9 @@ pub async fn run(
         Some(hub) => Some((hub.clone(), Ledger::open(&config.state_dir)?)),
         None => None,
     };
+    let layered = layered(config, &options, rollout.as_ref().map(|(_, ledger)| ledger));
     stores.packages = rollout.as_ref().map(|(_, ledger)| packages(ledger)).unwrap_or_default();
+    let config = &layered.config;
     let agent = config.id.clone();
     let forwarder = Forwarder::new(stores.spool.clone(), settings.delivery, clock.clone());
     let search = options.search.clone();
@@ -85,7 +87,7 @@ pub async fn run(
     }
     let starting = tokio::task::spawn_blocking({
         let (forwarder, broker, clock) = (forwarder.clone(), broker.clone(), clock.clone());
-        move || Site::start(config, search, stores, forwarder, broker, boot, clock)
+        move || Site::start(layered, search, stores, forwarder, broker, boot, clock)
     });
     let site = tokio::select! {
         site = starting => site.map_err(|e| StartError::Thread { name: "start", source: std::io::Error::other(e) })??,
@@ -132,28 +134,19 @@ pub async fn run(
     Ok(())
 }
 
+/// The file that `config` was read from, and the overlay that the hub has brought into force over it; and what both come to.
+/// Where the overlay no longer fits, that is the file alone.
+fn layered(config: Config, options: &Options, ledger: Option<&Ledger>) -> Layered {
+    let file = config::read_file(&options.file).unwrap_or_default();
+    let mut layers = Layers::new(file, options.folders.clone());
+    let Some(committed) = ledger.and_then(Ledger::overlay_in_force) else { return Layered { config, layers } };
+    let config = layers.restore(Some(committed)).unwrap_or(config);
+    Layered { config, layers }
+}
+
 /// What the hub has brought into force.
 fn packages(ledger: &Ledger) -> Packages {
     Packages { folder: ledger.packages(), in_force: ledger.in_force(), fallen: Vec::new() }
-}
-
-/// Feeds the watchdog while `work` is done, which may take as long as building an engine does, but not for ever.
-fn while_fed<T>(work: impl FnOnce() -> T) -> T {
-    let Some(interval) = systemd::watchdog_interval() else { return work() };
-    let (done, ended) = Shutdown::new();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for _ in 0..START_LIMIT.as_secs() / (interval / 3).as_secs().max(1) {
-                systemd::alive();
-                if ended.wait(interval / 3) {
-                    return;
-                }
-            }
-        });
-        // Dropped also when the work panics.
-        let _done = done;
-        work()
-    })
 }
 
 /// A timer that makes up for nothing: after a long reload one tick is due, not one for each that was missed.
@@ -264,11 +257,17 @@ impl Watchman {
 impl Office for Watchman {
     /// A faulty configuration changes nothing.
     fn reload(&self, site: &mut Site) -> Result<Vec<&'static str>, String> {
-        match config::load_file(&self.options.file, &self.options.folders) {
-            Ok(loaded) => {
-                let needs_restart = while_fed(|| site.apply(loaded.config));
+        let path = self.options.file.clone();
+        let read = config::read_file(&path);
+        let revision = read.as_ref().map_or_else(|_| "unread".to_owned(), |file| config::revision(file));
+        let result = read.and_then(|file| site.renew(file).map_err(|faults| LoadError::Faulty { path, faults }));
+        match result {
+            Ok(needs_restart) => {
                 // Rotated certificates and passwords are read when connecting.
                 site.means().broker.reconnect();
+                if let Some(wishes) = &self.wishes {
+                    wishes.tell_change();
+                }
                 tracing::info!(revision = site.config().revision, ?needs_restart, "the configuration was read again");
                 Ok(needs_restart)
             }
@@ -279,8 +278,6 @@ impl Office for Watchman {
                 };
                 let reason = error_chain(&error);
                 tracing::error!(error = reason, "the configuration was not taken; the one before stays in force");
-                let read = std::fs::read(&self.options.file);
-                let revision = read.map_or_else(|_| "unread".to_owned(), |bytes| config::revision(&bytes));
                 site.notice(&Notice::Config { revision, change: ConfigChange::Refused { faults } });
                 Err(reason)
             }

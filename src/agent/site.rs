@@ -5,11 +5,12 @@
 //!      └─────────────── states, counts, health: retained ───────────────────────────────┘
 //! ```
 //!
-//! `upkeep` is what it does by the clock; `candidate` is how one model takes the place of another, and `bed` how a rollout
-//! asks for that.
+//! `upkeep` is what it does by the clock; `candidate` is how one model takes the place of another, `ground` how another
+//! configuration does, and `bed` how a rollout asks for that.
 
 pub mod bed;
 mod candidate;
+mod ground;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +24,7 @@ use crate::agent::clockwatch::ClockWatch;
 use crate::agent::engine::{Engine, Running, error_chain};
 use crate::agent::forward::Forwarder;
 use crate::agent::kept::Kept;
+use crate::agent::layers::{Layered, Layers};
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
 use crate::agent::recorder::Recorder;
@@ -45,6 +47,10 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 pub struct Site {
     /// The configuration in force.
     config: Config,
+    /// What it is made of.
+    layers: Layers,
+    /// How often one was put in force.
+    applied: u64,
     search: LibrarySearch,
     /// Drawn at random for this run.
     boot: String,
@@ -87,7 +93,7 @@ impl Site {
     /// # Errors
     /// When something that cannot be done without is missing: a required model, a thread.
     pub fn start(
-        config: Config,
+        layered: Layered,
         search: LibrarySearch,
         stores: Stores,
         forwarder: Arc<Forwarder>,
@@ -95,6 +101,7 @@ impl Site {
         boot: String,
         clock: SharedClock,
     ) -> Result<Self, StartError> {
+        let Layered { config, layers } = layered;
         let origin = Origin { agent: config.id.clone(), site: config.site.clone(), boot: boot.clone() };
         let recorder = Recorder::start(origin, stores.spool.clone(), stores.evidence, clock.clone())
             .map_err(|source| StartError::Thread { name: "record", source })?;
@@ -111,6 +118,8 @@ impl Site {
         let narrator = Narrator::new(event::Settings::new(config.id.clone(), None, epoch));
         let kept = Kept::new(stores.spool.clone());
         let mut site = Self {
+            layers,
+            applied: 0,
             search,
             boot,
             epoch,
@@ -141,6 +150,7 @@ impl Site {
     /// Puts a changed configuration in force: cameras and models that it does not concern go on undisturbed. Returns
     /// what needs a restart of the program.
     pub fn apply(&mut self, config: Config) -> Vec<&'static str> {
+        self.applied += 1;
         let needs_restart = change::needs_restart(&self.config, &config);
         let config = change::without_what_needs_a_restart(&self.config, config);
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
@@ -201,6 +211,11 @@ impl Site {
     /// The configuration in force.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// What it is made of.
+    pub fn layers(&self) -> &Layers {
+        &self.layers
     }
 
     /// What names this run.

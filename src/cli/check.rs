@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::{Failure, onnx_runtime};
 use crate::agent::probe::{self, Outcome};
+use crate::agent::rollout::Ledger;
 use crate::base::clock::SystemClock;
-use crate::config::{self, Faults, Folders, LoadError, Loaded};
+use crate::config::{self, Faults, Folders, LoadError, Loaded, Overlay};
 
 /// Validate a configuration: every fault at once, with line, column and remedy.
 #[derive(Debug, Args)]
@@ -18,6 +19,10 @@ use crate::config::{self, Faults, Folders, LoadError, Loaded};
   vedette check -c /etc/vedette/vedette.yaml
   vedette check -c vedette.yaml --json | jq '.faults[] | .path'
   vedette check -c vedette.yaml --probe
+  vedette check -c vedette.yaml --overlay quieter-nights.yaml
+
+--overlay lays an overlay over the file, as a hub's rollout would. Without it, the overlay that a hub has brought into force \
+on this box is laid over the file, if there is one; should that no longer fit, a warning says so, for the file counts more.
 
 --probe also connects every camera and waits for its first picture, opens every model and holds the labels of the rules \
 against its own, and logs in at the broker under a name of its own, beside an agent that may be running.
@@ -28,6 +33,9 @@ pub struct CheckArgs {
     /// The configuration, a YAML file
     #[arg(short, long, value_name = "FILE", default_value = "/etc/vedette/vedette.yaml")]
     config: PathBuf,
+    /// An overlay to lay over it, a YAML file
+    #[arg(long, value_name = "FILE")]
+    overlay: Option<PathBuf>,
     /// Print the result as one JSON object
     #[arg(long)]
     json: bool,
@@ -45,8 +53,8 @@ pub struct CheckArgs {
 /// [`Failure::Refused`] when the file cannot be read or is faulty, [`Failure::Running`] when a probe failed.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let file = args.config.display().to_string();
-    let loaded = match load(&args.config) {
-        Ok(loaded) => loaded,
+    let checked = match check(args) {
+        Ok(checked) => checked,
         Err(error) => {
             match &error {
                 LoadError::Faulty { faults, .. } if args.json => print_json(&file, None, faults, None),
@@ -56,18 +64,54 @@ pub fn run(args: &CheckArgs) -> Result<(), Failure> {
             return Err(Failure::Refused(error.into()));
         }
     };
+    let loaded = &checked.loaded;
     if !args.json {
-        print_good(&file, &loaded);
+        print_good(&file, &checked);
     }
-    let outcomes = if args.probe { Some(try_out(args, &loaded)?) } else { None };
+    let outcomes = if args.probe { Some(try_out(args, loaded)?) } else { None };
     if args.json {
-        print_json(&file, Some(&loaded), &loaded.warnings, outcomes.as_deref());
+        print_json(&file, Some(&checked), &loaded.warnings, outcomes.as_deref());
     }
     let outcomes = outcomes.unwrap_or_default();
     match (outcomes.iter().filter(|outcome| !outcome.ok).count(), outcomes.len()) {
         (0, _) => Ok(()),
         (failed, all) => Err(Failure::Running(anyhow!("{failed} of {all} probes failed"))),
     }
+}
+
+/// A configuration that can be used.
+struct Checked {
+    loaded: Loaded,
+    /// What lies over the file.
+    overlay: Option<Overlay>,
+    /// Why the hub's overlay does not.
+    unfit: Option<String>,
+}
+
+/// Loads the file, with an overlay where there is one.
+fn check(args: &CheckArgs) -> Result<Checked, LoadError> {
+    let (path, folders) = (&args.config, folders(&args.config));
+    if let Some(file) = &args.overlay {
+        let bytes = config::read_file(file)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let overlay = Overlay::read(&text).map_err(|faults| LoadError::Faulty { path: file.clone(), faults })?;
+        let loaded = config::load_file_with(path, Some(&overlay), &folders)?;
+        return Ok(Checked { loaded, overlay: Some(overlay), unfit: None });
+    }
+    let loaded = config::load_file(path, &folders)?;
+    let has_hub = loaded.config.hub.is_some();
+    let in_force = Ledger::peek(&loaded.config.state_dir).filter(|_| has_hub);
+    Ok(match in_force {
+        None => Checked { loaded, overlay: None, unfit: None },
+        Some(Err(reason)) => Checked { loaded, overlay: None, unfit: Some(reason) },
+        Some(Ok(overlay)) => match config::load_file_with(path, Some(&overlay), &folders) {
+            Ok(loaded) => Checked { loaded, overlay: Some(overlay), unfit: None },
+            Err(LoadError::Faulty { faults, .. }) => {
+                Checked { loaded, overlay: None, unfit: Some(faults.render("file").trim_end().to_owned()) }
+            }
+            Err(error) => return Err(error),
+        },
+    })
 }
 
 /// Tries what the configuration names, and prints each outcome when it is there.
@@ -125,23 +169,36 @@ fn print_faults(file: &str, faults: &Faults) {
 
 #[expect(clippy::print_stdout, reason = "the result is the command's data")]
 #[expect(clippy::print_stderr, reason = "like a compiler's, these belong on stderr whatever the log filter")]
-fn print_good(file: &str, loaded: &Loaded) {
+fn print_good(file: &str, checked: &Checked) {
+    let loaded = &checked.loaded;
     print_faults(file, &loaded.warnings);
+    if let Some(unfit) = &checked.unfit {
+        eprintln!("{file}: warning: the hub's overlay does not lie over it, and the file alone counts: {unfit}");
+    }
     for missing in config::missing_files(&loaded.config) {
         eprintln!("{file}: warning: {missing}");
     }
-    println!("ok: {} (revision {})", counts(loaded), loaded.config.revision);
+    let sha256 = checked.overlay.as_ref().map(Overlay::sha256);
+    let over = sha256.map(|sha256| format!(", with the overlay {} over it", &sha256[..12])).unwrap_or_default();
+    println!("ok: {} (revision {}{over})", counts(loaded), loaded.config.revision);
 }
 
 #[expect(clippy::print_stdout, reason = "the result is the command's data")]
-fn print_json(file: &str, loaded: Option<&Loaded>, faults: &Faults, probes: Option<&[Outcome]>) {
+fn print_json(file: &str, checked: Option<&Checked>, faults: &Faults, probes: Option<&[Outcome]>) {
     let is_good = |outcomes: &[Outcome]| outcomes.iter().all(|outcome| outcome.ok);
+    let loaded = checked.map(|checked| &checked.loaded);
     let ok = loaded.is_some() && probes.is_none_or(is_good);
     let missing = loaded.map(|l| config::missing_files(&l.config)).unwrap_or_default();
     let revision = loaded.map(|l| &l.config.revision);
     let faults: Vec<_> = faults.iter().collect();
     let mut result =
         json!({ "file": file, "ok": ok, "revision": revision, "faults": faults, "missing_files": missing });
+    if let Some(overlay) = checked.and_then(|checked| checked.overlay.as_ref()) {
+        result["overlay"] = json!(overlay.sha256());
+    }
+    if let Some(unfit) = checked.and_then(|checked| checked.unfit.as_ref()) {
+        result["overlay_unfit"] = json!(unfit);
+    }
     if let Some(probes) = probes {
         result["probes"] = json!(probes);
     }

@@ -30,7 +30,8 @@ pub struct Document {
     pub agent: Agent,
     /// The broker that events are published to.
     pub mqtt: Mqtt,
-    /// The hub that may say which models run here. Default: none, and then models change only with this file.
+    /// The hub that may say which models run here, and lay an overlay over this file. Default: none, and then both change
+    /// only with this file.
     #[serde(default)]
     pub hub: Option<Hub>,
     /// The detectors, by a name that cameras refer to. Names have the form of ids. Default: none.
@@ -111,7 +112,8 @@ pub struct Mqtt {
 /// The form of a public key; nobody has its secret.
 const EXAMPLE_KEY: &str = "ed25519:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// The hub that may say which models run here. What it wishes comes over the broker; packages are fetched from it.
+/// The hub that may say which models run here, and lay an overlay over this file. What it wishes comes over the broker;
+/// packages are fetched from it.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hub {

@@ -22,8 +22,15 @@ pub struct HealthMessage {
     pub boot: String,
     /// Seconds since then.
     pub uptime_s: u64,
-    /// The configuration in force: the first 12 hex digits of its SHA-256.
+    /// The configuration in force: the first 12 hex digits of its SHA-256, with that of the overlay over it.
     pub config_revision: String,
+    /// The overlay from the hub that lies over the agent's file: the first 12 hex digits of its SHA-256.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<String>,
+    /// Why an overlay from the hub does not lie over the file although it was brought into force: the file has changed, and
+    /// counts more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay_unfit: Option<String>,
     /// Every camera, by id.
     pub cameras: BTreeMap<Id, CameraHealth>,
     /// Every model, by its name in the configuration.

@@ -116,6 +116,8 @@ fn health() -> HealthMessage {
         boot: "5f1d7a3c".into(),
         uptime_s: 3600,
         config_revision: "0123456789ab".into(),
+        overlay: None,
+        overlay_unfit: None,
         cameras: BTreeMap::from([(id("door"), camera)]),
         models: BTreeMap::from([(id("people"), model)]),
         stages: BTreeMap::from([("detect".to_owned(), detect.into())]),

@@ -397,6 +397,55 @@ fn the_command_refuses_with_status_2_and_puts_faults_where_they_belong() {
     assert!(warned.contains("/nonexistent/vedette.yaml") && warned.contains("No such file"), "{warned}");
 }
 
+#[test]
+fn the_command_lays_an_overlay_over_the_file_and_tells_faults_where_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vedette.yaml");
+    let state = folder.path().join("state");
+    let text = format!(
+        "agent: {{ id: gate, state_dir: {} }}\nmqtt: {{ url: \"mqtt://localhost\" }}\nhub: {{ url: \"https://hub.example\", \
+         token_file: token, keys: [\"ed25519:{}\"] }}\ncameras: [ {{ id: door, url: \"rtsp://10.0.0.5/a\" }} ]\n",
+        state.display(),
+        "0123456789abcdef".repeat(4)
+    );
+    fs::write(&file, &text).unwrap();
+    let overlay = folder.path().join("overlay.yaml");
+    let with = ["--overlay", overlay.to_str().unwrap()];
+    fs::write(&overlay, "cameras: { \"*\": { stall_seconds: 9 } }\n").unwrap();
+    let (status, said, warned) = check(&with, &file);
+    assert_eq!((status, said.contains(", with the overlay ")), (0, true), "{said}{warned}");
+    fs::write(&overlay, "cameras:\n  shed: { stall_seconds: 900 }\n").unwrap();
+    let (status, _, warned) = check(&with, &file);
+    assert_eq!(status, 2);
+    assert!(warned.starts_with("overlay:2:3: cameras.shed: found `shed`, must be a camera of this agent"), "{warned}");
+    let (_, said, _) = check(&[&with[..], &["--json"]].concat(), &file);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["faults"][0]["layer"], "overlay");
+
+    // What a hub brought into force, and a ledger that nobody can read.
+    let in_force = "cameras: { door: { stall_seconds: 9 } }";
+    let named = vedette::wire::OverlayRef::of(in_force);
+    fs::create_dir_all(state.join("overlays")).unwrap();
+    fs::write(state.join(format!("overlays/{}.yaml", named.sha256)), in_force).unwrap();
+    let slot = serde_json::json!({
+        "wish": {"rollout": "config-1", "overlay": named}, "revision": 1, "stage": "committed", "starts": 0, "reason": "",
+        "active": named, "previous": null, "unfit": null, "evidence": null, "quarantined": [],
+    });
+    let ledger = serde_json::json!({"sequence": 1, "revision": 1, "slots": {}, "config": slot});
+    fs::write(state.join("rollout.json"), ledger.to_string()).unwrap();
+    let (_, said, _) = check(&["--json"], &file);
+    assert_eq!(serde_json::from_str::<Value>(&said).unwrap()["overlay"], named.sha256);
+    fs::write(&file, text.replace("id: door", "id: gate")).unwrap();
+    let (status, said, warned) = check(&[], &file);
+    assert_eq!((status, said.contains("overlay")), (0, false), "the file counts more: {said}");
+    assert!(
+        warned.contains("warning: the hub's overlay does not lie over it") && warned.contains("`door`"),
+        "{warned}"
+    );
+    fs::write(state.join("rollout.json"), "{").unwrap();
+    assert_eq!(check(&[], &file).0, 0);
+    assert_eq!(fs::read(state.join("rollout.json")).unwrap(), b"{", "a check changes nothing");
+}
+
 /// Pieces that a hand, a script or an attacker may leave in a configuration.
 const PIECES: [&str; 26] = [
     "",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bed::{Bed, Broken, Gone, Measures};
+use super::ground::Ground;
 use super::ledger::{Ledger, LedgerError, MOST_STARTS, Slot};
 use super::proof::{compare_trial, judge_shadow, judge_trial};
 use super::wishes::{Next, Wishes};
@@ -16,9 +17,9 @@ use crate::vocab::{Id, Secret};
 use crate::wire::{DesiredMessage, PackageRef, Proof, ProofEvidence, RolloutStage};
 
 /// How often is looked whether a comparison is complete or a trial goes wrong.
-const LOOK: Duration = Duration::from_millis(200);
+pub(super) const LOOK: Duration = Duration::from_millis(200);
 /// How long the time before a trial is measured at least, where the trial itself is not shorter.
-const BASELINE: Duration = Duration::from_secs(10);
+pub(super) const BASELINE: Duration = Duration::from_secs(10);
 
 /// Whose rollouts they are and where they come from.
 #[derive(Debug, Clone)]
@@ -32,11 +33,18 @@ pub struct Settings {
 }
 
 /// How carrying a wish out ended before it was committed.
-enum End {
+pub(super) enum End {
     /// It cannot be had or used; the model in force went on.
-    Failed { reason: String, is_its_fault: bool },
+    Failed {
+        /// Why.
+        reason: String,
+        /// Whether it is not to be tried again.
+        is_its_fault: bool,
+    },
     /// It did not prove itself.
     RolledBack(String),
+    /// The hub was lost while a configuration was on trial, which may have other reasons.
+    LostLink(String),
     /// Something else is wished now, or the ground has changed: it begins anew.
     Again,
     /// The agent stops.
@@ -57,16 +65,16 @@ impl From<LedgerError> for End {
     }
 }
 
-/// Carries wishes out, one model at a time.
+/// Carries wishes out, one thing at a time: a model, or the configuration.
 pub struct Rollout<B> {
-    settings: Settings,
-    ledger: Ledger,
-    bed: B,
+    pub(super) settings: Settings,
+    pub(super) ledger: Ledger,
+    pub(super) bed: B,
     wishes: Wishes,
-    clock: SharedClock,
+    pub(super) clock: SharedClock,
 }
 
-impl<B: Bed> Rollout<B> {
+impl<B: Bed + Ground> Rollout<B> {
     /// A rollout that goes on where the ledger says.
     pub fn new(settings: Settings, ledger: Ledger, bed: B, wishes: Wishes, clock: SharedClock) -> Self {
         Self { settings, ledger, bed, wishes, clock }
@@ -80,6 +88,7 @@ impl<B: Bed> Rollout<B> {
         loop {
             let done = match self.ledger.due() {
                 Some(name) => self.carry_out(&name),
+                None if self.ledger.is_config_due() => self.carry_out_config(),
                 None => self.wait(None).map(drop),
             };
             match done {
@@ -99,14 +108,21 @@ impl<B: Bed> Rollout<B> {
                 (slot.previous, slot.stage, slot.reason) = (None, Some(RolloutStage::RolledBack), reason);
             })?;
         }
+        self.note_unfit()?;
         self.report()
     }
 
     /// Waits for a wish and takes it. Returns whether there was one.
-    fn wait(&mut self, limit: Option<Duration>) -> Result<bool, End> {
+    pub(super) fn wait(&mut self, limit: Option<Duration>) -> Result<bool, End> {
         let bytes = match self.wishes.next(limit) {
             Next::Wish(bytes) => bytes,
             Next::Nothing => return Ok(false),
+            Next::Changed => {
+                if self.note_unfit()? {
+                    self.report()?;
+                }
+                return Ok(false);
+            }
             Next::Ending => return Err(End::Stopping),
         };
         match DesiredMessage::verify(&bytes, &self.settings.agent, &self.settings.hub.keys) {
@@ -160,6 +176,7 @@ impl<B: Bed> Rollout<B> {
         let (stage, reason, is_its_fault) = match end {
             End::Failed { reason, is_its_fault } => (RolloutStage::Failed, reason, is_its_fault),
             End::RolledBack(reason) => (RolloutStage::RolledBack, reason, true),
+            End::LostLink(reason) => (RolloutStage::RolledBack, reason, false),
             end @ (End::Again | End::Stopping) => {
                 // It was not the candidate that ended this start of it.
                 if is_open {
@@ -350,7 +367,7 @@ impl<B: Bed> Rollout<B> {
         self.report()
     }
 
-    fn report(&mut self) -> Result<(), End> {
+    pub(super) fn report(&mut self) -> Result<(), End> {
         let report = self.ledger.report(&self.settings.boot)?;
         Ok(self.bed.report(report)?)
     }

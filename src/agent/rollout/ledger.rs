@@ -11,9 +11,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::config_slot::ConfigSlot;
+use super::overlays::Overlays;
+use crate::config::Overlay;
 use crate::vocab::Id;
 use crate::wire::{
-    DesiredMessage, DesiredModel, PackageRef, ProofEvidence, ReportedMessage, ReportedModel, RolloutStage,
+    DesiredConfig, DesiredMessage, DesiredModel, PackageRef, ProofEvidence, ReportedMessage, ReportedModel,
+    RolloutStage,
 };
 
 /// The file, in the state folder.
@@ -63,6 +67,8 @@ struct Page {
     #[serde(default)]
     refused: Option<String>,
     slots: BTreeMap<Id, Slot>,
+    #[serde(default)]
+    config: Option<ConfigSlot>,
 }
 
 /// One model.
@@ -132,6 +138,13 @@ impl Ledger {
         Ok(Self { folder: folder.to_owned(), page })
     }
 
+    /// The overlay that is in force over the file of the agent whose state is in `folder`, or why it cannot be had; none where
+    /// there is none or nothing can be read. Changes nothing, unlike [`Ledger::open`], so that anybody may ask.
+    pub fn peek(folder: &Path) -> Option<Result<Overlay, String>> {
+        let page = serde_json::from_slice(&fs::read(folder.join(FILE)).ok()?).ok()?;
+        Self { folder: folder.to_owned(), page }.overlay_in_force()
+    }
+
     /// Where fetched packages lie.
     pub fn packages(&self) -> PathBuf {
         self.folder.join("packages")
@@ -146,6 +159,28 @@ impl Ledger {
     pub fn in_force(&self) -> BTreeMap<Id, InForce> {
         let told = |slot: &Slot| InForce { active: slot.active.clone(), previous: slot.previous.clone() };
         self.page.slots.iter().map(|(name, slot)| (name.clone(), told(slot))).collect()
+    }
+
+    /// Where the texts of overlays lie.
+    pub fn overlays(&self) -> Overlays {
+        Overlays::of(&self.folder)
+    }
+
+    /// The configuration, if anything was ever wished of it.
+    pub fn config(&self) -> Option<&ConfigSlot> {
+        self.page.config.as_ref()
+    }
+
+    /// The overlay that is in force over the file, where there is one, or why it cannot be had.
+    pub fn overlay_in_force(&self) -> Option<Result<Overlay, String>> {
+        let active = self.config()?.active.as_ref()?;
+        let text = self.overlays().read(active);
+        Some(text.and_then(|text| Overlay::read(&text).map_err(|faults| super::told(&faults))))
+    }
+
+    /// Whether something is to be done about the configuration.
+    pub fn is_config_due(&self) -> bool {
+        self.config().is_some_and(|slot| !slot.is_settled())
     }
 
     /// One model.
@@ -166,8 +201,19 @@ impl Ledger {
         if wish.revision <= self.page.revision {
             return Ok(false);
         }
+        // The text first: the ledger does not speak of what could be missing.
+        if let Some(DesiredConfig { overlay: Some(overlay), text: Some(text), .. }) = &wish.config {
+            self.overlays().keep(overlay, text)?;
+        }
         self.page.revision = wish.revision;
         self.page.refused = None;
+        if let Some(config) = &wish.config {
+            let nameable = DesiredConfig { text: None, ..config.clone() };
+            match &mut self.page.config {
+                Some(slot) => slot.take(nameable, wish.revision),
+                none => *none = Some(ConfigSlot::new(nameable, wish.revision)),
+            }
+        }
         for (name, model) in &wish.models {
             match self.page.slots.get_mut(name) {
                 // The same wish again, because another model's has changed.
@@ -217,6 +263,19 @@ impl Ledger {
         self.write().inspect_err(|_| self.page = before)
     }
 
+    /// Changes the page of the configuration.
+    ///
+    /// # Errors
+    /// When it cannot be written down; it is then as it was.
+    pub fn change_config(&mut self, change: impl FnOnce(&mut ConfigSlot)) -> Result<(), LedgerError> {
+        let before = self.page.clone();
+        let Some(slot) = &mut self.page.config else { return Ok(()) };
+        change(slot);
+        let surplus = slot.quarantined.len().saturating_sub(QUARANTINED);
+        slot.quarantined.drain(..surplus);
+        self.write().inspect_err(|_| self.page = before)
+    }
+
     /// What is told of it, under the next number.
     ///
     /// # Errors
@@ -230,12 +289,13 @@ impl Ledger {
             revision: self.page.revision,
             refused: self.page.refused.clone(),
             models: self.page.slots.iter().map(|(name, slot)| (name.clone(), slot.report())).collect(),
-            config: None,
+            config: self.page.config.as_ref().map(ConfigSlot::report),
         })
     }
 
-    /// Deletes fetched packages that nothing on the pages needs.
+    /// Deletes fetched packages and texts of overlays that nothing on the pages needs.
     pub fn sweep(&self) {
+        self.overlays().sweep(&self.config().map(ConfigSlot::needed).unwrap_or_default());
         let needed = |slot: &Slot| {
             let wished = slot.wish.package.iter().filter(|_| !slot.is_settled());
             wished.chain(&slot.active).chain(&slot.previous).map(|p| p.sha256.clone()).collect::<Vec<_>>()

@@ -14,17 +14,37 @@
 //!
 //! [`drive`] takes the steps, on a thread of its own; [`proof`] judges, pure; [`shadow`] compares. What runs models on live
 //! pictures is behind [`Bed`].
+//!
+//! A configuration comes the same way, as an overlay over the agent's own file, and one thing at a time: nothing is
+//! downloaded, and nothing can run in its shadow.
+//!
+//! ```text
+//!   wish ─▶ Verifying ─▶ Trial ─▶ Committed
+//!               │          │
+//!               ╰▶ Failed  ╰──▶ RolledBack
+//! ```
+//!
+//! [`lay`] takes these steps; [`watch`] judges, pure: the frame rate of each camera that is changed, and the link to the hub.
+//! The overlay in force is always the last one that was committed. Where the file has changed so that it no longer fits, the
+//! file counts more, and that is told. What runs the cameras is behind [`Ground`].
 
 pub mod bed;
+mod config_slot;
 pub mod drive;
+pub mod ground;
+mod lay;
 pub mod ledger;
+mod overlays;
 pub mod proof;
 pub mod shadow;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 mod wishes;
 
 pub use bed::{Bed, Broken, Gone, Measures};
 pub use drive::{Rollout, Settings};
+pub use ground::{CameraReading, Ground, Reading};
+pub use lay::told;
 pub use ledger::{InForce, Ledger, LedgerError};
 pub use wishes::Wishes;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::base::clock::{SharedClock, SystemClock};
-use crate::config;
+use crate::config::{self, Overlay};
 use crate::model::keys::SecretKey;
 use crate::model::sha256_hex;
 use crate::vocab::Id;
@@ -134,6 +134,29 @@ impl Bed for Stage {
     fn report(&mut self, report: ReportedMessage) -> Result<(), Gone> {
         self.call().reports.push(report);
         Ok(())
+    }
+}
+
+/// Nothing is wished of the configuration here.
+impl Ground for Stage {
+    fn fits(&mut self, _: Option<&Overlay>) -> Result<Result<(), String>, Gone> {
+        Ok(Err("not asked for".to_owned()))
+    }
+
+    fn lay(&mut self, _: Option<&Overlay>) -> Result<Result<(), String>, Gone> {
+        Ok(Err("not asked for".to_owned()))
+    }
+
+    fn restore(&mut self, _: Option<Result<Overlay, String>>) -> Result<(), Gone> {
+        Ok(())
+    }
+
+    fn unfit(&mut self) -> Result<Option<String>, Gone> {
+        Ok(None)
+    }
+
+    fn look(&mut self) -> Result<Reading, Gone> {
+        Ok(Reading::default())
     }
 }
 

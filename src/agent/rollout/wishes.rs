@@ -11,6 +11,7 @@ pub struct Wishes(Arc<(Mutex<Inbox>, Condvar)>);
 struct Inbox {
     /// The newest, as it came: each is the whole of what is wished.
     newest: Option<Vec<u8>>,
+    has_changed: bool,
     is_ending: bool,
 }
 
@@ -18,6 +19,12 @@ impl Wishes {
     /// Hands over what came on the topic `desired`.
     pub fn put(&self, bytes: Vec<u8>) {
         self.lock().newest = Some(bytes);
+        self.0.1.notify_all();
+    }
+
+    /// Says that the agent's file was read anew.
+    pub fn tell_change(&self) {
+        self.lock().has_changed = true;
         self.0.1.notify_all();
     }
 
@@ -33,7 +40,7 @@ impl Wishes {
 
     /// Waits for the next one, `limit` at most.
     pub(super) fn next(&self, limit: Option<Duration>) -> Next {
-        let idle = |inbox: &mut Inbox| inbox.newest.is_none() && !inbox.is_ending;
+        let idle = |inbox: &mut Inbox| inbox.newest.is_none() && !inbox.has_changed && !inbox.is_ending;
         let mut inbox = match limit {
             None => self.0.1.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
             Some(limit) => {
@@ -44,6 +51,9 @@ impl Wishes {
         if inbox.is_ending {
             return Next::Ending;
         }
+        if std::mem::take(&mut inbox.has_changed) {
+            return Next::Changed;
+        }
         inbox.newest.take().map_or(Next::Nothing, Next::Wish)
     }
 }
@@ -52,6 +62,8 @@ impl Wishes {
 pub(super) enum Next {
     /// A wish, as it came.
     Wish(Vec<u8>),
+    /// The agent's file was read anew.
+    Changed,
     /// Nothing in this time.
     Nothing,
     /// It is to end.

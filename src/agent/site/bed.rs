@@ -31,7 +31,7 @@ impl SiteBed {
         Self { acts, clock, shadows: BTreeMap::new() }
     }
 
-    fn ask<T: Send + 'static>(&self, act: impl FnOnce(&mut Site) -> T + Send + 'static) -> Result<T, Gone> {
+    pub(super) fn ask<T: Send + 'static>(&self, act: impl FnOnce(&mut Site) -> T + Send + 'static) -> Result<T, Gone> {
         let (tell, told) = std::sync::mpsc::channel();
         let act: Act = Box::new(move |site| drop(tell.send(act(site))));
         self.acts.blocking_send(act).map_err(|_| Gone)?;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rumqttc::{AsyncClient, QoS};
 use serde_json::{Value, json};
-use vedette::agent::rollout::{Bed, Broken, Gone, InForce, Ledger, Measures, Rollout, Settings, Wishes};
+use vedette::agent::rollout::{self, Bed, Broken, Gone, InForce, Ledger, Measures, Reading, Rollout, Settings, Wishes};
 use vedette::base::clock::{Clock, SystemClock};
-use vedette::config;
+use vedette::config::{self, Overlay};
 use vedette::model::package::{Blob, Envelope, write};
 use vedette::vocab::Id;
 use vedette::wire::{PackageRef, ProofEvidence, ReportedMessage, RolloutStage, Topics, to_json};
@@ -163,6 +163,29 @@ impl Bed for Cameras {
             self.die();
         }
         Ok(())
+    }
+}
+
+/// Nothing is wished of the configuration here.
+impl rollout::Ground for Cameras {
+    fn fits(&mut self, _: Option<&Overlay>) -> Result<Result<(), String>, Gone> {
+        Ok(Err("not asked for".to_owned()))
+    }
+
+    fn lay(&mut self, _: Option<&Overlay>) -> Result<Result<(), String>, Gone> {
+        Ok(Err("not asked for".to_owned()))
+    }
+
+    fn restore(&mut self, _: Option<Result<Overlay, String>>) -> Result<(), Gone> {
+        Ok(())
+    }
+
+    fn unfit(&mut self) -> Result<Option<String>, Gone> {
+        Ok(None)
+    }
+
+    fn look(&mut self) -> Result<Reading, Gone> {
+        Ok(Reading::default())
     }
 }
 

@@ -163,6 +163,8 @@ fn kind(topic: &str) -> &'static str {
         "alert" | "event" => "event",
         "snapshot" => "snapshot",
         "reply" => "reply",
+        "desired" => "desired",
+        "reported" => "reported",
         other => panic!("nothing is promised of the topic {other}"),
     }
 }
