@@ -4,8 +4,9 @@ mod credentials;
 mod watch;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -13,13 +14,15 @@ use super::Failure;
 use super::connection::{Connection, failed, print};
 use super::registry::Reference;
 use crate::client::Client;
+use crate::config::Overlay;
 use crate::vocab::Id;
 
-/// List the agents of a hub, roll models out to them, and give them accounts at the broker.
+/// List the agents of a hub, roll models and configurations out to them, and give them accounts at the broker.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   vedette fleet agents
   vedette fleet rollout start people people@champion --label region=north
+  vedette fleet rollout start --config quieter-nights.yaml --label region=north
   vedette fleet rollout show people-4-1 --watch
   vedette fleet credentials gate-north -o mqtt.password
 
@@ -38,7 +41,7 @@ enum What {
     /// List the agents, a line for each
     #[command(after_help = "Example:\n  vedette fleet agents")]
     Agents,
-    /// Roll a registered model out to agents, group by group
+    /// Roll a registered model or a configuration out to agents, group by group
     #[command(after_help = "Examples:
   vedette fleet rollout start people people:4 --label region=north --needs-approval
   vedette fleet rollout show people-4-1 --watch
@@ -58,9 +61,13 @@ enum Rollout {
   vedette fleet rollout start people people@champion --label region=north
   vedette fleet rollout start people people:4 --agent gate-1 --agent gate-2 --group 1 --group 100% --soak 600
   vedette fleet rollout start people people:5 --all --proof '{\"agreement\": 0.9}' --needs-approval
+  vedette fleet rollout start --config quieter-nights.yaml --purpose 'fewer alerts from cats' --all
 
 Agents that are there are told before agents that are away. A group is told when enough of the one before have said that \
-the package stays, and it has soaked. When too many say that it does not, all that were told go back to what they had.")]
+it stays, and it has soaked. When too many say that it does not, all that were told go back to what they had.
+
+A configuration is an overlay: YAML of the shape of the agents' own files, which says what differs below `cameras` and \
+`models`. `vedette check -c FILE --overlay FILE` tries one on a file.")]
     Start(Box<Start>),
     /// List the newest rollouts, a line for each
     #[command(after_help = "Example:\n  vedette fleet rollout list")]
@@ -103,9 +110,16 @@ the package stays, and it has soaked. When too many say that it does not, all th
 #[derive(Debug, clap::Args)]
 struct Start {
     /// The name that the model has in the agents' configuration
-    slot: Id,
+    #[arg(required_unless_present = "config", requires = "model")]
+    slot: Option<Id>,
     /// What is rolled out: NAME:VERSION or NAME@ALIAS of the registry
-    model: Reference,
+    model: Option<Reference>,
+    /// Or an overlay over the agents' configuration, a YAML file
+    #[arg(long, value_name = "FILE", conflicts_with = "slot")]
+    config: Option<PathBuf>,
+    /// What the overlay is for, for people
+    #[arg(long, value_name = "TEXT", requires = "config", conflicts_with = "slot")]
+    purpose: Option<String>,
     /// An agent; may be given again
     #[arg(long = "agent", value_name = "AGENT", group = "whom")]
     agents: Vec<Id>,
@@ -134,8 +148,11 @@ struct Start {
     #[arg(long, value_name = "SECONDS")]
     node_timeout: Option<u32>,
     /// What the package must prove on each agent, as JSON: those fields that shall not have their defaults
-    #[arg(long, value_name = "JSON", value_parser = json_object)]
+    #[arg(long, value_name = "JSON", value_parser = json_object, conflicts_with = "config")]
     proof: Option<Value>,
+    /// What the overlay must prove on each agent, as JSON: those fields that shall not have their defaults
+    #[arg(long, value_name = "JSON", value_parser = json_object, requires = "config", conflicts_with = "slot")]
+    trial: Option<Value>,
     /// Wait for somebody to approve after the first group
     #[arg(long)]
     needs_approval: bool,
@@ -194,14 +211,25 @@ fn print_all(list: &Value) -> Result<(), Failure> {
 
 impl Start {
     fn order(&self) -> Result<Value, Failure> {
-        let Reference { model, version } = &self.model;
-        let missing = || Failure::Refused(anyhow!("say which version: {model}:3 or {model}@champion"));
-        let version = version.as_ref().ok_or_else(missing)?;
         let labels: BTreeMap<&Id, &String> = self.labels.iter().map(|(name, value)| (name, value)).collect();
-        Ok(json!({
-            "slot": self.slot, "model": model, "version": version,
-            "agents": self.agents, "labels": labels, "all": self.all, "terms": self.terms(),
-        }))
+        let mut order = json!({ "agents": self.agents, "labels": labels, "all": self.all, "terms": self.terms() });
+        let Some(file) = &self.config else {
+            // Without a file the parser has asked for both.
+            let Some(Reference { model, version }) = &self.model else { return Ok(order) };
+            let missing = || Failure::Refused(anyhow!("say which version: {model}:3 or {model}@champion"));
+            order["version"] = json!(version.as_ref().ok_or_else(missing)?);
+            (order["slot"], order["model"]) = (json!(self.slot), json!(model));
+            return Ok(order);
+        };
+        let text = std::fs::read_to_string(file);
+        let text = text.with_context(|| format!("reading the overlay {}", file.display())).map_err(Failure::Refused)?;
+        // Told here already, with the name of the file.
+        Overlay::read(&text).map_err(|faults| {
+            let told = faults.render("overlay").replace("overlay:", &format!("{}:", file.display()));
+            Failure::Refused(anyhow!("{}", told.trim_end()))
+        })?;
+        (order["overlay"], order["purpose"]) = (json!(text), json!(self.purpose));
+        Ok(order)
     }
 
     /// What was given; the hub knows the rest.
@@ -215,6 +243,7 @@ impl Start {
             ("error_share", json!(self.error_share)),
             ("node_timeout_seconds", json!(self.node_timeout)),
             ("proof", json!(self.proof)),
+            ("trial", json!(self.trial)),
             ("needs_approval", json!(self.needs_approval)),
         ];
         given.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
@@ -252,6 +281,34 @@ mod tests {
             })
         );
         assert_eq!(order(&["people", "people:4", "--all"]).unwrap()["terms"], json!({"needs_approval": false}));
+    }
+
+    #[test]
+    fn an_overlay_is_ordered_with_its_text_and_a_faulty_one_is_told_here() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("nights.yaml");
+        let path = file.to_str().unwrap();
+        std::fs::write(&file, "cameras: { door: { detect: { fps: 4 } } }\n").unwrap();
+        let given = ["--config", path, "--purpose", "less work", "--all", "--trial", r#"{"trial_seconds": 60}"#];
+        assert_eq!(
+            order(&given).unwrap(),
+            json!({
+                "overlay": "cameras: { door: { detect: { fps: 4 } } }\n", "purpose": "less work", "agents": [],
+                "labels": {}, "all": true, "terms": {"trial": {"trial_seconds": 60}, "needs_approval": false},
+            })
+        );
+        std::fs::write(&file, "cameras: { door: { url: x } }\n").unwrap();
+        let refused = order(&["--config", path, "--all"]).unwrap_err();
+        assert!(refused.starts_with(&format!("{path}:1:20: cameras.door.url: ")), "{refused}");
+        for wrong in [
+            &["people", "people:4", "--config", path][..],
+            &["--config", path, "--proof", "{}"],
+            &["people", "people:4", "--trial", "{}"],
+            &["people"],
+            &["--all"],
+        ] {
+            assert!(order(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

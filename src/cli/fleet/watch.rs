@@ -89,15 +89,14 @@ impl Screen {
 /// The rollout in lines of at most `width` characters.
 fn drawing(rollout: &Value, width: usize) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let package = &rollout["package"];
-    let mut lines = vec![format!(
-        "{}  {}  {} {} for {}",
-        text(&rollout["id"]),
-        text(&rollout["state"]),
-        text(&package["model"]),
-        package["version"],
-        text(&rollout["slot"])
-    )];
+    let (package, overlay) = (&rollout["package"], &rollout["overlay"]);
+    let what = if overlay.is_null() {
+        format!("{} {} for {}", text(&package["model"]), package["version"], text(&rollout["slot"]))
+    } else {
+        let sha256: String = text(&overlay["sha256"]).chars().take(12).collect();
+        format!("overlay {sha256}  {}", text(&rollout["purpose"]))
+    };
+    let mut lines = vec![format!("{}  {}  {what}", text(&rollout["id"]), text(&rollout["state"]))];
     if !text(&rollout["why"]).is_empty() {
         lines.push(format!("  {}", text(&rollout["why"])));
     }
@@ -140,6 +139,11 @@ mod tests {
             "nodes": [node("gate-1", "committed", ""), node("gate-2", "going-back", ""), node("gate-3", "waiting", "")],
         });
         insta::assert_snapshot!(drawing(&rollout, 70));
+        let configuration = json!({
+            "id": "config-2", "state": "running", "overlay": {"sha256": "ab".repeat(32), "size": 40},
+            "purpose": "fewer alerts from cats", "groups": [],
+        });
+        assert_eq!(drawing(&configuration, 80), "config-2  running  overlay abababababab  fewer alerts from cats\n");
         assert!(drawing(&json!({}), 20).lines().all(|line| line.len() <= 20));
     }
 }

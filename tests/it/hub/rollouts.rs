@@ -21,18 +21,18 @@ use crate::support::session::eventually;
 use crate::support::subscriber::Subscriber;
 
 /// A hub as a program, which can be killed, and who is there.
-pub(super) struct Hub {
+pub struct Hub {
     library: PathBuf,
-    pub(super) folder: tempfile::TempDir,
-    pub(super) url: String,
+    pub folder: tempfile::TempDir,
+    pub url: String,
     token: String,
-    pub(super) key: PublicKey,
+    pub key: PublicKey,
     child: Option<Child>,
 }
 
 impl Hub {
     /// Starts one with a package registered as version 1 of `vedette-nano`.
-    pub(super) async fn start(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
+    pub async fn start(broker: &Mosquitto, database: Option<&str>) -> Option<Self> {
         let mut hub = Self::open(broker, database).await?;
         hub.token = std::fs::read_to_string(hub.folder.path().join("data/admin.token")).unwrap().trim().to_owned();
         hub.key = hub.get("/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
@@ -65,31 +65,31 @@ impl Hub {
         Some(hub)
     }
 
-    pub(super) async fn launch(&mut self) {
+    pub async fn launch(&mut self) {
         let folder = self.folder.path();
         self.child = Some(launch(&self.library, &folder.join("hub.yaml"), &folder.join("log")));
         until_ready(&self.url).await;
     }
 
     /// Ends it as a power cut would.
-    pub(super) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut child = self.child.take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    pub(super) async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
+    pub async fn send(&self, method: &str, path: &str, body: &[u8]) -> Answer {
         let bearer = format!("Bearer {}", self.token);
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let url = format!("{}{path}", self.url);
         Http::default().send(method, &url, &[("authorization", &bearer)], body.to_vec()).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub async fn get(&self, path: &str) -> Value {
         self.send("GET", path, &[]).await.fine()
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, body.to_string().as_bytes()).await
     }
 
@@ -99,7 +99,7 @@ impl Hub {
     }
 
     /// Registers a package; its version and its SHA-256.
-    pub(super) async fn push(&self, bytes: &[u8]) -> (i64, String) {
+    pub async fn push(&self, bytes: &[u8]) -> (i64, String) {
         let sha256: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         self.send("PUT", &format!("/api/v1/uploads/{sha256}"), bytes).await.fine();
         let pushed = self.post("/api/v1/models", json!({ "sha256": sha256 })).await.fine();
@@ -107,7 +107,7 @@ impl Hub {
     }
 
     /// Waits until these agents are there, and admits them.
-    pub(super) async fn admit(&self, agents: &[String]) {
+    pub async fn admit(&self, agents: &[String]) {
         for agent in agents {
             let path = format!("/api/v1/agents/{agent}/admission");
             eventually("the hub knows the agent and what it has", async || {
@@ -127,11 +127,11 @@ impl Hub {
         self.post("/api/v1/rollouts", order).await.fine()["id"].as_str().unwrap().to_owned()
     }
 
-    pub(super) async fn rollout(&self, id: &str) -> Value {
+    pub async fn rollout(&self, id: &str) -> Value {
         self.get(&format!("/api/v1/rollouts/{id}")).await
     }
 
-    pub(super) async fn until_state(&self, id: &str, state: &str) -> Value {
+    pub async fn until_state(&self, id: &str, state: &str) -> Value {
         eventually(state, async || {
             let rollout = self.rollout(id).await;
             assert!(rollout["settled"] == false || rollout["state"] == state, "{rollout:#}");
@@ -142,7 +142,7 @@ impl Hub {
     }
 
     /// `vedette fleet …` as the admin.
-    async fn fleet(&self, arguments: &[&str]) -> std::process::Output {
+    pub async fn fleet(&self, arguments: &[&str]) -> std::process::Output {
         let token = self.folder.path().join("data/admin.token").display().to_string();
         let all = [&["fleet", "--hub", &self.url, "--token-file", &token], arguments].concat();
         let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
@@ -193,7 +193,7 @@ fn quick() -> Value {
 }
 
 /// The stage of each agent of a rollout.
-fn stages(rollout: &Value) -> Vec<&str> {
+pub fn stages(rollout: &Value) -> Vec<&str> {
     rollout["nodes"].as_array().unwrap().iter().map(|node| node["stage"].as_str().unwrap()).collect()
 }
 

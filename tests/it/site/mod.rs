@@ -13,4 +13,5 @@ mod ear;
 mod hang;
 mod lifecycle;
 mod outage;
+mod overlay;
 mod switch;
