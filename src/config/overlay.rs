@@ -50,6 +50,7 @@ const MODEL: &[(&str, Reach)] =
 const CAMERA: &[(&str, Reach)] = &[
     ("detect", Reach::Value),
     ("motion", Reach::Value),
+    ("ground", Reach::Value),
     ("zones", Reach::Things),
     ("lines", Reach::Things),
     ("rules", Reach::Things),
