@@ -252,11 +252,11 @@ mod tests {
 
     fn fetched(cache: &Cache, content: &[u8]) -> LocalFile {
         let (name, size) = (BlobName::of(content), content.len() as u64);
-        let mut fetch = |take: &mut dyn FnMut(&[u8]) -> io::Result<()>| {
+        let fetch = |take: &mut dyn FnMut(&[u8]) -> io::Result<()>| {
             content.chunks(2).for_each(|piece| take(piece).unwrap());
             Ok(())
         };
-        cache.fetch(&name, size, "the bucket", &mut fetch).unwrap().unwrap()
+        cache.fetch(&name, size, "the bucket", fetch).unwrap().unwrap()
     }
 
     fn has(cache: &Cache, content: &[u8]) -> bool {
