@@ -188,11 +188,11 @@ impl AtWork for Fall {
             let Some((reason, at)) = fallen.over.or(closing) else {
                 match &fallen.told {
                     None if is_awake => self.start(index, moment, out),
-                    Some(told) if moment.now.since(told.updated) >= self.update_every => {
-                        if fallen.last_seen == moment.now {
-                            out.push(self.firing(FiringPhase::Update, index, moment.now, moment.now));
-                            self.fallen[index].told.iter_mut().for_each(|told| told.updated = moment.now);
-                        }
+                    Some(told)
+                        if moment.now.since(told.updated) >= self.update_every && fallen.last_seen == moment.now =>
+                    {
+                        out.push(self.firing(FiringPhase::Update, index, moment.now, moment.now));
+                        self.fallen[index].told.iter_mut().for_each(|told| told.updated = moment.now);
                     }
                     _ => {}
                 }
