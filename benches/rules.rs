@@ -67,7 +67,7 @@ fn tracks(frame: u64, together: u64, now: MediaTime) -> Vec<Track> {
         Track {
             id: number,
             state: if chance.u8(..) < 16 { TrackState::Lost } else { TrackState::Confirmed },
-            class: u16::from(lane % 5 == 0),
+            class: u16::from(lane.is_multiple_of(5)),
             score: 0.8,
             best_score: 0.9,
             bbox: Rect::new(x - 0.02, foot - 0.15, x + 0.02, foot),
