@@ -18,27 +18,39 @@ use crate::support::detectors;
 
 const SECONDS: u64 = 5;
 
-/// Requests per second of `clients` that ask one after the other.
-async fn rate(server: &Arc<Server>, clients: usize, path: &'static str, json: &str, tail: &[u8]) -> f64 {
+/// How a server did.
+struct Served {
+    /// Requests a second.
+    rate: f64,
+    /// How long 99 of 100 requests took at most, milliseconds.
+    p99: f64,
+}
+
+/// How `clients` are served that ask one after the other.
+async fn served(server: &Arc<Server>, clients: usize, path: &'static str, json: &str, tail: &[u8]) -> Served {
     let start = Instant::now();
     let asked: Vec<_> = (0..clients)
         .map(|_| {
             let (server, json, tail) = (server.clone(), json.to_owned(), tail.to_vec());
             tokio::spawn(async move {
-                let mut count = 0u64;
+                let mut took = Vec::new();
                 while start.elapsed() < Duration::from_secs(SECONDS) {
+                    let asked = Instant::now();
                     server.post_binary(path, &json, &tail).await.parts();
-                    count += 1;
+                    took.push(asked.elapsed());
                 }
-                count
+                took
             })
         })
         .collect();
-    let mut count = 0;
+    let mut took = Vec::new();
     for client in asked {
-        count += client.await.unwrap();
+        took.extend(client.await.unwrap());
     }
-    count as f64 / start.elapsed().as_secs_f64()
+    let rate = took.len() as f64 / start.elapsed().as_secs_f64();
+    took.sort();
+    let p99 = took.get(took.len() * 99 / 100).map_or(f64::NAN, |took| took.as_secs_f64() * 1e3);
+    Served { rate, p99 }
 }
 
 fn ask(name: &str, shape: &[usize], bytes: usize) -> String {
@@ -69,13 +81,12 @@ async fn one_client_gets_nearly_what_the_runtime_gives() {
             count += 1;
         }
         let raw = count as f64 / start.elapsed().as_secs_f64();
-        let one = rate(&server, 1, "/v2/models/yolox/infer", &json, &values).await;
-        let two = rate(&server, 2, "/v2/models/yolox/infer", &json, &values).await;
-        println!(
-            "round {round}: runtime {raw:.1}/s; one client {one:.1}/s ({:.3}); two clients {two:.1}/s ({:.3})",
-            one / raw,
-            two / raw
-        );
+        let one = served(&server, 1, "/v2/models/yolox/infer", &json, &values).await;
+        let two = served(&server, 2, "/v2/models/yolox/infer", &json, &values).await;
+        println!("round {round}: runtime {raw:.1}/s");
+        for (clients, Served { rate, p99 }) in [("one client", one), ("two clients", two)] {
+            println!("  {clients} {rate:.1}/s ({:.3}), p99 {p99:.1} ms", rate / raw);
+        }
     }
     let stats: Value = server.get("/v2/models/yolox/stats").await.fine()["model_stats"][0]["inference_stats"].clone();
     println!("{stats}");
@@ -86,15 +97,18 @@ async fn one_client_gets_nearly_what_the_runtime_gives() {
 async fn sixteen_clients_are_served_faster_in_batches() {
     let values = packed(&[0.5; 256]);
     let json = ask("x", &[1, 256], values.len());
-    let served = async |max_batch, max_queue_delay_us| {
+    let start = async |max_batch, max_queue_delay_us| {
         let tuning = Tuning { max_batch, max_queue_delay_us, ..on_cpu() };
         serve(&[("slow", 1, slow(50))], Settings { tuning, ..settings() }).await.map(Arc::new)
     };
-    let (Some(alone), Some(batched)) = (served(1, 0).await, served(16, 0).await) else { return };
+    let (Some(alone), Some(batched)) = (start(1, 0).await, start(16, 0).await) else { return };
     for round in 0..3 {
-        let singly = rate(&alone, 16, "/v2/models/slow/infer", &json, &values).await;
-        let together = rate(&batched, 16, "/v2/models/slow/infer", &json, &values).await;
-        println!("round {round}: singly {singly:.0}/s, in batches {together:.0}/s ({:.2})", together / singly);
+        let singly = served(&alone, 16, "/v2/models/slow/infer", &json, &values).await;
+        let together = served(&batched, 16, "/v2/models/slow/infer", &json, &values).await;
+        println!("round {round}: in batches {:.2} times as fast", together.rate / singly.rate);
+        for (how, Served { rate, p99 }) in [("singly", singly), ("in batches", together)] {
+            println!("  {how} {rate:.0}/s, p99 {p99:.2} ms");
+        }
     }
     let stats = batched.get("/v2/models/slow/stats").await.fine()["model_stats"][0].clone();
     println!("{} rows in {} runs", stats["inference_count"], stats["execution_count"]);
