@@ -116,6 +116,8 @@ pub(super) struct Feed {
     pub limiter: Mutex<Limiter>,
     pub lag: Mutex<Lag>,
     pub damage: damage::Watch,
+    /// Pictures that are to stay in the decoder. That it has made them is known, and counted, when the next one comes out.
+    kept: AtomicU64,
     /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
     keyframes: Mutex<VecDeque<gst::ClockTime>>,
     /// Timestamps of the wanted pictures in the decoder, earliest first.
@@ -144,6 +146,7 @@ impl Feed {
             limiter: Mutex::default(),
             lag: Mutex::default(),
             damage: damage::Watch::new(),
+            kept: AtomicU64::default(),
             keyframes: Mutex::default(),
             owed: Mutex::default(),
             info: Mutex::default(),
@@ -251,6 +254,18 @@ impl Feed {
         pts.is_none_or(|pts| lock(&self.owed).contains(&pts))
     }
 
+    /// Notes that the decoder has begun a picture that will not come out.
+    pub fn stays_inside(&self) {
+        count(&self.kept, 1);
+    }
+
+    /// Counts a picture that came out of the decoder, and those that stayed in it before.
+    pub fn came_out(&self) {
+        let kept = self.kept.swap(0, Relaxed);
+        self.counters.decoded.fetch_add(kept + 1, Relaxed);
+        self.counters.dropped_rate.fetch_add(kept, Relaxed);
+    }
+
     /// Whether a wanted picture has gone into the decoder and not come out.
     pub fn is_owed(&self) -> bool {
         !lock(&self.owed).is_empty()
@@ -294,6 +309,17 @@ mod tests {
     fn wanted_pictures_are_known_when_they_come_out_in_whatever_order_they_went_in() {
         assert_eq!(taken(&[0, 3, 1, 2, 6], &[0, 1, 2, 3, 4, 5, 6]), [0, 1, 2, 3, 6]);
         assert_eq!(taken(&[5, 10], &[4, 6, 7, 10]), [6, 10], "the first after a time that the decoder rounded");
+    }
+
+    #[test]
+    fn what_stays_in_the_decoder_counts_once_the_decoder_is_seen_to_work() {
+        let feed = feed();
+        (0..4).for_each(|_| feed.stays_inside());
+        assert_eq!(feed.counts(), Counts::default(), "it may be making nothing of what it gets");
+        feed.came_out();
+        assert_eq!((feed.counts().decoded, feed.counts().dropped_rate), (5, 4));
+        feed.came_out();
+        assert_eq!((feed.counts().decoded, feed.counts().dropped_rate), (6, 4));
     }
 
     #[test]

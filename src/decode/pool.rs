@@ -14,7 +14,7 @@ use gstreamer::subclass::prelude::*;
 use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
-use super::feed::{Feed, count};
+use super::feed::Feed;
 use super::want::Want;
 
 /// Called each time that memory for a picture is taken.
@@ -148,14 +148,12 @@ fn keep_unwanted(decoder: &gst::glib::WeakRef<gst_video::VideoDecoder>, feed: &W
         return;
     }
     picture.set_flags(stays);
-    count(&feed.counters.decoded, 1);
-    count(&feed.counters.dropped_rate, 1);
+    feed.stays_inside();
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
-    use std::sync::atomic::Ordering::Relaxed;
     use std::time::Duration;
 
     use super::super::feed::lock;
@@ -200,7 +198,8 @@ mod tests {
         assert!(matches!(end.unwrap().view(), gst::MessageView::Eos(_)));
         pipeline.set_state(gst::State::Null).unwrap();
         let seen = lock(&seen).clone();
-        (seen, feed.counters.dropped_rate.load(Relaxed))
+        feed.came_out();
+        (seen, feed.counts().dropped_rate)
     }
 
     #[test]

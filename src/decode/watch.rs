@@ -166,7 +166,7 @@ fn watch_output(pad: &gst::Pad, feed: &Arc<Feed>, chooser: Chooser) {
         let Some(gst::PadProbeData::Buffer(buffer)) = &probe.data else {
             return gst::PadProbeReturn::Ok;
         };
-        count(&feed.counters.decoded, 1);
+        feed.came_out();
         let was_wanted = feed.wanted_leaves(buffer.pts());
         if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
             count(&feed.counters.corrupt, 1);
