@@ -13,6 +13,8 @@
 //!                      └─▶ event   ─▶ events, explained
 //!                            └─▶ evidence ─▶ spool ─▶ mqtt
 //!
+//!   history                        the tracks of the last days, for changed rules to be tried on
+//!
 //!   config                         YAML ─▶ each room's own settings, or every fault at once
 //!   agent                          the line put together: `agent::pipeline` is the picture
 //!   hub                            the centre: serves models over HTTP, with tokens and roles
@@ -35,6 +37,7 @@ pub mod decode;
 pub mod detect;
 pub mod event;
 pub mod evidence;
+pub mod history;
 pub mod hub;
 pub mod model;
 pub mod mqtt;

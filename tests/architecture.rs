@@ -26,6 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("event", &["vocab"]),
     ("identify", &["vocab", "detect"]),
     ("evidence", &["vocab", "base"]),
+    ("history", &["vocab", "base"]),
     ("spool", &["base"]),
     ("mqtt", &["base"]),
     (
@@ -41,6 +42,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "behaviour",
             "event",
             "evidence",
+            "history",
             "spool",
             "mqtt",
             "model",
@@ -63,6 +65,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "behaviour",
             "event",
             "evidence",
+            "history",
             "spool",
             "mqtt",
             "config",

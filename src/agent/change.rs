@@ -13,6 +13,7 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
         ("mqtt", old.mqtt != new.mqtt),
         ("hub", old.hub != new.hub),
         ("evidence", old.evidence != new.evidence),
+        ("history", old.history != new.history),
         ("spool", old.spool != new.spool),
         ("runtime.library", old.runtime_library != new.runtime_library),
     ];
@@ -29,6 +30,7 @@ pub fn without_what_needs_a_restart(old: &Config, new: Config) -> Config {
         mqtt: old.mqtt,
         hub: old.hub,
         evidence: old.evidence,
+        history: old.history,
         spool: old.spool,
         runtime_library: old.runtime_library,
         ..new

@@ -9,7 +9,8 @@ pub fn message(camera: &Id, count: Count, at: WallTime) -> (Id, CountMessage) {
     match count.place {
         Place::Zone(id) => (id.clone(), CountMessage::zone(camera.clone(), id, u64::from(count.occupancy), at)),
         Place::Line(id) => {
-            (id.clone(), CountMessage::line(camera.clone(), id, count.left_to_right, count.right_to_left, at))
+            let (forward, backward, journeys) = (count.left_to_right, count.right_to_left, count.journeys);
+            (id.clone(), CountMessage { journeys, ..CountMessage::line(camera.clone(), id, forward, backward, at) })
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::base::clock::SharedClock;
 use crate::config;
 use crate::detect::{self, Accepted, DetectError, Detector, PackageFacts, Results, Worker};
 use crate::event::ModelChange;
+use crate::history;
 use crate::vocab::{Id, Labels, ModelFacts};
 use crate::wire::ModelHealth;
 
@@ -188,6 +189,17 @@ pub fn open(
     let config = config.completed(detector.package().map(|package| &package.thresholds));
     detector.set_thresholds(&config.thresholds());
     Ok((detector, config))
+}
+
+/// What the tracks of a camera cannot be understood without.
+pub fn head(camera: &config::Camera, labels: &Labels, facts: &ModelFacts) -> history::Head {
+    history::Head {
+        camera: camera.id.clone(),
+        labels: labels.iter().map(str::to_owned).collect(),
+        model: facts.name.clone(),
+        threshold: facts.threshold,
+        fps: camera.detect.as_ref().map_or(0.0, |detect| detect.fps),
+    }
 }
 
 /// What events say of a model. The threshold is the one that a detection had to pass to begin a track, not the lower one

@@ -7,10 +7,15 @@ use crate::agent::engine::Engine;
 use crate::agent::post::Post;
 use crate::agent::resources::{self, Resources};
 use crate::agent::site::Site;
+use crate::behaviour;
+use crate::history;
 use crate::mqtt;
 use crate::spool;
 use crate::vocab::{CameraState, Id, WallTime};
-use crate::wire::{CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ResourceHealth, SpoolHealth};
+use crate::wire::{
+    CameraHealth, ClassHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ResourceHealth, SpoolHealth,
+    SuppressedHealth,
+};
 
 /// A period shorter than this says nothing about rates.
 const SHORTEST: Duration = Duration::from_millis(500);
@@ -98,6 +103,7 @@ impl Reporter {
             models: site.engines().map(model).collect(),
             stages: self.last.stages.clone(),
             spool: spool_health(&site.spool().health(), wall),
+            history: site.history().map(|store| history_health(store.health())),
             mqtt: link_health(link),
             resources: ResourceHealth {
                 cpu_cores: self.last.cpu_cores,
@@ -161,6 +167,7 @@ impl Reporter {
             reconnects: stats.reconnects,
             panics: stats.panics,
             drops,
+            suppressed: post.suppressed().into_iter().map(suppressed_health).collect(),
         }
     }
 }
@@ -182,6 +189,7 @@ fn unusable(post: &Post) -> CameraHealth {
         reconnects: 0,
         panics: 0,
         drops: BTreeMap::new(),
+        suppressed: BTreeMap::new(),
     }
 }
 
@@ -201,6 +209,16 @@ fn spool_health(health: &spool::Health, wall: WallTime) -> SpoolHealth {
         telemetry: class(telemetry),
         degraded: health.degraded.clone(),
     }
+}
+
+fn suppressed_health(entry: behaviour::Suppressed) -> (Id, SuppressedHealth) {
+    let behaviour::Suppressed { id, count, last, until } = entry;
+    (id, SuppressedHealth { count, last: last.map(WallTime::to_rfc3339), until: until.to_rfc3339() })
+}
+
+fn history_health(health: history::Health) -> HistoryHealth {
+    let history::Health { bytes, lost, failure } = health;
+    HistoryHealth { bytes, lost, cause: failure }
 }
 
 fn link_health(status: &mqtt::Status) -> LinkHealth {

@@ -24,6 +24,7 @@ pub mod pipeline;
 mod post;
 pub mod probe;
 mod recorder;
+pub mod rehearsal;
 pub mod replay;
 mod resources;
 mod role;

@@ -4,6 +4,7 @@
 //!   frame ─ look ─ is it due? ── scene: does anything move? ──┬─ no ──▶ time passes: rules and events are told
 //!                                                             └─ yes ─▶ the detector (a worker, or inline in a replay)
 //!   frame + detections ─ seen ─ track ── behaviour ── event ── evidence ──▶ occurrences, for the recorder
+//!                                  └───▶ history, where tracks are kept: what rules are told is written there first
 //! ```
 //!
 //! Live and replayed pictures take the same way; only who runs the detector differs.
@@ -16,6 +17,7 @@ use crate::behaviour::{self, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
 use crate::evidence::{self, Mark, Shot, Snapshots};
+use crate::history::Log;
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
@@ -60,6 +62,8 @@ pub struct Line {
     /// Happenings of one object that go on, whose best picture is looked for.
     shown: Vec<Shown>,
     evidence: evidence::Settings,
+    /// Where everything that the rules are told is kept.
+    log: Option<Log>,
     told: Told,
     last_tick: MediaTime,
     looks: u64,
@@ -133,6 +137,7 @@ impl Line {
             snapshots: Snapshots::new(&settings.evidence),
             shown: Vec::new(),
             evidence: settings.evidence,
+            log: None,
             told: Told {
                 model: settings.model,
                 labels: settings.labels,
@@ -144,6 +149,11 @@ impl Line {
             last_tick: MediaTime::ZERO,
             looks: 0,
         }
+    }
+
+    /// Keeps from now on what the rules are told.
+    pub fn keep_tracks(&mut self, log: Option<Log>) {
+        self.log = log;
     }
 
     /// Looks a frame over: whether it is due, and whether it is worth the detector's time.
@@ -170,7 +180,11 @@ impl Line {
         self.last_tick = frame.pts;
         let tracks = self.tracker.step(frame.pts, detections);
         self.cadence.follow(frame.pts, tracks);
-        self.rules.set_picture_size(frame.width, frame.height);
+        let size = (frame.width, frame.height);
+        let log = self.log.as_mut();
+        // Kept as they are shown to the rules: rounded, so that they can be shown them again.
+        let tracks = log.map_or(tracks, |log| log.look(frame.pts, frame.captured, size, tracks));
+        self.rules.set_picture_size(size.0, size.1);
         let firings = self.rules.step(frame.pts, frame.captured, tracks);
         let mut events = self.narrator.narrate(firings, &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
@@ -186,6 +200,9 @@ impl Line {
     /// The pictures from now on do not continue those before.
     pub fn cut(&mut self, notice: &Notice) -> Vec<Occurrence> {
         self.tracker.reset();
+        if let Some(log) = &mut self.log {
+            log.cut(self.told.pts);
+        }
         let tracks = self.tracker.step(self.told.pts, &[]);
         let mut events = self.narrator.narrate(self.rules.reset(self.told.pts), &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
@@ -212,12 +229,17 @@ impl Line {
     /// what was followed ends, as whatever it was may have another name now.
     pub fn change_model(&mut self, looker: Looker) -> Vec<Occurrence> {
         let Looker { model, labels, track, behaviour, timezone } = looker;
-        self.told.model = Some(model);
+        let threshold = model.threshold;
+        let name = self.told.model.insert(model).name.clone();
         if labels == self.told.labels {
             self.tracker.reconfigure(track);
             return Vec::new();
         }
         self.tracker.reset();
+        if let Some(log) = &mut self.log {
+            log.stop(self.told.pts);
+            log.restart(labels.iter().map(str::to_owned).collect(), name, threshold);
+        }
         let tracks = self.tracker.step(self.told.pts, &[]);
         let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
@@ -245,6 +267,9 @@ impl Line {
 
     /// Ends everything that is open: the last call before a line is dropped.
     pub fn close(&mut self) -> Vec<Occurrence> {
+        if let Some(log) = &mut self.log {
+            log.stop(self.told.pts);
+        }
         let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
         events.extend(self.narrator.close_all(&self.told.context()));
         self.illustrate(events, None)
@@ -289,6 +314,9 @@ impl Line {
             return Vec::new();
         }
         self.last_tick = self.told.pts;
+        if let Some(log) = &mut self.log {
+            log.wait(self.told.pts, self.told.captured);
+        }
         let firings = self.rules.tick(self.told.pts, self.told.captured);
         let events = self.narrator.narrate(firings, &self.told.context());
         self.illustrate(events, None)

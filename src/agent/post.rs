@@ -12,6 +12,7 @@ use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
 use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
+use crate::behaviour;
 use crate::camera::{self, Camera, CameraStats};
 use crate::config;
 use crate::decode::{DecodeError, Source, Want};
@@ -229,6 +230,11 @@ impl Post {
     /// How many frames the detector has looked at.
     pub fn looks(&self) -> u64 {
         lock(&self.line).looks()
+    }
+
+    /// What each entry of `suppress` has held back.
+    pub fn suppressed(&self) -> Vec<behaviour::Suppressed> {
+        lock(&self.line).rules().suppressed().cloned().collect()
     }
 
     /// The number that its next new track gets.

@@ -3,6 +3,7 @@
 //! Every frame is decoded and none is dropped for being late. Wall time is counted from a fixed moment, so that nothing
 //! of the day of the replay gets into its result; schedules therefore see that moment too.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::agent::cadence::{self, Verdict};
@@ -14,6 +15,7 @@ use crate::config::{self, Config};
 use crate::decode::{self, Clip};
 use crate::detect::{self, Detector, LibrarySearch, RuntimeError};
 use crate::event;
+use crate::history::{self, HistoryError};
 use crate::vocab::{ClockState, Event, Frame, Id, Labels, Severity};
 use crate::wire::{Class, MessageId, Origin};
 
@@ -32,6 +34,8 @@ pub struct Request {
     pub pace: Pace,
     /// The wall time of the recording's first picture.
     pub start: WallTime,
+    /// Where to keep the tracks; none to keep none.
+    pub tracks: Option<PathBuf>,
 }
 
 /// Why a recording cannot be replayed.
@@ -60,6 +64,9 @@ pub enum ReplayError {
         #[source]
         source: Box<crate::detect::DetectError>,
     },
+    /// Its tracks cannot be kept.
+    #[error(transparent)]
+    Tracks(#[from] HistoryError),
     /// The recording cannot be opened, or ended early.
     #[error("replaying {input}")]
     Decode {
@@ -133,14 +140,23 @@ pub fn replay(
     tell: &mut dyn FnMut(&EventMessage),
 ) -> Result<Summary, ReplayError> {
     let camera = find_camera(config, &request.camera)?;
-    let (detector, settings) = prepare(config, camera, clock)?;
+    let (detector, settings) = prepare(config, camera, clock.clone())?;
+    let store = request.tracks.as_ref().map(|folder| history::Store::open(unbounded(folder), clock)).transpose()?;
+    let facts = settings.model.as_ref();
+    let head = facts.map(|facts| engine::head(camera, &settings.labels, facts));
+    let mut line = Line::new(settings, 1);
+    line.keep_tracks(store.as_ref().zip(head).and_then(|(store, head)| store.log(head)));
     let origin = Origin { agent: config.id.clone(), site: config.site.clone(), boot: "replay".to_owned() };
-    let mut replay =
-        Replay { line: Line::new(settings, 1), detector, origin, sequence: [0; 2], summary: Summary::default(), tell };
+    let mut replay = Replay { line, detector, origin, sequence: [0; 2], summary: Summary::default(), tell };
     let outcome = replay.play(camera, request, stopping);
     let closing = replay.line.close();
     replay.tell(closing);
     outcome.map(|()| replay.summary)
+}
+
+/// Whoever asks for the tracks of a recording wants all of them.
+fn unbounded(folder: &std::path::Path) -> history::Settings {
+    history::Settings { folder: folder.to_owned(), keep: Duration::MAX, quota_bytes: u64::MAX }
 }
 
 fn find_camera<'a>(config: &'a Config, id: &Id) -> Result<&'a config::Camera, ReplayError> {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::agent::cadence;
 use crate::agent::change;
 use crate::agent::clockwatch::ClockWatch;
-use crate::agent::engine::{Engine, Running, error_chain};
+use crate::agent::engine::{Engine, Running, error_chain, head};
 use crate::agent::forward::Forwarder;
 use crate::agent::kept::Kept;
 use crate::agent::layers::{Layered, Layers};
@@ -35,6 +35,7 @@ use crate::base::clock::SharedClock;
 use crate::config::{self, Config};
 use crate::detect::{self, CameraKey, LibrarySearch};
 use crate::event::{self, Narrator, Notice};
+use crate::history;
 use crate::mqtt;
 use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
@@ -57,6 +58,7 @@ pub struct Site {
     epoch: u64,
     clock: SharedClock,
     spool: Arc<dyn Spool>,
+    history: Option<history::Store>,
     forwarder: Arc<Forwarder>,
     means: Means,
     engines: BTreeMap<Id, Engine>,
@@ -125,6 +127,7 @@ impl Site {
             epoch,
             clock,
             spool: stores.spool,
+            history: stores.history,
             forwarder,
             means,
             engines: BTreeMap::new(),
@@ -228,6 +231,11 @@ impl Site {
         &self.means
     }
 
+    /// Where tracks are kept, where they are.
+    pub fn history(&self) -> Option<&history::Store> {
+        self.history.as_ref()
+    }
+
     /// The queue on disk.
     pub fn spool(&self) -> &Arc<dyn Spool> {
         &self.spool
@@ -317,7 +325,10 @@ impl Site {
         let running = running.and_then(|engine| Some((engine, engine.running.as_ref().ok()?)));
         let settings = self.line_settings(&camera, running);
         let worker = running.map(|(_, running)| running.worker.clone());
+        let log =
+            running.and_then(|(_, running)| self.history.as_ref()?.log(head(&camera, &running.labels, &running.facts)));
         let mut line = Line::new(settings, self.kept.first_track(&camera.id));
+        line.keep_tracks(log);
         if let Some(counts) = self.kept.counts(&camera.id) {
             line.restore_counts(counts);
         }

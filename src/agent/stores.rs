@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::agent::engine::EngineError;
+use crate::agent::engine::{EngineError, error_chain};
 use crate::agent::rollout::LedgerError;
 use crate::agent::site::Packages;
 use crate::base::clock::SharedClock;
 use crate::config::Config;
 use crate::detect;
 use crate::evidence;
+use crate::history;
 use crate::spool::{DurableSpool, Spool};
 use crate::vocab::Id;
 
@@ -57,6 +58,8 @@ pub struct Stores {
     pub spool: Arc<dyn Spool>,
     /// How pictures are kept.
     pub evidence: evidence::Settings,
+    /// Where tracks are kept, where they are.
+    pub history: Option<history::Store>,
     /// What runs in place of the models that the configuration names.
     pub packages: Packages,
 }
@@ -72,6 +75,13 @@ impl Stores {
         }
         let settings = config.spool.spool_settings(config.mqtt.max_packet);
         let spool = Arc::new(DurableSpool::open(&config.spool.folder.join("spool.redb"), settings, clock.clone()));
-        Ok(Self { spool, evidence: config.evidence.evidence_settings(), packages: Packages::default() })
+        let evidence = config.evidence.evidence_settings();
+        Ok(Self { spool, evidence, history: open_history(config, clock), packages: Packages::default() })
     }
+}
+
+/// An agent whose tracks cannot be kept watches all the same.
+fn open_history(config: &Config, clock: &SharedClock) -> Option<history::Store> {
+    let opened = history::Store::open(config.history.history_settings()?, clock.clone());
+    opened.inspect_err(|error| tracing::error!(error = error_chain(error), "tracks are not kept")).ok()
 }

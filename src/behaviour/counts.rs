@@ -1,7 +1,7 @@
 //! How many are in each zone, and how many went over each line: live, and kept over a restart.
 //!
 //! The counts know no rules: every zone and every line has them. A line counts each crossing of a confirmed track by label
-//! and direction, for ever. How many are in a zone is known only while looking, and is not kept.
+//! and direction, for ever, and a journey each time it was made. How many are in a zone is known only while looking, and is not kept.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +15,9 @@ use crate::vocab::{Id, Place, Side};
 pub struct Counts {
     /// By line, then by label.
     pub lines: BTreeMap<Id, BTreeMap<String, Passages>>,
+    /// How often each journey was made: by rule, then by label. Nothing in what an older program kept.
+    #[serde(default)]
+    pub journeys: BTreeMap<Id, BTreeMap<String, u64>>,
 }
 
 /// How often a line was crossed.
@@ -39,6 +42,8 @@ pub struct Count {
     pub right_to_left: u64,
     /// The same by label. A label that was never counted is left out.
     pub by_label: BTreeMap<String, LabelCount>,
+    /// How often journeys that end at the line were made, by their rules; empty for a zone.
+    pub journeys: BTreeMap<Id, u64>,
 }
 
 /// The part of a [`Count`] that is one label's.
@@ -62,8 +67,25 @@ impl Counts {
         }
     }
 
+    pub(super) fn count_journey(&mut self, rule: &Id, label: &str) {
+        let made = self.journeys.entry(rule.clone()).or_default().entry(label.to_owned()).or_default();
+        *made = made.saturating_add(1);
+    }
+
+    /// How often the journey of a rule was made, by whatever.
+    pub fn of_journey(&self, rule: &Id) -> u64 {
+        self.journeys.get(rule).into_iter().flat_map(BTreeMap::values).fold(0, |all, made| all.saturating_add(*made))
+    }
+
     /// Adds what was counted elsewhere.
     pub(super) fn add(&mut self, other: Self) {
+        for (rule, labels) in other.journeys {
+            let by_label = self.journeys.entry(rule).or_default();
+            for (label, more) in labels {
+                let made = by_label.entry(label).or_default();
+                *made = made.saturating_add(more);
+            }
+        }
         for (line, labels) in other.lines {
             let by_label = self.lines.entry(line).or_default();
             for (label, more) in labels {
@@ -74,9 +96,10 @@ impl Counts {
         }
     }
 
-    /// The count of one line.
-    pub(super) fn of_line(&self, line: &Id) -> Count {
+    /// The count of one line, at which the journeys of these rules end.
+    pub(super) fn of_line<'r>(&self, line: &Id, journeys: impl Iterator<Item = &'r Id>) -> Count {
         let mut count = Count::none(Place::Line(line.clone()));
+        count.journeys = journeys.map(|rule| (rule.clone(), self.of_journey(rule))).collect();
         for (label, passages) in self.lines.get(line).into_iter().flatten() {
             let Passages { left_to_right, right_to_left } = *passages;
             count.left_to_right = count.left_to_right.saturating_add(left_to_right);
@@ -89,7 +112,14 @@ impl Counts {
 
 impl Count {
     fn none(place: Place) -> Self {
-        Self { place, occupancy: 0, left_to_right: 0, right_to_left: 0, by_label: BTreeMap::new() }
+        Self {
+            place,
+            occupancy: 0,
+            left_to_right: 0,
+            right_to_left: 0,
+            by_label: BTreeMap::new(),
+            journeys: BTreeMap::new(),
+        }
     }
 
     /// The count of one zone, from how many of each label are in it.

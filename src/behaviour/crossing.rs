@@ -21,6 +21,7 @@
 use std::time::Duration;
 
 use super::presence::is_sighting;
+use super::scores::Scores;
 use super::settings::{Line, ScoreOf};
 use crate::vocab::{MediaTime, Point, Segment, Side, Track, TrackId};
 
@@ -36,16 +37,13 @@ pub(super) struct Crossing {
     pub to: Side,
     /// When it was first seen beyond the line.
     pub at: MediaTime,
-    mean_score: f32,
+    scores: Scores,
 }
 
 impl Crossing {
     /// The score that a rule compares.
     pub(super) fn score(&self, of: ScoreOf) -> f32 {
-        match of {
-            ScoreOf::Best => self.track.best_score,
-            ScoreOf::Mean => self.mean_score,
-        }
+        self.scores.of(of, self.track.best_score)
     }
 }
 
@@ -67,8 +65,7 @@ struct Path {
     settled: Option<Side>,
     /// When the side last changed, and whether on the piece.
     changed: Option<(MediaTime, bool)>,
-    score_sum: f32,
-    scores: u32,
+    scores: Scores,
 }
 
 impl LineWatch {
@@ -89,6 +86,7 @@ impl LineWatch {
                 self.paths[index].reported = now;
             }
             if !is_sighting(track, now) {
+                known.into_iter().for_each(|index| self.paths[index].scores.miss(now));
                 continue;
             }
             let point = self.line.anchor.of(&track.bbox);
@@ -97,11 +95,9 @@ impl LineWatch {
                 self.paths.len() - 1
             });
             let path = &mut self.paths[index];
-            path.score_sum += track.score;
-            path.scores += 1;
+            path.scores.see(track.score, now);
             if let Some((to, at)) = path.go_to(point, &self.line, now) {
-                let mean_score = path.score_sum / path.scores as f32;
-                self.crossings.push(Crossing { track: track.clone(), to, at, mean_score });
+                self.crossings.push(Crossing { track: track.clone(), to, at, scores: path.scores });
             }
         }
         self.paths.retain(|path| now.since(path.reported) < FORGET_AFTER);
@@ -121,7 +117,7 @@ impl LineWatch {
 
 impl Path {
     fn new(track: TrackId, at: Point, now: MediaTime) -> Self {
-        Self { track, reported: now, last: at, side: None, settled: None, changed: None, score_sum: 0.0, scores: 0 }
+        Self { track, reported: now, last: at, side: None, settled: None, changed: None, scores: Scores::default() }
     }
 
     /// Moves on to `point`; returns the side it came to and when, if it crossed.

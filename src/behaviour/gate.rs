@@ -11,7 +11,8 @@ use super::presence::Presence;
 use super::scale::Scale;
 use super::settings::{Rule, ScoreOf};
 use crate::vocab::{
-    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, WallTime,
+    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, TrackId,
+    WallTime,
 };
 
 /// What a rule is told about the moment it judges.
@@ -67,6 +68,9 @@ pub(super) struct Gate {
     min_height: f32,
     min_width: f32,
     min_area: f32,
+    min_travel: f32,
+    /// Where something must have moved: how far each of the tracks has.
+    travels: Vec<(TrackId, f32)>,
     schedule: Option<Schedule>,
     /// The minute since 1970 for which `is_awake` was last worked out.
     minute: Option<i64>,
@@ -82,14 +86,21 @@ impl Gate {
             min_height: rule.min_height,
             min_width: rule.min_width,
             min_area: rule.min_area,
+            min_travel: rule.min_travel,
+            travels: Vec::new(),
             schedule: rule.schedule.clone(),
             minute: None,
             is_awake: rule.schedule.is_none(),
         }
     }
 
-    /// Whether the rule's schedule is open. Asks the calendar once a minute only.
+    /// Whether the rule's schedule is open, which every rule asks first. Asks the calendar once a minute only. What else of the
+    /// moment is compared later is taken down here.
     pub(super) fn is_awake(&mut self, moment: &Moment) -> bool {
+        if self.min_travel > 0.0 {
+            self.travels.clear();
+            self.travels.extend(moment.movements.travels());
+        }
         if let Some(schedule) = &self.schedule {
             let minute = moment.wall.unix_nanos().div_euclid(60_000_000_000);
             if self.minute != Some(minute) {
@@ -112,6 +123,12 @@ impl Gate {
             && track.bbox.height() >= self.min_height
             && track.bbox.width() >= self.min_width
             && track.bbox.area() >= self.min_area
+            && (self.min_travel <= 0.0 || self.travel(track) >= self.min_travel)
+    }
+
+    /// How far it has moved since it was first seen, in its own heights; only where the rule asks for that.
+    fn travel(&self, track: &Track) -> f32 {
+        self.travels.iter().find(|(id, _)| *id == track.id).map_or(0.0, |(_, travel)| *travel)
     }
 
     /// The score of a presence that the rule compares.
@@ -134,6 +151,9 @@ impl Gate {
             (Measure::WIDTH, track.bbox.width(), self.min_width),
             (Measure::AREA, track.bbox.area(), self.min_area),
         ];
+        if self.min_travel > 0.0 {
+            to.push(compared(Measure::TRAVEL, self.travel(track), self.min_travel));
+        }
         to.extend(sizes.into_iter().filter(|s| s.2 > 0.0).map(|(name, value, limit)| compared(name, value, limit)));
     }
 }

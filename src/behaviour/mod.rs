@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Each kind of rule has a file that opens with exactly when it fires. All share `gate.rs` (schedule, labels, scores,
-//! sizes); `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
+//! sizes, whether it ever moved), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
 //! car from alerting again. Distances are measured in `scale.rs`, in metres on the ground that `ground.rs` projects, or in
 //! body heights.
 //!
@@ -52,11 +52,13 @@ mod running;
 mod scale;
 mod scattering;
 mod schedule;
+mod scores;
 mod settings;
 mod speed;
 mod standing;
 mod stay;
 mod stopped;
+mod suppression;
 mod tailgating;
 #[cfg(test)]
 mod tests;
@@ -69,3 +71,4 @@ pub use rules::Rules;
 pub use scale::{Distance, Speed};
 pub use schedule::{Schedule, ScheduleError};
 pub use settings::{Anchor, Direction, Fault, Line, ParkedSettings, PresenceSettings, Rule, ScoreOf, Settings, Zone};
+pub use suppression::{Suppressed, Suppression};

@@ -11,6 +11,13 @@
 //!
 //! **A new number for the same object** continues the poses of a track that vanished there just before, as presences do
 //! (see `presence.rs`), and keeps the number by which the object was known first.
+//!
+//! **Travel** is how far an object has come from where it was first seen, at most, in heights of its first box: what keeps
+//! standing still (a poster, a statue, a coat) from being told where a rule asks for `min_travel`. A box that is cut off for a
+//! moment moves one of its edges and not the other, so that the lesser way of its upper and its lower edge counts. Whoever
+//! comes straight at the camera moves neither much, and grows: the lesser growth of height and width, as a logarithm, counts
+//! as well. And it counts once two sightings in a row show it. Somebody who walked in and then stands still has travelled; what
+//! stands still from its first sighting on has not, however often it is lost and found again.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -54,6 +61,17 @@ pub(super) struct Movement {
     class: u16,
     reported: MediaTime,
     poses: VecDeque<Pose>,
+    travel: Travel,
+}
+
+/// How far an object has come from where it was first seen.
+#[derive(Debug, Clone, Copy)]
+struct Travel {
+    origin: Rect,
+    /// At the last sighting.
+    last: f32,
+    /// The most that two sightings in a row have shown.
+    most: f32,
 }
 
 /// The ways of all tracks of a camera.
@@ -65,7 +83,7 @@ pub(super) struct Movements {
 
 impl Movements {
     /// Takes in the tracks of a frame.
-    pub(super) fn look(&mut self, now: MediaTime, tracks: &[Track], labels: &Labels) {
+    pub(super) fn look(&mut self, now: MediaTime, tracks: &[Track], labels: &Labels, aspect: f32) {
         for track in tracks {
             let found = self.list.binary_search_by_key(&track.id, |m| m.track);
             if let Ok(index) = found {
@@ -78,6 +96,7 @@ impl Movements {
             let movement = &mut self.list[index];
             movement.class = track.class;
             movement.see(Pose { at: now, bbox: track.bbox });
+            movement.travel.see(&track.bbox, aspect);
         }
         self.list.retain(|movement| now.since(movement.reported) < FORGET_AFTER);
     }
@@ -97,6 +116,11 @@ impl Movements {
         self.of(track).map_or(track, |movement| movement.first_known_as)
     }
 
+    /// How far each track has come from where it was first seen, in its own heights.
+    pub(super) fn travels(&self) -> impl Iterator<Item = (TrackId, f32)> + '_ {
+        self.list.iter().map(|movement| (movement.track, movement.travel.most))
+    }
+
     fn begin(&mut self, now: MediaTime, track: &Track, labels: &Labels) -> usize {
         let mut movement = Movement {
             track: track.id,
@@ -104,10 +128,12 @@ impl Movements {
             class: track.class,
             reported: now,
             poses: VecDeque::new(),
+            travel: Travel { origin: track.bbox, last: 0.0, most: 0.0 },
         };
         if let Some(index) = self.list.iter().position(|m| m.is_continued_by(track, now, labels)) {
             let earlier = self.list.remove(index);
             (movement.first_known_as, movement.poses) = (earlier.first_known_as, earlier.poses);
+            movement.travel = earlier.travel;
         }
         let index = self.list.partition_point(|m| m.track < track.id);
         self.list.insert(index, movement);
@@ -206,6 +232,21 @@ impl Movement {
             }
         }
         Some((median(&mut along_x[..slopes])?, median(&mut along_y[..slopes])?))
+    }
+}
+
+impl Travel {
+    /// It is seen here now. `aspect` is how many times wider than high the picture is.
+    fn see(&mut self, bbox: &Rect, aspect: f32) {
+        let (from, height) = (&self.origin, self.origin.height().max(f32::MIN_POSITIVE));
+        let across = (bbox.centre().x - from.centre().x) * aspect;
+        let way = |edge: f32, before: f32| across.hypot(edge - before) / height;
+        let shift = way(bbox.y1, from.y1).min(way(bbox.y2, from.y2));
+        let growth = |now: f32, before: f32| if now > 0.0 && before > 0.0 { (now / before).ln().abs() } else { 0.0 };
+        let growth = growth(bbox.height(), from.height()).min(growth(bbox.width(), from.width()));
+        let travel = shift.max(growth);
+        self.most = self.most.max(travel.min(self.last));
+        self.last = travel;
     }
 }
 

@@ -24,6 +24,7 @@
 use std::time::Duration;
 
 use super::labels::may_be_the_same;
+use super::scores::Scores;
 use super::settings::{PresenceSettings, ScoreOf, Zone};
 use crate::vocab::{EndReason, Labels, MediaTime, Rect, Track, TrackId, TrackState};
 
@@ -55,8 +56,7 @@ pub(super) struct Presence {
     pub still_since: MediaTime,
     away: Option<Away>,
     sightings: u32,
-    score_sum: f32,
-    scores: u32,
+    scores: Scores,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +89,7 @@ impl Presence {
             still_since: entered,
             away: None,
             sightings,
-            score_sum: track.score,
-            scores: 1,
+            scores: Scores::first(track.score, now),
         }
     }
 
@@ -117,10 +116,7 @@ impl Presence {
 
     /// The score that a rule compares.
     pub(super) fn score(&self, of: ScoreOf) -> f32 {
-        match of {
-            ScoreOf::Best => self.track.best_score,
-            ScoreOf::Mean => self.score_sum / self.scores as f32,
-        }
+        self.scores.of(of, self.track.best_score)
     }
 
     fn see_inside(&mut self, track: &Track, now: MediaTime, same_place: f32) {
@@ -129,8 +125,7 @@ impl Presence {
         self.is_sighted = true;
         self.away = None;
         self.sightings = self.sightings.saturating_add(1);
-        self.score_sum += track.score;
-        self.scores += 1;
+        self.scores.see(track.score, now);
         if track.bbox.iou(&self.still_box) < same_place {
             (self.still_box, self.still_since) = (track.bbox, now);
         }
@@ -146,6 +141,7 @@ impl Presence {
 
     fn miss(&mut self, now: MediaTime) {
         self.away.get_or_insert(Away::Unseen(now));
+        self.scores.miss(now);
     }
 
     /// Moves to the stage that is due at `now`.

@@ -11,8 +11,9 @@ use super::gate::Moment;
 use super::motion::Movements;
 use super::presence::ZoneWatch;
 use super::scale::Scale;
-use super::settings::Settings;
-use crate::vocab::{EndReason, Firing, Labels, MediaTime, Track, TrackId, TrackState, WallTime};
+use super::settings::{Anchor, Rule, Settings};
+use super::suppression::{Suppressed, Suppressions};
+use crate::vocab::{EndReason, Firing, FiringKind, Id, Labels, MediaTime, Place, Track, TrackId, TrackState, WallTime};
 
 /// A track that was not reported for this long is a new one when it is reported again.
 const RECALL: Duration = Duration::from_secs(10);
@@ -29,8 +30,11 @@ pub struct Rules {
     rules: Vec<Box<dyn AtWork>>,
     movements: Movements,
     scale: Scale,
+    suppressions: Suppressions,
     firings: Vec<Firing>,
     counts: Counts,
+    /// The rules that are journeys, and the lines at which these end.
+    journeys: Vec<(Id, Id)>,
     revision: u64,
     /// The tracks that were reported lately, and when.
     known: Vec<(TrackId, MediaTime)>,
@@ -59,10 +63,12 @@ impl Rules {
     /// A rule whose zone or line is not there, or whose labels the model does not have, never fires: ask
     /// [`Settings::faults`] first.
     pub fn new(settings: Settings, labels: Labels, timezone: TimeZone) -> Self {
+        let journeys = settings.rules.iter().filter_map(journey).collect();
         let rules = settings.rules.iter().filter_map(|rule| employ(rule, &settings, &labels)).collect();
         let zone = |z| ZoneWatch::new(z, settings.presence, settings.parked.overlap, labels.len());
         Self {
             rules,
+            suppressions: Suppressions::new(settings.suppress, &labels),
             zones: settings.zones.into_iter().map(zone).collect(),
             lines: settings.lines.into_iter().map(LineWatch::new).collect(),
             labels,
@@ -73,6 +79,7 @@ impl Rules {
             scale: Scale::new(settings.ground),
             firings: Vec::new(),
             counts: Counts::default(),
+            journeys,
             revision: 0,
             known: Vec::new(),
             spare: Vec::new(),
@@ -95,7 +102,7 @@ impl Rules {
         let is_new = |id: TrackId| known.iter().all(|(known, _)| *known != id);
         self.zones.iter_mut().for_each(|zone| zone.look(self.now, tracks, &self.labels, is_new));
         self.lines.iter_mut().for_each(|line| line.look(self.now, tracks));
-        self.movements.look(self.now, tracks, &self.labels);
+        self.movements.look(self.now, tracks, &self.labels, self.scale.aspect);
         self.recall(tracks);
         self.count_crossings();
         self.judge(tracks, true, None)
@@ -126,7 +133,16 @@ impl Rules {
             let names = self.labels.iter().chain(std::iter::once("unknown"));
             Count::of_zone(&watch.zone.id, names.zip(watch.occupancy().iter().copied()))
         });
-        zones.chain(self.lines.iter().map(|watch| self.counts.of_line(&watch.line.id)))
+        zones.chain(self.lines.iter().map(|watch| {
+            let line = &watch.line.id;
+            let ends_here = |(_, end): &&(Id, Id)| end == line;
+            self.counts.of_line(line, self.journeys.iter().filter(ends_here).map(|(rule, _)| rule))
+        }))
+    }
+
+    /// What each entry of `suppress` has held back.
+    pub fn suppressed(&self) -> impl Iterator<Item = &Suppressed> {
+        self.suppressions.told()
     }
 
     /// Grows whenever a count changes, so that they are published only then.
@@ -161,6 +177,15 @@ impl Rules {
         }
     }
 
+    /// Before anything is held back: what is counted is what was, not what was told.
+    fn count_journeys(&mut self) {
+        for firing in self.firings.iter().filter(|firing| firing.kind == FiringKind::Journey) {
+            let label = firing.track.as_ref().map_or("unknown", |track| self.labels.name(track.class));
+            self.counts.count_journey(&firing.rule, label);
+            self.revision += 1;
+        }
+    }
+
     fn end_all(&mut self, now: MediaTime, reason: EndReason) -> &[Firing] {
         self.now = self.now.max(now);
         self.zones.iter_mut().for_each(|zone| zone.end_all(self.now, reason));
@@ -189,9 +214,29 @@ impl Rules {
         for rule in &mut self.rules {
             rule.step(&moment, &places, &mut self.firings);
         }
+        self.count_journeys();
+        let anchor_at = |place: &Place| anchor_at(place, &self.zones, &self.lines);
+        self.suppressions.sift(self.wall, anchor_at, &mut self.firings);
         for zone in &mut self.zones {
             self.revision += u64::from(zone.settle(&mut self.spare));
         }
         &self.firings
     }
+}
+
+/// The rule and the line at which its journeys end, if it is one.
+fn journey(rule: &Rule) -> Option<(Id, Id)> {
+    match (rule.kind.of_firings(), rule.kind.place()) {
+        (FiringKind::Journey, Place::Line(line)) => Some((rule.id.clone(), line)),
+        _ => None,
+    }
+}
+
+/// By which point of objects a place goes.
+fn anchor_at(place: &Place, zones: &[ZoneWatch], lines: &[LineWatch]) -> Anchor {
+    let found = match place {
+        Place::Zone(id) => zones.iter().find(|watch| watch.zone.id == *id).map(|watch| watch.zone.anchor),
+        Place::Line(id) => lines.iter().find(|watch| watch.line.id == *id).map(|watch| watch.line.anchor),
+    };
+    found.unwrap_or_default()
 }

@@ -10,6 +10,7 @@ use super::Schedule;
 use super::ground::Ground;
 use super::kind::RuleKind;
 use super::labels::Wanted;
+use super::suppression::Suppression;
 use crate::vocab::{Id, Labels, Place, Point, Polygon, Rect, Segment, Severity, Side};
 
 /// Everything that one camera's rules need to know.
@@ -21,6 +22,8 @@ pub struct Settings {
     pub lines: Vec<Line>,
     /// The rules. Default: none.
     pub rules: Vec<Rule>,
+    /// Where nothing is raised for a while. Default: nowhere.
+    pub suppress: Vec<Suppression>,
     /// The ground that the camera sees. Default: none, and then nothing is measured in metres.
     pub ground: Option<Ground>,
     /// How a track is believed to be in a zone, and to have left it.
@@ -117,6 +120,8 @@ pub struct Rule {
     pub min_width: f32,
     /// The area an object's box must have, in pictures (0..1). Default 0.
     pub min_area: f32,
+    /// How far an object must have moved since it was first seen, in its own heights: a statue never does. Default 0.
+    pub min_travel: f32,
     /// How long after one happening of a track the same track starts no other; for a line, in the same direction; for
     /// what is told of a zone as a whole, of the zone. Default: 10 s, for occupancy, crowding, queue and gathering 0.
     pub cooldown: Option<Duration>,
@@ -131,6 +136,9 @@ pub enum ScoreOf {
     Best,
     /// The mean of its sightings where the rule looks: one lucky picture is not enough.
     Mean,
+    /// The chance that it is real after all looks where the rule looks, those without it included: grows with every good
+    /// sighting and sinks with every bad one, by time and not by pictures.
+    Fused,
 }
 
 /// The way in which a line is crossed, seen while walking from its start to its end.
@@ -201,6 +209,7 @@ impl Default for Settings {
             zones: Vec::new(),
             lines: Vec::new(),
             rules: Vec::new(),
+            suppress: Vec::new(),
             ground: None,
             presence: PresenceSettings::default(),
             parked: ParkedSettings::default(),
@@ -255,6 +264,7 @@ impl Rule {
             min_height: 0.0,
             min_width: 0.0,
             min_area: 0.0,
+            min_travel: 0.0,
             cooldown: None,
         }
     }
@@ -322,6 +332,7 @@ impl Settings {
             number(of, key, found as f32, found >= least, allowed, faults);
         }
         let shares = [("min_score", rule.min_score), ("min_height", rule.min_height), ("min_width", rule.min_width)];
+        number(of, "min_travel", rule.min_travel, (0.0..=100.0).contains(&rule.min_travel), "0 to 100", faults);
         for (key, value) in shares.into_iter().chain([("min_area", rule.min_area)]) {
             number(of, key, value, (0.0..=1.0).contains(&value), "0 to 1", faults);
         }

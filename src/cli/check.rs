@@ -11,7 +11,8 @@ use super::{Failure, onnx_runtime};
 use crate::agent::probe::{self, Outcome};
 use crate::agent::rollout::Ledger;
 use crate::base::clock::SystemClock;
-use crate::config::{self, Faults, Folders, LoadError, Loaded, Overlay};
+use crate::config::{self, Config, Faults, Folders, LoadError, Loaded, Overlay};
+use crate::vocab::WallTime;
 
 /// Validate a configuration: every fault at once, with line, column and remedy.
 #[derive(Debug, Args)]
@@ -53,7 +54,7 @@ pub struct CheckArgs {
 /// [`Failure::Refused`] when the file cannot be read or is faulty, [`Failure::Running`] when a probe failed.
 pub fn run(args: &CheckArgs) -> Result<(), Failure> {
     let file = args.config.display().to_string();
-    let checked = match check(args) {
+    let checked = match check(&args.config, args.overlay.as_deref()) {
         Ok(checked) => checked,
         Err(error) => {
             match &error {
@@ -88,13 +89,34 @@ struct Checked {
     unfit: Option<String>,
 }
 
+/// Loads the configuration that an agent with this file has in force, or would have with the overlay, for a subcommand that
+/// compares two.
+///
+/// # Errors
+/// [`Failure::Refused`] when a file cannot be read or is faulty, after printing the faults.
+pub(super) fn in_force(path: &Path, overlay: Option<&Path>) -> Result<Config, Failure> {
+    let file = path.display().to_string();
+    match check(path, overlay) {
+        Ok(checked) => {
+            print_checked(&file, &checked);
+            Ok(checked.loaded.config)
+        }
+        Err(error) => {
+            if let LoadError::Faulty { path, faults } = &error {
+                print_faults(&path.display().to_string(), faults);
+            }
+            Err(Failure::Refused(error.into()))
+        }
+    }
+}
+
 /// Loads the file, with an overlay where there is one.
-fn check(args: &CheckArgs) -> Result<Checked, LoadError> {
-    let (path, folders) = (&args.config, folders(&args.config));
-    if let Some(file) = &args.overlay {
+fn check(path: &Path, overlay: Option<&Path>) -> Result<Checked, LoadError> {
+    let folders = folders(path);
+    if let Some(file) = overlay {
         let bytes = config::read_file(file)?;
         let text = String::from_utf8_lossy(&bytes);
-        let overlay = Overlay::read(&text).map_err(|faults| LoadError::Faulty { path: file.clone(), faults })?;
+        let overlay = Overlay::read(&text).map_err(|faults| LoadError::Faulty { path: file.to_owned(), faults })?;
         let loaded = config::load_file_with(path, Some(&overlay), &folders)?;
         return Ok(Checked { loaded, overlay: Some(overlay), unfit: None });
     }
@@ -167,13 +189,21 @@ fn print_faults(file: &str, faults: &Faults) {
     eprint!("{}", faults.render(file));
 }
 
+#[expect(clippy::print_stderr, reason = "like a compiler's, these belong on stderr whatever the log filter")]
+fn print_checked(file: &str, checked: &Checked) {
+    print_faults(file, &checked.loaded.warnings);
+    if let Some(unfit) = &checked.unfit {
+        eprintln!("{file}: warning: the hub's overlay does not lie over it, and the file alone counts: {unfit}");
+    }
+}
+
 #[expect(clippy::print_stdout, reason = "the result is the command's data")]
 #[expect(clippy::print_stderr, reason = "like a compiler's, these belong on stderr whatever the log filter")]
 fn print_good(file: &str, checked: &Checked) {
+    print_checked(file, checked);
     let loaded = &checked.loaded;
-    print_faults(file, &loaded.warnings);
-    if let Some(unfit) = &checked.unfit {
-        eprintln!("{file}: warning: the hub's overlay does not lie over it, and the file alone counts: {unfit}");
+    for hint in expired(loaded) {
+        eprintln!("{file}: hint: {hint}");
     }
     for missing in config::missing_files(&loaded.config) {
         eprintln!("{file}: warning: {missing}");
@@ -193,6 +223,9 @@ fn print_json(file: &str, checked: Option<&Checked>, faults: &Faults, probes: Op
     let faults: Vec<_> = faults.iter().collect();
     let mut result =
         json!({ "file": file, "ok": ok, "revision": revision, "faults": faults, "missing_files": missing });
+    if let Some(hints) = loaded.map(expired).filter(|hints| !hints.is_empty()) {
+        result["hints"] = json!(hints);
+    }
     if let Some(overlay) = checked.and_then(|checked| checked.overlay.as_ref()) {
         result["overlay"] = json!(overlay.sha256());
     }
@@ -203,6 +236,11 @@ fn print_json(file: &str, checked: Option<&Checked>, faults: &Faults, probes: Op
         result["probes"] = json!(probes);
     }
     println!("{result}");
+}
+
+/// What is no fault and may be tidied up.
+fn expired(loaded: &Loaded) -> Vec<String> {
+    config::expired(&loaded.config, WallTime::from_unix_nanos(SystemClock::shared().unix_nanos()))
 }
 
 fn counts(loaded: &Loaded) -> String {

@@ -13,6 +13,7 @@ mod model;
 mod onnx_runtime;
 mod registry;
 mod replay;
+mod rules;
 mod run;
 mod schema;
 mod track;
@@ -39,6 +40,7 @@ enum Command {
     Check(check::CheckArgs),
     Doctor(doctor::Args),
     Replay(replay::Args),
+    Rules(rules::Args),
     Detect(detect::Args),
     Track(track::TrackArgs),
     Eval(eval::Args),
@@ -88,6 +90,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Check(args) => check::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Rules(args) => rules::run(&args),
         Command::Detect(args) => detect::run(args),
         Command::Track(args) => track::run(&args),
         Command::Eval(args) => eval::run(args),

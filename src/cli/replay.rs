@@ -34,6 +34,9 @@ pub struct Args {
     /// The moment at which the recording begins, which schedules go by
     #[arg(long, value_name = "TIME", default_value = "2000-01-01T00:00:00Z")]
     start: jiff::Timestamp,
+    /// Keep the tracks in this folder, for `vedette rules test`
+    #[arg(long, value_name = "FOLDER")]
+    tracks: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,6 +60,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         input: Source::file(&args.input),
         pace: if args.speed == Speed::Real { Pace::Real } else { Pace::Max },
         start: WallTime::from_unix_nanos(i64::try_from(args.start.as_nanosecond()).unwrap_or(0)),
+        tracks: args.tracks.clone(),
     };
     let (_shutdown, stopping) = Shutdown::new();
     let mut out = BufWriter::new(io::stdout().lock());

@@ -8,9 +8,11 @@ mod hub;
 mod kind;
 mod place;
 mod rule;
+mod suppress;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -18,7 +20,7 @@ use super::access::Folders;
 use super::document::{self, Document};
 use super::fault::{Faults, Path, Position};
 use super::phrase;
-use super::ready::{Config, Evidence, LabelSource, Model, Spool};
+use super::ready::{Config, Evidence, History, LabelSource, Model, Spool};
 use super::yaml::Node;
 use crate::detect::bundled;
 use crate::vocab::Id;
@@ -59,6 +61,7 @@ pub(super) fn configure(
     check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
     let evidence = check.evidence(document, &state_dir);
+    let history = read_history(&document.history, &state_dir);
     let spool = read_spool(&document.spool, &state_dir);
     let cameras = camera::read_all(&mut check, document, &root.key("cameras"));
     Some(Config {
@@ -72,6 +75,7 @@ pub(super) fn configure(
         models: models?,
         runtime_library: document.runtime.library.as_deref().map(|path| folders.file(path)),
         evidence,
+        history,
         spool,
         cameras: cameras?,
     })
@@ -234,6 +238,14 @@ impl Check<'_> {
             quota: u64::from(evidence.quota_mib) * MIB,
             snapshot_max: evidence.snapshot_kib as usize * 1024,
         }
+    }
+}
+
+fn read_history(history: &document::History, state_dir: &std::path::Path) -> History {
+    History {
+        folder: state_dir.join(&history.folder),
+        keep: Duration::from_secs(u64::from(history.days) * 24 * 3600),
+        quota: u64::from(history.quota_mib) * MIB,
     }
 }
 

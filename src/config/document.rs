@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::bundled;
 use crate::vocab::Id;
 
-pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Metres, Motion, Share, Transport, Zone};
+pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Metres, Motion, Share, Suppress, Transport, Zone};
 pub use family::Family;
 pub use rule::Rule;
 
@@ -44,6 +44,10 @@ pub struct Document {
     /// Pictures that show an event.
     #[serde(default)]
     pub evidence: Evidence,
+    /// The tracks of the last days, which `vedette rules test` tries changed rules on: boxes, classes and scores, no
+    /// pictures.
+    #[serde(default)]
+    pub history: History,
     /// The queue on disk in which events wait until they are delivered.
     #[serde(default)]
     pub spool: Spool,
@@ -266,6 +270,27 @@ pub struct Evidence {
 impl Default for Evidence {
     fn default() -> Self {
         Self { folder: "evidence".to_owned(), quota_mib: 512, snapshot_kib: 128 }
+    }
+}
+
+/// The tracks of the last days, which `vedette rules test` tries changed rules on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct History {
+    /// Where they are kept, relative to `agent.state_dir`.
+    #[schemars(length(min = 1, max = 4096))]
+    pub folder: String,
+    /// How many days they are kept; 0 keeps none.
+    #[schemars(range(min = 0, max = 366))]
+    pub days: u32,
+    /// The space they may take, in MiB; the oldest make room.
+    #[schemars(range(min = 8, max = 1_048_576))]
+    pub quota_mib: u32,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { folder: "tracks".to_owned(), days: 3, quota_mib: 128 }
     }
 }
 

@@ -34,13 +34,15 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
+use crate::behaviour::Suppression;
 use crate::detect::bundled;
+use crate::vocab::WallTime;
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
 pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
-pub use ready::{Camera, Config, Detect, Evidence, Hub, LabelSource, Model, Motion, Mqtt, Spool};
+pub use ready::{Camera, Config, Detect, Evidence, History, Hub, LabelSource, Model, Motion, Mqtt, Spool};
 pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;
@@ -171,6 +173,23 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     files.extend(trust.map(|file| ("runtime.trust".to_owned(), file)));
     let open = |(key, path): (String, PathBuf)| File::open(&path).err().map(|error| format!("{key}: {error}"));
     files.into_iter().filter_map(open).collect()
+}
+
+/// Entries of `suppress` that have expired at `now`, for whoever tidies up: the camera, the entry and since when.
+pub fn expired(config: &Config, now: WallTime) -> Vec<String> {
+    let of_camera = |camera: &Camera| -> Vec<String> {
+        let over = camera.suppress.iter().filter(|entry| entry.until <= now);
+        let name = |entry: &Suppression| {
+            format!(
+                "camera {}: suppress.{} expired on {} and can be removed",
+                camera.id,
+                entry.id,
+                entry.until.to_rfc3339()
+            )
+        };
+        over.map(name).collect()
+    };
+    config.cameras.iter().flat_map(of_camera).collect()
 }
 
 fn read(bytes: &[u8], overlay: Option<&Overlay>, folders: &Folders, faults: &mut Faults) -> Option<Config> {

@@ -1,8 +1,8 @@
 //! An overlay: a part of a configuration that is laid over a box's own file, as a hub rolls it out.
 //!
 //! It has the shape of the file and is laid over it as a JSON merge patch (RFC 7396): mappings key by key, `null` removes,
-//! anything else takes the place of what was there. Lists of things with an `id` (`cameras`, `zones`, `lines`, `rules`) are
-//! matched by it. They may be written as in the file or as a mapping by id, in which `null` removes one:
+//! anything else takes the place of what was there. Lists of things with an `id` (`cameras`, `zones`, `lines`, `rules`,
+//! `suppress`) are matched by it. They may be written as in the file or as a mapping by id, in which `null` removes one:
 //!
 //! ```yaml
 //! models:
@@ -54,6 +54,7 @@ const CAMERA: &[(&str, Reach)] = &[
     ("zones", Reach::Things),
     ("lines", Reach::Things),
     ("rules", Reach::Things),
+    ("suppress", Reach::Things),
     ("stall_seconds", Reach::Value),
     ("frozen_seconds", Reach::Value),
     ("covered_seconds", Reach::Value),
@@ -71,6 +72,7 @@ const REASONS: &[(&str, &str)] = &[
     ("hub", "a mistake would cut the box off from whoever could take it back"),
     ("runtime", "it says whose models are trusted, and is set up once, when the agent starts"),
     ("evidence", "it is set up once, when the agent starts, so that no trial could prove it"),
+    ("history", "it is set up once, when the agent starts, so that no trial could prove it"),
     ("spool", "it is set up once, when the agent starts, so that no trial could prove it"),
     ("url", "a document from afar must not point a camera elsewhere"),
     ("username", "credentials stay on the box"),
@@ -209,7 +211,7 @@ fn refuse(key: &str, at: Position, open: &[&str], path: &Path, faults: &mut Faul
     faults.error(at, &inside, problem, remedy);
 }
 
-/// Zones, lines or rules; none at all removes them all.
+/// Zones, lines, rules or suppressions; none at all removes them all.
 fn things_by_id(node: &mut Node, path: &Path, faults: &mut Faults) {
     if node.value == Value::Null {
         return;

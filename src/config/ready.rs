@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Provider, Transport};
-use crate::behaviour::{Ground, Line, Rule, Zone};
+use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
 use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon};
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub runtime_library: Option<PathBuf>,
     /// Pictures that show an event.
     pub evidence: Evidence,
+    /// The tracks of the last days.
+    pub history: History,
     /// The queue on disk.
     pub spool: Spool,
     /// The cameras, at least one, those switched off included, in the order of the file.
@@ -130,6 +132,17 @@ pub struct Evidence {
     pub snapshot_max: usize,
 }
 
+/// The tracks of the last days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Where they are kept; absolute.
+    pub folder: PathBuf,
+    /// How long; none at all where this is zero.
+    pub keep: Duration,
+    /// The space they may take, in bytes.
+    pub quota: u64,
+}
+
 /// The queue on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spool {
@@ -184,6 +197,8 @@ pub struct Camera {
     pub ground: Option<Ground>,
     /// When to say something.
     pub rules: Vec<Rule>,
+    /// Where nothing is raised for a while, what has expired included.
+    pub suppress: Vec<Suppression>,
 }
 
 /// What looks at a camera's pictures.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
 use super::document::{self, Provider, Transport};
-use super::ready::{Camera, Evidence, LabelSource, Model, Mqtt, Spool};
+use super::ready::{Camera, Evidence, History, LabelSource, Model, Mqtt, Spool};
 use crate::vocab::{Labels, Secret};
-use crate::{behaviour, camera, decode, detect, evidence, mqtt, scene, spool, track};
+use crate::{behaviour, camera, decode, detect, evidence, history, mqtt, scene, spool, track};
 
 /// Why a camera's source cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,7 @@ impl Camera {
             zones: self.zones.clone(),
             lines: self.lines.clone(),
             rules: self.rules.clone(),
+            suppress: self.suppress.clone(),
             ground: self.ground.clone(),
             ..behaviour::Settings::default()
         }
@@ -181,6 +182,14 @@ impl Evidence {
             max_mqtt_bytes: self.snapshot_max,
             ..evidence::Settings::default()
         }
+    }
+}
+
+impl History {
+    /// How tracks are kept, where they are.
+    pub fn history_settings(&self) -> Option<history::Settings> {
+        let History { folder, keep, quota } = self.clone();
+        (!keep.is_zero()).then_some(history::Settings { folder, keep, quota_bytes: quota })
     }
 }
 

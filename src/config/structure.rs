@@ -55,6 +55,10 @@ impl<'s> Walk<'s, '_> {
             return Some(Json::Null);
         }
         let schema = resolve(self.root, site);
+        if schema["x-single"] == true && matches!(node.value, Value::Text(_)) {
+            // Where a list of one may be written without brackets.
+            return self.value(&schema["items"], node, path).map(|one| json!([one]));
+        }
         match kind_of(schema) {
             Kind::Record => self.record(schema, node, path),
             Kind::Dictionary => self.dictionary(schema, node, path),

@@ -168,7 +168,7 @@ pub struct Measure {
 impl Measure {
     /// Seconds that an object has been in a zone.
     pub const DWELL: &str = "dwell_s";
-    /// The score that was compared: best or mean, as the rule says.
+    /// The score that was compared: best, mean or fused, as the rule says.
     pub const SCORE: &str = "score";
     /// Height of the box in pictures.
     pub const HEIGHT: &str = "height";
@@ -176,6 +176,8 @@ impl Measure {
     pub const WIDTH: &str = "width";
     /// Area of the box in pictures.
     pub const AREA: &str = "area";
+    /// How far an object has moved since it was first seen, in its own heights.
+    pub const TRAVEL: &str = "travel_heights";
     /// How many objects are in a zone. `count.<label>` stands beside it for each label among them.
     pub const COUNT: &str = "count";
     /// The most objects that were in a zone during the happening.

@@ -1,5 +1,7 @@
 //! Live counts of a zone or a line: `count/<camera>/<place>`, retained.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +23,9 @@ pub struct CountMessage {
     /// Crossings against it; absent for a zone. Survives a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backward: Option<u64>,
+    /// How often journeys that end at this line were made, by their rules; absent where there are none. Survives a restart.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub journeys: BTreeMap<Id, u64>,
     /// When it was counted, RFC 3339 in UTC.
     #[schemars(extend("format" = "date-time"))]
     pub time: String,
@@ -30,12 +35,14 @@ impl CountMessage {
     /// Objects in a zone.
     pub fn zone(camera: Id, zone: Id, inside: u64, at: WallTime) -> Self {
         let place = Place::Zone(zone);
-        Self { camera, place, inside: Some(inside), forward: None, backward: None, time: at.to_rfc3339() }
+        let journeys = BTreeMap::new();
+        Self { camera, place, inside: Some(inside), forward: None, backward: None, journeys, time: at.to_rfc3339() }
     }
 
     /// Crossings of a line.
     pub fn line(camera: Id, line: Id, forward: u64, backward: u64, at: WallTime) -> Self {
         let (forward, backward) = (Some(forward), Some(backward));
-        Self { camera, place: Place::Line(line), inside: None, forward, backward, time: at.to_rfc3339() }
+        let (place, journeys) = (Place::Line(line), BTreeMap::new());
+        Self { camera, place, inside: None, forward, backward, journeys, time: at.to_rfc3339() }
     }
 }

@@ -39,6 +39,9 @@ pub struct HealthMessage {
     pub stages: BTreeMap<String, Latency>,
     /// What waits on the disk.
     pub spool: SpoolHealth,
+    /// The tracks of the last days; absent where none are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryHealth>,
     /// The connection to the broker.
     pub mqtt: LinkHealth,
     /// What the agent uses of the machine.
@@ -83,6 +86,23 @@ pub struct CameraHealth {
     pub panics: u64,
     /// Frames not looked at since the start, by reason.
     pub drops: BTreeMap<DropReason, u64>,
+    /// What entries of `suppress` have held back since the camera's rules began, by the entry's id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub suppressed: BTreeMap<Id, SuppressedHealth>,
+}
+
+/// What one entry of `suppress` has held back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SuppressedHealth {
+    /// How many starts.
+    pub count: u64,
+    /// When the last of them was, RFC 3339 in UTC; absent while there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub last: Option<String>,
+    /// Until when the entry holds, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub until: String,
 }
 
 /// One model.
@@ -126,6 +146,18 @@ impl From<StageLatency> for Latency {
             count: latency.count,
         }
     }
+}
+
+/// The tracks of the last days.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HistoryHealth {
+    /// How much they take on the disk, in bytes.
+    pub bytes: u64,
+    /// Blocks of them that could not be kept since the start.
+    pub lost: u64,
+    /// Why the last one could not; absent once one could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// What waits on the disk.

@@ -31,7 +31,8 @@ pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof,
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use gap::Gap;
 pub use health::{
-    CameraHealth, ClassHealth, HealthMessage, Latency, LinkHealth, ModelHealth, ResourceHealth, SpoolHealth,
+    CameraHealth, ClassHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ModelHealth, ResourceHealth,
+    SpoolHealth, SuppressedHealth,
 };
 pub use message_id::{Class, MessageId, MessageIdError};
 pub use overlay::{

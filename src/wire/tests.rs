@@ -85,6 +85,8 @@ fn gap() -> Event {
 }
 
 fn health() -> HealthMessage {
+    let suppressed =
+        SuppressedHealth { count: 3, last: Some(noon().to_rfc3339()), until: "2027-01-31T06:00:00.000Z".into() };
     let camera = CameraHealth {
         state: CameraState::Streaming,
         since: noon().to_rfc3339(),
@@ -99,6 +101,7 @@ fn health() -> HealthMessage {
         reconnects: 1,
         panics: 0,
         drops: BTreeMap::from([(DropReason::Rate, 1200), (DropReason::Still, 400)]),
+        suppressed: BTreeMap::from([(id("hedge"), suppressed)]),
     };
     let model = ModelHealth {
         version: "1.2.0".into(),
@@ -127,6 +130,7 @@ fn health() -> HealthMessage {
             telemetry: ClassHealth::default(),
             degraded: None,
         },
+        history: Some(HistoryHealth { bytes: 4_100_000, lost: 0, cause: None }),
         mqtt: LinkHealth {
             connected_since: Some(noon().to_rfc3339()),
             last_error: None,
@@ -221,6 +225,14 @@ fn messages() -> Vec<(&'static str, &'static str, Value)> {
         ("status", "status", value(&PresenceMessage::new(Presence::Online, "5f1d7a3c", "0.1.0"))),
         ("count", "count_zone", value(&CountMessage::zone(id("door"), id("yard"), 3, noon()))),
         ("count", "count_line", value(&CountMessage::line(id("door"), id("gate"), 12, 9, noon()))),
+        (
+            "count",
+            "count_journey",
+            value(&CountMessage {
+                journeys: BTreeMap::from([(id("through"), 5)]),
+                ..CountMessage::line(id("door"), id("exit"), 12, 9, noon())
+            }),
+        ),
         ("command", "command", value(&command)),
         ("reply", "reply", value(&Reply::refused("a-1", ReplyCode::NotFound, "no camera is called dor"))),
         ("ack", "ack", value(&AckMessage { class: Class::Alert, epoch: 0xfe, upto: 7, also: vec![9] })),

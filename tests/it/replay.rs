@@ -24,15 +24,16 @@ fn configuration(model: &Path, gate: bool) -> String {
 
 /// What is told, and of how many looks the log speaks.
 fn replay(clip: &Path, model: &Path, gate: bool) -> (Vec<u8>, u32) {
-    replay_by(clip, &configuration(model, gate))
+    replay_by(clip, &configuration(model, gate), None)
 }
 
-fn replay_by(clip: &Path, configuration: &str) -> (Vec<u8>, u32) {
+fn replay_by(clip: &Path, configuration: &str, tracks: Option<&Path>) -> (Vec<u8>, u32) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vedette.yaml");
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
     command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip);
+    tracks.iter().for_each(|tracks| drop(command.arg("--tracks").arg(tracks)));
     if let Some(library) = std::env::var_os("VEDETTE_ORT") {
         command.env("VEDETTE_ORT", std::path::absolute(library).unwrap());
     }
@@ -112,7 +113,7 @@ fn room(model: &Path) -> String {
 
 /// The falls that are told in a clip of the shared data, in seconds; nothing without the data.
 fn falls(clip: &str, model: &Path) -> Option<Vec<f64>> {
-    let (told, _) = replay_by(&data::find(clip)?, &room(model));
+    let (told, _) = replay_by(&data::find(clip)?, &room(model), None);
     let starts = events_of(&told, "fall").into_iter().filter(|data| data["phase"] == "start");
     Some(starts.map(|data| data["capture"]["pts_ms"].as_f64().unwrap() / 1000.0).collect())
 }
@@ -135,4 +136,48 @@ fn assert_falls(model: &Path, within: f64) {
         assert!((from..=from + within).contains(&found[0]), "{clip}, {model:?}: {found:?}, labelled {from}");
     }
     assert_eq!(falls("fall/s2_adl_23.mp4", model), Some(Vec::new()), "somebody sits and eats");
+}
+
+/// `vedette rules test` over the tracks in `tracks`, as JSON.
+fn rehearse(folder: &Path, tracks: &Path, present: &str, changed: &str) -> Value {
+    let file = |name: &str, text: &str| {
+        let file = folder.join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
+    command.args(["rules", "test", "--json", "-c"]).arg(file("changed.yaml", changed));
+    command.arg("--against").arg(file("present.yaml", present)).arg("--tracks").arg(tracks);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn rules_tried_on_the_tracks_of_a_recording_say_what_its_replay_said() {
+    let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let tracks = folder.path().join("tracks");
+    let present = configuration(Path::new("bundled:vedette-nano"), true);
+    let (told, _) = replay_by(&clip, &present, Some(&tracks));
+    let size: u64 =
+        std::fs::read_dir(tracks.join("door")).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum();
+    println!("{size} bytes for 139 s with somebody in sight for 110 of them");
+    let same = rehearse(folder.path(), &tracks, &present, &present);
+    assert_eq!((&same["appear"], &same["vanish"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let starts = |happenings: &[Value]| -> Vec<(u64, String)> {
+        happenings.iter().map(|h| (h["start_pts_ms"].as_u64().unwrap(), h["explanation"].to_string())).collect()
+    };
+    let live: Vec<(u64, String)> = events_of(&told, "occupancy")
+        .iter()
+        .filter(|data| data["phase"] == "start")
+        .map(|data| (data["capture"]["pts_ms"].as_u64().unwrap(), data["explanation"]["text"].to_string()))
+        .collect();
+    assert_eq!((starts(same["stay"].as_array().unwrap()), live.len()), (live, 6));
+
+    // The rule asks for more than one at a time, and nobody comes with somebody.
+    let changed = present.replace("labels: [person]", "labels: [person], at_least: 2");
+    let fewer = rehearse(folder.path(), &tracks, &present, &changed);
+    assert_eq!(fewer["rules"]["door/visits"], serde_json::json!({"appear": 0, "vanish": 6, "stay": 0}));
+    assert_eq!(fewer["days"]["2000-01-01"]["vanish"], 6);
 }

@@ -26,6 +26,7 @@ fn every_zone_and_line_is_counted_without_any_rule() {
         left_to_right: 0,
         right_to_left: 0,
         by_label: BTreeMap::from([("car".into(), of(1, 0, 0)), ("person".into(), of(1, 0, 0))]),
+        journeys: BTreeMap::new(),
     };
     let gate = Count {
         place: Place::Line(id("gate")),
@@ -33,6 +34,7 @@ fn every_zone_and_line_is_counted_without_any_rule() {
         left_to_right: 1,
         right_to_left: 3,
         by_label: BTreeMap::from([("car".into(), of(0, 1, 0)), ("person".into(), of(0, 0, 3))]),
+        journeys: BTreeMap::new(),
     };
     assert_eq!(counts, [yard, gate]);
 }
@@ -41,11 +43,38 @@ fn every_zone_and_line_is_counted_without_any_rule() {
 fn counts_of_lines_survive_a_restart() {
     let (_, rules) = passes(10.0, 3).play_all();
     let kept = serde_json::to_string(rules.saved_counts()).unwrap();
-    assert_eq!(kept, r#"{"lines":{"gate":{"person":{"left_to_right":0,"right_to_left":3}}}}"#);
+    assert_eq!(kept, r#"{"lines":{"gate":{"person":{"left_to_right":0,"right_to_left":3}}},"journeys":{}}"#);
 
     let (_, mut rules) = passes(10.0, 2).play_all();
     rules.restore_counts(serde_json::from_str(&kept).unwrap());
     assert_eq!(rules.counts().nth(1).unwrap().right_to_left, 5);
+}
+
+/// From the line `a` to the line `b`, as often as somebody goes.
+fn journeys(n: u64) -> Scene {
+    let any = Direction::Any;
+    let seconds = std::time::Duration::from_secs(60);
+    let kind = RuleKind::Journey { line: id("a"), direction: any, then: id("b"), then_direction: any, seconds };
+    let scene = Scene::new(10.0)
+        .line("a", [0.3, 0.0], [0.3, 1.0])
+        .line("b", [0.6, 0.0], [0.6, 1.0])
+        .rule(rule("through", kind));
+    (1..=n).fold(scene, |scene, i| scene.add(person(i).waits(i as f64).stands((0.1, 0.5), 0.5).walks((0.9, 0.5), 3.0)))
+}
+
+#[test]
+fn counts_of_journeys_survive_a_restart_and_are_told_at_the_line_where_they_end() {
+    let (said, rules) = journeys(3).play_all();
+    assert_eq!(said.len(), 3);
+    let kept = serde_json::to_string(rules.saved_counts()).unwrap();
+    let (_, mut rules) = journeys(2).play_all();
+    rules.restore_counts(serde_json::from_str(&kept).unwrap());
+    let counts: Vec<Count> = rules.counts().collect();
+    assert!(counts[0].journeys.is_empty());
+    assert_eq!(counts[1].journeys, BTreeMap::from([(id("through"), 5)]));
+    // What an older program kept knows nothing of journeys.
+    rules.restore_counts(serde_json::from_str(r#"{"lines":{}}"#).unwrap());
+    assert_eq!(rules.saved_counts().of_journey(&id("through")), 5);
 }
 
 #[test]

@@ -12,4 +12,5 @@ mod rates;
 mod scene;
 mod settings;
 mod stays;
+mod suppression;
 mod zone_count;

@@ -96,7 +96,20 @@ pub fn every_rule() -> Settings {
         lines: vec![line("gate", 0.5), line("exit", 0.7)],
         ground: Some(Ground::new(WHOLE.map(Point::from), metres).unwrap()),
         rules,
+        suppress: vec![held_back()],
         ..Settings::default()
+    }
+}
+
+/// A part of the picture in which nothing is raised for the first two minutes.
+fn held_back() -> Suppression {
+    Suppression {
+        id: id("hedge"),
+        rules: Vec::new(),
+        labels: Vec::new(),
+        region: Polygon::new(LEFT_HALF.map(Point::from).to_vec()).unwrap(),
+        until: WallTime::from_unix_nanos(NOON).plus(Duration::from_secs(120)),
+        reason: "whatever".to_owned(),
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::{self, LoginKeys};
 use super::kind::Surroundings;
-use super::{Check, place, pushed, rule};
+use super::{Check, place, pushed, rule, suppress};
 use crate::config::document::{self, Document};
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -35,6 +35,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let ground = place::ground(check, camera.ground.as_ref(), &path.key("ground"));
     let surroundings = Surroundings { zones: zones.as_deref(), ground: ground.as_ref().map(Option::as_ref) };
     let rules = rule::read_all(check, camera, model, &surroundings, path);
+    let suppress = suppress::read_all(check, camera, model, path);
     let (source, login) = source?;
     Some(Camera {
         id: camera.id.clone(),
@@ -56,6 +57,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         lines: lines?,
         ground: ground?,
         rules: rules?,
+        suppress: suppress?,
     })
 }
 

@@ -64,6 +64,7 @@ fn read(
         min_height: rule.min_height as f32,
         min_width: rule.min_width as f32,
         min_area: rule.min_area as f32,
+        min_travel: rule.min_travel as f32,
         cooldown: rule.cooldown_seconds.map(Duration::from_secs_f64),
     })
 }
@@ -147,7 +148,7 @@ pub(super) fn place(
 }
 
 /// Labels can be checked here only where the configuration lists the model's.
-fn labels(check: &mut Check, named: &[String], model: Option<&document::Model>, path: &Path) {
+pub(super) fn labels(check: &mut Check, named: &[String], model: Option<&document::Model>, path: &Path) {
     let Some(model) = model.filter(|m| !m.labels.is_empty()) else { return };
     let known: Vec<&str> = model.labels.iter().map(String::as_str).collect();
     let shown: Vec<String> = known.iter().map(|label| phrase::name(label)).collect();

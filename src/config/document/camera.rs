@@ -1,6 +1,6 @@
 //! The configuration of one camera as it is written: stream, detection, geometry and rules.
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{Private, Rule};
@@ -80,6 +80,45 @@ pub struct Camera {
     #[serde(default)]
     #[schemars(length(max = 128))]
     pub rules: Vec<Rule>,
+    /// Where nothing is raised for a while, because somebody said that what stands there is no reason. Default: nowhere.
+    #[serde(default)]
+    #[schemars(length(max = 256))]
+    pub suppress: Vec<Suppress>,
+}
+
+/// A region in which starts of rules are held back and counted until it expires. What is about a zone as a whole, such as an
+/// occupancy, is not held back.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Suppress {
+    /// Its name, unique among the camera's entries.
+    #[schemars(example = &"hedge")]
+    pub id: Id,
+    /// The rules that it is about, one or a list. Default: all.
+    #[serde(default)]
+    #[schemars(schema_with = "one_or_more")]
+    pub rule: Vec<Id>,
+    /// The labels that it is about, as in rules. Default: all.
+    #[serde(default)]
+    #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
+    pub labels: Vec<String>,
+    /// Its corners in order, `[[x, y], …]`, 3 to 64 of them. The point of an object that must be inside is the one by which the
+    /// rule's zone or line goes.
+    #[schemars(length(min = 3, max = 64))]
+    #[schemars(example = [[0.7, 0.4], [0.9, 0.4], [0.9, 0.6], [0.7, 0.6]])]
+    pub region: Corners,
+    /// Until when it holds, as in RFC 3339.
+    #[schemars(length(min = 1, max = 64), example = &"2027-01-31T06:00:00Z")]
+    pub until: String,
+    /// Why, for people.
+    #[schemars(length(min = 1, max = 400), example = &"the hedge in the wind, verdict of 2026-11-24")]
+    pub reason: String,
+}
+
+/// An id, or a list of some.
+fn one_or_more(generator: &mut SchemaGenerator) -> Schema {
+    let id = generator.subschema_for::<Id>();
+    json_schema!({ "anyOf": [{ "type": "array", "items": id, "maxItems": 128, "x-single": true }, id] })
 }
 
 /// How RTSP carries the pictures.

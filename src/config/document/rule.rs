@@ -54,6 +54,11 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_area: f64,
+    /// How far an object must have moved since it was first seen, in its own heights: a statue, a poster or a coat never
+    /// does. 0.3 leaves the jitter of boxes behind; whoever walked in and stands still has moved.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub min_travel: f64,
     /// How many seconds after one happening of an object (of the zone, where the rule is about it as a whole) the next one
     /// may start. Default: 10, for occupancy, crowding, queue and gathering 0.
     #[schemars(range(min = 0.0, max = 86400.0))]
