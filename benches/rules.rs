@@ -1,4 +1,5 @@
-//! What one step of all kinds of rules costs, for each track, over 100,000 generated tracks.
+//! What one step of all kinds of rules costs, for each track, over 100,000 generated tracks, and how much memory the rules hold
+//! after a tenth of them and after all: it must not grow with those that are gone.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -105,5 +106,31 @@ fn step(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, step);
+/// Shows all tracks to the rules, 50 at a time, and says how much more is resident than before.
+fn memory(_: &mut Criterion) {
+    const TOGETHER: u64 = 50;
+    let before = resident();
+    let mut rules = Rules::new(settings(), Labels::new(["person", "car"]), TimeZone::UTC);
+    rules.set_picture_size(1920, 1080);
+    let (mut firings, mut shown) = (0, 0);
+    for (share, name) in [(10, "a tenth"), (1, "all")] {
+        let frames = TRACKS / share / TOGETHER * LASTING;
+        for frame in shown..frames {
+            let now = MediaTime::from_secs_f64(frame as f64 / FPS);
+            let wall = WallTime::default().plus(now.since(MediaTime::ZERO));
+            firings += rules.step(now, wall, &tracks(frame, TOGETHER, now)).len();
+        }
+        shown = frames;
+        let more = resident().saturating_sub(before) / 1024;
+        println!("rules of all kinds: {more} KiB resident after {name} of {TRACKS} tracks, {firings} firings");
+    }
+}
+
+/// The bytes of this program that are in memory, as Linux says.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    pages.and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0) * 4096
+}
+
+criterion_group!(benches, memory, step);
 criterion_main!(benches);

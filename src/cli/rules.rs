@@ -12,6 +12,8 @@ use crate::vocab::{Id, Place, WallTime};
 
 /// Try changed rules on the tracks of the last days.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  vedette rules test -c changed.yaml --against /etc/vedette/vedette.yaml")]
 pub struct Args {
     #[command(subcommand)]
     command: RulesCommand,

@@ -181,3 +181,38 @@ fn rules_tried_on_the_tracks_of_a_recording_say_what_its_replay_said() {
     assert_eq!(fewer["rules"]["door/visits"], serde_json::json!({"appear": 0, "vanish": 6, "stay": 0}));
     assert_eq!(fewer["days"]["2000-01-01"]["vanish"], 6);
 }
+
+#[test]
+fn rules_test_tells_people_what_would_change_and_refuses_what_it_cannot_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("present.yaml"), configuration(Path::new("bundled:vedette-nano"), true)).unwrap();
+    std::fs::write(path("faulty.yaml"), "agent: { id: replayed }\n").unwrap();
+    let test = |config: &str, tracks: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
+        command.args(["rules", "test", "-c"]).arg(path(config)).arg("--against").arg(path("present.yaml"));
+        let output = command.arg("--tracks").arg(path(tracks)).output().unwrap();
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code(), text)
+    };
+    let (status, [_, log]) = test("present.yaml", "nowhere");
+    assert_eq!(status, Some(2), "{log}");
+    assert!(log.contains("cannot use the folder of tracks"), "{log}");
+    let (status, [_, log]) = test("faulty.yaml", "nowhere");
+    assert_eq!(status, Some(2), "{log}");
+    assert!(log.contains("faulty.yaml:") && log.contains("mqtt"), "{log}");
+    std::fs::create_dir(path("empty")).unwrap();
+    let (status, [_, log]) = test("present.yaml", "empty");
+    assert_eq!(status, Some(2), "{log}");
+    assert!(log.contains("there are no tracks"), "{log}");
+
+    let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
+    let present = configuration(Path::new("bundled:vedette-nano"), true);
+    replay_by(&clip, &present, Some(&path("tracks")));
+    std::fs::write(path("two.yaml"), present.replace("labels: [person]", "labels: [person], at_least: 2")).unwrap();
+    let (status, [text, log]) = test("two.yaml", "tracks");
+    assert_eq!(status, Some(0), "{log}");
+    assert!(text.contains("nothing would appear\n\n6 alerts would vanish\n- 2000-01-01 "), "{text}");
+    assert!(text.contains(" door visits in zone all, "), "{text}");
+    assert!(text.contains("door/visits       0       6       0"), "{text}");
+}

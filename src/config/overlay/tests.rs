@@ -218,3 +218,28 @@ proptest! {
         let _ = Overlay::read(&text);
     }
 }
+
+#[test]
+fn what_is_held_back_for_a_while_comes_and_goes_by_its_id() {
+    let entry = "region: [[0, 0], [1, 0], [1, 1]], reason: wind";
+    let hedge = format!(
+        "cameras: {{ door: {{ suppress: {{ hedge: {{ rule: night, until: 2027-01-31T06:00:00Z, {entry} }} }} }} }}"
+    );
+    let config = over(&hedge).unwrap();
+    let held = &config.cameras[0].suppress[0];
+    assert_eq!((held.id.as_str(), held.rules[0].as_str(), held.labels.len()), ("hedge", "night", 0));
+    assert_eq!(held.until.to_rfc3339(), "2027-01-31T06:00:00.000Z");
+    let list = format!(
+        "cameras: [ {{ id: door, suppress: [ {{ id: coat, rule: [night, stay], until: 2027-01-31T06:00:00+01:00, {entry} }} ] }} ]"
+    );
+    let held = &over(&list).unwrap().cameras[0].suppress[0];
+    assert_eq!((held.rules.len(), held.until.to_rfc3339()), (2, "2027-01-31T05:00:00.000Z".to_owned()));
+    // One about a rule that is gone holds nothing back, and is no reason to refuse the overlay.
+    assert!(over(&hedge.replace("rule: night", "rule: nobody")).is_ok());
+    assert!(
+        over(&hedge.replace("2027-01-31T06:00:00Z", "soon")).unwrap_err().contains("must be a moment as in RFC 3339")
+    );
+    let expired = crate::config::expired(&config, crate::vocab::WallTime::from_unix_nanos(i64::MAX));
+    assert_eq!(expired, ["camera door: suppress.hedge expired on 2027-01-31T06:00:00.000Z and can be removed"]);
+    assert!(crate::config::expired(&config, crate::vocab::WallTime::default()).is_empty());
+}
