@@ -171,7 +171,7 @@ fn rules_tried_on_the_tracks_of_a_recording_say_what_its_replay_said() {
     let live: Vec<(u64, String)> = events_of(&told, "occupancy")
         .iter()
         .filter(|data| data["phase"] == "start")
-        .map(|data| (data["capture"]["pts_ms"].as_u64().unwrap(), data["explanation"]["text"].to_string()))
+        .map(|data| (data["capture"]["pts_ms"].as_u64().unwrap(), data["explanation"].to_string()))
         .collect();
     assert_eq!((starts(same["stay"].as_array().unwrap()), live.len()), (live, 6));
 
