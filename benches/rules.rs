@@ -107,6 +107,7 @@ fn step(criterion: &mut Criterion) {
 }
 
 /// Shows all tracks to the rules, 50 at a time, and says how much more is resident than before.
+#[expect(clippy::print_stdout, reason = "the figure is what it is for")]
 fn memory(_: &mut Criterion) {
     const TOGETHER: u64 = 50;
     let before = resident();

@@ -1,12 +1,12 @@
 //! What is read is what was written, rounded as it says; what is damaged costs its block; and the folder keeps its bounds.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::clock::SimulatedClock;
+use crate::base::clock::{SimulatedClock, SystemClock};
 use crate::vocab::{Rect, TrackState};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -27,8 +27,8 @@ fn settings(folder: &Path) -> Settings {
 }
 
 fn now() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_nanos()).unwrap()
+    // The files of the test have the time of the machine.
+    SystemClock::shared().unix_nanos()
 }
 
 fn store(folder: &Path) -> Store {
