@@ -7,6 +7,8 @@
 //! - **Held back is not ended.** The happening goes on unheard. With each of its updates it is asked again, and as soon as no
 //!   entry covers it, because its object has moved on or the entry has expired, it is raised as if it began then. If it ends
 //!   before, nothing is told of it. What was raised before an entry came to hold goes on, and ends once.
+//! - For cooldowns, and for what is remembered of parked objects, a happening that was held back is one that was told: right after
+//!   an entry has expired, its object may be taken for the one before.
 //! - Each start that is held back is counted under the entry, with the time of the last.
 
 use super::labels::Wanted;
