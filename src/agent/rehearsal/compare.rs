@@ -30,10 +30,13 @@ pub(super) fn compare([old, new]: [Vec<Happening>; 2], to: &mut Rehearsal) {
     to.vanish.extend(old.into_iter().flatten());
 }
 
+/// One of the numbers that are counted.
+type Number = fn(&mut Totals) -> &mut u64;
+
 /// Orders everything by time, and counts it by rule and day.
 pub(super) fn count(rehearsal: &mut Rehearsal, timezone: &TimeZone) {
     let Rehearsal { appear, vanish, stay, rules, days, .. } = rehearsal;
-    let lists: [(&mut Vec<Happening>, fn(&mut Totals) -> &mut u64); 3] = [
+    let lists: [(&mut Vec<Happening>, Number); 3] = [
         (appear, |totals| &mut totals.appear),
         (vanish, |totals| &mut totals.vanish),
         (stay, |totals| &mut totals.stay),
