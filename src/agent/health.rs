@@ -153,10 +153,13 @@ impl Reporter {
         let rates = self.last.rates.get(post.id()).copied().unwrap_or_default();
         let Some((stats, drops)) = post.stats() else { return unusable(post) };
         let unseen = post.unseen().filter(|_| stats.state.has_pictures());
+        let (conditions, mode) = post.ailments(stats.state);
         CameraHealth {
             state: stats.state,
             since: stats.since.to_rfc3339(),
             cause: unseen.or_else(|| Some(stats.cause).filter(|cause| !cause.is_empty())),
+            conditions,
+            mode,
             received: stats.counts.packets,
             decoded: stats.counts.decoded,
             received_fps: rates.received,
@@ -179,6 +182,8 @@ fn unusable(post: &Post) -> CameraHealth {
         state: CameraState::Disabled,
         since: since.to_rfc3339(),
         cause: Some(cause),
+        conditions: Vec::new(),
+        mode: None,
         received: 0,
         decoded: 0,
         received_fps: 0.0,

@@ -4,6 +4,7 @@
 //! [`replay`] plays a recording through the same line. [`forward`] is the way from the spool to the broker.
 //! [`rollout`] brings models and overlays over the configuration from the hub into force. [`doctor`] examines the box and [`probe`] what a configuration names, before anything runs.
 
+mod ailments;
 mod cadence;
 mod change;
 mod clockwatch;

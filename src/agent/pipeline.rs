@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agent::ailments::Ailments;
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
 use crate::behaviour::{self, Rules};
 use crate::decode::Want;
@@ -21,8 +22,8 @@ use crate::history::Log;
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
-    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, Subject, Track,
-    TrackId, TrackState, WallTime,
+    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, PictureChange,
+    Subject, Track, TrackId, TrackState, WallTime,
 };
 
 /// What one camera's line is made of.
@@ -54,6 +55,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Line {
     scene: Scene,
+    ailments: Ailments,
     cadence: Cadence,
     tracker: Tracker,
     rules: Rules,
@@ -118,6 +120,8 @@ pub struct Looked {
     pub verdict: Verdict,
     /// What is wrong with the picture as a whole, when the frame was looked over.
     pub picture: Option<Picture>,
+    /// What else ails it, when that has changed.
+    pub ailments: Option<Ailments>,
     /// What happened by the passing of time alone.
     pub occurrences: Vec<Occurrence>,
 }
@@ -130,6 +134,7 @@ impl Line {
     pub fn new(settings: Settings, first_track: TrackId) -> Self {
         Self {
             scene: Scene::new(settings.scene),
+            ailments: Ailments::default(),
             cadence: Cadence::new(settings.cadence),
             tracker: Tracker::starting_at(settings.track, first_track),
             rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
@@ -160,17 +165,21 @@ impl Line {
     pub fn look(&mut self, frame: &Frame, clock: ClockState) -> Looked {
         self.told.at(frame, clock);
         if !self.cadence.is_due(frame.pts) {
-            return Looked { verdict: Verdict::Leave(DropReason::Rate), picture: None, occurrences: Vec::new() };
+            let verdict = Verdict::Leave(DropReason::Rate);
+            return Looked { verdict, picture: None, ailments: None, occurrences: Vec::new() };
         }
         let sight = self.scene.step(frame);
+        let (ailments, mut occurrences) = self.ail(frame);
         let movement = self.movement(sight.motion);
         let verdict = self.cadence.decide(frame.pts, movement);
         if verdict == Verdict::Leave(DropReason::Still) {
             // Nothing moved: whoever is followed stands where he stood, however long nobody looks.
             self.tracker.hold(frame.pts);
         }
-        let occurrences = if verdict == Verdict::Look { Vec::new() } else { self.pass() };
-        Looked { verdict, picture: Some(sight.picture), occurrences }
+        if verdict != Verdict::Look {
+            occurrences.extend(self.pass());
+        }
+        Looked { verdict, picture: Some(sight.picture), ailments, occurrences }
     }
 
     /// Takes in what the detector saw in a frame.
@@ -298,6 +307,22 @@ impl Line {
     /// Adds the counts that were kept over a restart.
     pub fn restore_counts(&mut self, saved: behaviour::Counts) {
         self.rules.restore_counts(saved);
+    }
+
+    /// Tells what has changed about the picture as a whole, with the picture where something is wrong with it.
+    fn ail(&mut self, frame: &Frame) -> (Option<Ailments>, Vec<Occurrence>) {
+        let mut occurrences = Vec::new();
+        let mut is_changed = self.scene.mode() != self.ailments.mode;
+        self.ailments.mode = self.scene.mode();
+        for change in self.scene.changes() {
+            is_changed = true;
+            self.ailments.note(change, |at| frame.captured.minus(frame.pts.since(at)));
+            let event = self.narrator.picture(change, &self.told.context());
+            let is_wrong = matches!(change, PictureChange::Began { .. });
+            let shot = is_wrong.then(|| Shot::of(frame, None, &self.evidence));
+            occurrences.extend(event.map(|event| Occurrence { event, shot }));
+        }
+        (is_changed.then(|| self.ailments.clone()), occurrences)
     }
 
     fn movement(&self, motion: Motion) -> Movement {

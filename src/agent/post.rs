@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use crate::agent::ailments::Ailments;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
@@ -20,8 +21,8 @@ use crate::detect::{CameraKey, Worker};
 use crate::evidence::{self, Shot};
 use crate::mqtt;
 use crate::scene::Picture;
-use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
-use crate::wire::{CameraStateMessage, Topics, to_json};
+use crate::vocab::{CameraState, DayNight, Detection, DropReason, Frame, Id, WallTime};
+use crate::wire::{CameraStateMessage, ConditionState, Topics, to_json};
 use eye::Eye;
 
 /// A camera that streams has delivered something within this time, even while only keyframes are decoded.
@@ -198,11 +199,18 @@ impl Post {
         lock(&self.sight).unseen.clone()
     }
 
+    /// What ails its picture beside `state`, and whether it sees by day or by night.
+    pub fn ailments(&self, state: CameraState) -> (Vec<ConditionState>, Option<DayNight>) {
+        ailments(&lock(&self.sight), state)
+    }
+
     /// Publishes the state and keeps it in mind.
     fn publish(&self, sight: &mut Sight, told: Told) {
         let cause = sight.unseen.clone().filter(|_| told.state.has_pictures());
         let cause = cause.or_else(|| Some(told.cause.clone()).filter(|cause| !cause.is_empty()));
+        let (conditions, mode) = ailments(sight, told.state);
         let message = CameraStateMessage::new(self.id().clone(), told.state, told.since, cause);
+        let message = CameraStateMessage { conditions, mode, ..message };
         self.means.broker.set_retained(&self.means.topics.camera_state(self.id()), to_json(&message));
         sight.told = Some(told);
     }
@@ -327,11 +335,17 @@ impl Post {
     }
 
     /// Passes on what the frame says of the picture as a whole, and serves who waits for one.
-    fn note_arrival(&self, frame: &Frame, picture: Option<Picture>) {
+    fn note_arrival(&self, frame: &Frame, picture: Option<Picture>, ailments: Option<Ailments>) {
         let mut sight = lock(&self.sight);
         (sight.last_pts, sight.last_seq, sight.last_arrival) = (Some(frame.pts), frame.seq, self.means.clock.mono());
         for name in sight.wanted.drain(..) {
             self.means.recorder.publish_picture(self.id().clone(), name, Shot::of(frame, None, &self.means.evidence));
+        }
+        if let Some(ailments) = ailments {
+            sight.ailments = ailments;
+            if let Some(told) = sight.told.clone().filter(|_| !self.is_closed()) {
+                self.publish(&mut sight, told);
+            }
         }
         let Some(picture) = picture.filter(|p| *p != sight.picture) else { return };
         sight.picture = picture;
@@ -341,6 +355,7 @@ impl Post {
                 Picture::Live => camera::Picture::Normal,
                 Picture::Frozen { .. } => camera::Picture::Frozen,
                 Picture::Covered { .. } => camera::Picture::Covered,
+                Picture::Black { .. } => camera::Picture::Black,
             });
         });
     }
@@ -354,6 +369,12 @@ impl Post {
             tracing::debug!(camera = %self.id(), ?want, "which pictures are wanted");
         }
     }
+}
+
+/// What is told of `sight` beside a state: nothing while there is no picture.
+fn ailments(sight: &Sight, state: CameraState) -> (Vec<ConditionState>, Option<DayNight>) {
+    let Ailments { conditions, mode } = &sight.ailments;
+    if state.has_pictures() { (conditions.clone(), *mode) } else { (Vec::new(), None) }
 }
 
 /// Why a camera could not be connected.

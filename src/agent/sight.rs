@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::agent::ailments::Ailments;
 use crate::scene::Picture;
 use crate::vocab::{CameraState, DropReason, MediaTime, WallTime};
 
@@ -28,6 +29,8 @@ pub struct Sight {
     pub unseen: Option<String>,
     /// What was last reported of the picture as a whole.
     pub picture: Picture,
+    /// What else was last told to ail it.
+    pub ailments: Ailments,
     /// Frames that were not looked at, by reason.
     pub drops: BTreeMap<DropReason, u64>,
     /// Commands that wait for a picture.
@@ -54,6 +57,7 @@ impl Sight {
             told: None,
             unseen: None,
             picture: Picture::Live,
+            ailments: Ailments::default(),
             drops: BTreeMap::new(),
             wanted: Vec::new(),
             last_pts: None,
@@ -69,8 +73,8 @@ impl Sight {
     /// was one, for with it the media clock begins, and its connection is gone. The clock of one that is only held up
     /// goes on where it was, and time that was told to have passed cannot be taken back.
     pub fn silence(&self, now: Duration) -> Option<(MediaTime, Duration)> {
-        use CameraState::{Covered, Frozen, Stalled, Streaming};
-        let is_held_up = matches!(self.state, Streaming | Stalled | Frozen | Covered);
+        use CameraState::{Black, Covered, Frozen, Stalled, Streaming};
+        let is_held_up = matches!(self.state, Streaming | Stalled | Frozen | Covered | Black);
         self.last_pts.filter(|_| !is_held_up).map(|pts| (pts, now.saturating_sub(self.last_arrival)))
     }
 }
@@ -97,6 +101,7 @@ mod tests {
             (CameraState::Streaming, false),
             (CameraState::Stalled, false),
             (CameraState::Frozen, false),
+            (CameraState::Black, false),
             (CameraState::Backoff, true),
             (CameraState::Connecting, true),
             (CameraState::Ended, true),

@@ -10,9 +10,9 @@
 //!   │               ▼                             ▲                 │
 //!   │           Streaming ◀── picture ── Stalled ─┤ give_up         │
 //!   │            ▲  │ └── nothing for `stall` ──▶ ┘                 │
-//!   │    Normal  │  │ Frozen, Covered (said by `scene`)             │
+//!   │    Normal  │  │ Frozen, Covered, Black (said by `scene`)      │
 //!   │            │  ▼                                               │
-//!   │      Frozen, Covered ── as Streaming                          │
+//!   │      Frozen, Covered, Black ── as Streaming                   │
 //!   │               │ a file's end                                  │
 //!   │               ▼                                               │
 //!   │             Ended ── restart ─┐                               │
@@ -201,7 +201,8 @@ impl Machine {
         let (state, cause) = match picture {
             Picture::Normal => (CameraState::Streaming, "the picture changes again"),
             Picture::Frozen => (CameraState::Frozen, "the picture has stopped changing"),
-            Picture::Covered => (CameraState::Covered, "the lens is covered or the picture is black"),
+            Picture::Covered => (CameraState::Covered, "the lens is covered: the picture is of one brightness"),
+            Picture::Black => (CameraState::Black, "the picture is black: no light reaches the sensor"),
         };
         self.enter(State::Streaming { picture }, state, cause);
     }

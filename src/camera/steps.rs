@@ -46,8 +46,10 @@ pub enum Picture {
     Normal,
     /// It never changes, not even by sensor noise.
     Frozen,
-    /// It is black, or the lens is covered.
+    /// It shows nothing, though there is light.
     Covered,
+    /// It shows nothing, as there is no light.
+    Black,
 }
 
 /// What to do.

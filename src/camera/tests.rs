@@ -351,7 +351,7 @@ fn inputs() -> impl Strategy<Value = (u64, Input)> {
         1 => Just(Input::Restart),
         1 => (0u64..9_000).prop_map(|ms| Input::Want(Want::OneIn(Duration::from_millis(ms.max(1))))),
         1 => Just(Input::Want(Want::Keyframes)),
-        1 => prop_oneof![Just(Picture::Normal), Just(Picture::Frozen), Just(Picture::Covered)].prop_map(Input::Picture),
+        1 => prop_oneof![Just(Picture::Normal), Just(Picture::Frozen), Just(Picture::Covered), Just(Picture::Black)].prop_map(Input::Picture),
         4 => Just(Input::Frame),
         1 => Just(Input::Failed(DecodeError::Lost { source_name: "x".into() })),
         1 => Just(Input::Failed(DecodeError::AuthFailed { source_name: "x".into() })),
@@ -371,8 +371,8 @@ proptest! {
         for (wait, input) in steps {
             line.now += Duration::from_millis(wait);
             line.give(input);
-            use CameraState::{Connecting, Covered, Frozen, Stalled, Streaming};
-            let shown_open = matches!(line.state, Connecting | Streaming | Stalled | Frozen | Covered);
+            use CameraState::{Black, Connecting, Covered, Frozen, Stalled, Streaming};
+            let shown_open = matches!(line.state, Connecting | Streaming | Stalled | Frozen | Covered | Black);
             // While an outage is long, attempts are not shown.
             let is_hidden = line.open && !shown_open;
             prop_assert!(line.open == shown_open || (is_hidden && line.machine.is_long_gone));

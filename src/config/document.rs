@@ -6,6 +6,7 @@
 
 mod camera;
 mod family;
+mod picture;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use crate::vocab::Id;
 
 pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Metres, Motion, Share, Suppress, Transport, Zone};
 pub use family::Family;
+pub use picture::Picture;
 pub use rule::Rule;
 
 /// A Vedette agent: one site's box, its cameras, its models and the broker it reports to.

@@ -59,6 +59,8 @@ const CAMERA: &[(&str, Reach)] = &[
     ("frozen_seconds", Reach::Value),
     ("covered_seconds", Reach::Value),
     ("idle_keyframes", Reach::Value),
+    ("ptz", Reach::Value),
+    ("picture", Reach::Value),
     ("transport", Reach::Value),
     ("latency_ms", Reach::Value),
     ("decoder", Reach::Value),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::access::{Login, Source, Tls};
-use super::document::{Compat, Delivery, Family, Provider, Transport};
+use super::document::{Compat, Delivery, Family, Picture, Provider, Transport};
 use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
 use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon};
@@ -185,6 +185,10 @@ pub struct Camera {
     pub covered_after: Duration,
     /// Whether only keyframes are decoded while nothing moves.
     pub idle_keyframes: bool,
+    /// Whether it is moved by somebody or by itself.
+    pub ptz: bool,
+    /// What is watched in the picture as a whole.
+    pub picture: Picture,
     /// What looks at the pictures.
     pub detect: Option<Detect>,
     /// What counts as motion.

@@ -1,6 +1,7 @@
 //! From a checked configuration to each room's own settings.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
@@ -63,10 +64,35 @@ impl Camera {
                 ..scene::MotionSettings::default()
             },
             picture: scene::PictureSettings {
+                frozen: self.picture.frozen,
+                covered: self.picture.covered,
+                black: self.picture.black,
                 frozen_after: self.frozen_after,
                 covered_after: self.covered_after,
+                black_luma: self.picture.black_luma as f32,
                 ..scene::PictureSettings::default()
             },
+            conditions: self.condition_settings(),
+        }
+    }
+
+    /// What may ail a picture that is looked at.
+    fn condition_settings(&self) -> scene::ConditionSettings {
+        let picture = &self.picture;
+        scene::ConditionSettings {
+            ptz: self.ptz,
+            defocused: picture.defocused,
+            defocused_after: Duration::from_secs_f64(picture.defocused_seconds),
+            defocused_ratio: picture.defocused_ratio as f32,
+            moved: picture.moved,
+            moved_after: Duration::from_secs_f64(picture.moved_seconds),
+            moved_fit: picture.moved_fit as f32,
+            degraded: picture.degraded,
+            degraded_after: Duration::from_secs_f64(picture.degraded_seconds),
+            degraded_share: picture.degraded_share as f32,
+            day_night: picture.day_night,
+            learn: Duration::from_secs_f64(picture.learn_seconds),
+            relearn: Duration::from_secs_f64(picture.relearn_seconds),
         }
     }
 

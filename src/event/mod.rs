@@ -3,7 +3,8 @@
 //! ```text
 //!   firings ──► Narrator::narrate ─┐
 //!   tracks ───► Narrator::tracks ──┼──► events, each complete but for its evidence and its place in the spool
-//!   notices ──► Narrator::notice ──┘
+//!   notices ──► Narrator::notice ──┤
+//!   pictures ─► Narrator::picture ─┘
 //! ```
 //!
 //! - **Episodes.** All events of one happening carry one id, `<agent>-<camera>-<epoch>-<n>`, and no other happening of the
@@ -20,9 +21,11 @@ mod conduct;
 mod explain;
 mod narrator;
 mod notice;
+mod picture;
 #[cfg(test)]
 mod tests;
 mod tracks;
 
 pub use narrator::{Context, Narrator, Settings};
 pub use notice::{ConfigChange, ModelChange, Notice};
+pub use picture::cause;

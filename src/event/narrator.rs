@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::explain;
 use super::notice::Notice;
+use super::picture::Ailing;
 use super::tracks::Followed;
 use crate::vocab::{
     ClockState, EndReason, Event, EventKind, Evidence, Explanation, Firing, FiringPhase, Id, Labels, Measure,
@@ -77,6 +78,7 @@ pub struct Narrator {
     /// The rules that lately raised an alert, and when.
     alerted: Vec<(Id, MediaTime)>,
     pub(super) followed: Vec<Followed>,
+    pub(super) ailing: Vec<Ailing>,
 }
 
 /// A happening that goes on.
@@ -107,7 +109,7 @@ pub(super) struct Telling {
 impl Narrator {
     /// One that has told nothing yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, told: 0, open: Vec::new(), alerted: Vec::new(), followed: Vec::new() }
+        Self { settings, told: 0, open: Vec::new(), alerted: Vec::new(), followed: Vec::new(), ailing: Vec::new() }
     }
 
     /// Takes on new settings. Happenings that go on keep their episodes, and numbers are never used again.
@@ -115,9 +117,9 @@ impl Narrator {
         self.settings = settings;
     }
 
-    /// How many happenings have started and not ended, tracks included.
+    /// How many happenings have started and not ended, tracks and what ails the picture included.
     pub fn open(&self) -> usize {
-        self.open.len() + self.followed.len()
+        self.open.len() + self.followed.len() + self.ailing.len()
     }
 
     /// Tells of `firings`, in their order. Allocates nothing where there are none.
@@ -142,6 +144,7 @@ impl Narrator {
             events.push(self.tell_episode(&episode, &firing, Phase::End, context));
         }
         self.end_tracks(context, &mut events);
+        self.end_conditions(context, &mut events);
         events
     }
 
@@ -265,6 +268,7 @@ impl Narrator {
             config_revision: context.config_revision.to_owned(),
             evidence: Evidence::default(),
             gap: None,
+            condition: None,
         }
     }
 }

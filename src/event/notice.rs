@@ -257,6 +257,7 @@ fn state(state: CameraState) -> &'static str {
         CameraState::Stalled => "stalled",
         CameraState::Frozen => "frozen",
         CameraState::Covered => "covered",
+        CameraState::Black => "black",
         CameraState::Backoff => "backoff",
         CameraState::AuthFailed => "auth-failed",
         CameraState::Disabled => "disabled",

@@ -1,8 +1,8 @@
-//! Whether the picture is worth anything at all: frozen and covered cameras.
+//! Whether the picture is worth anything at all: frozen, covered and black cameras.
 //!
 //! ```text
 //!                  no contrast for `covered_after`
-//!   Live ────────────────────────────────────────────▶ Covered
+//!   Live ────────────────────────────────────────────▶ Covered, or Black where there is no light either
 //!     │  ◀────────────────────────────────────────────
 //!     │            contrast again
 //!     │     keyframes equal for `frozen_after`
@@ -16,6 +16,10 @@
 //! what the sensor sees. So only they can prove that a picture is frozen: at least three of them, equal to the first
 //! over the whole time. Equal means equal to within what coding the same picture again may cost. Pictures between
 //! keyframes can only disprove it, when something in them has plainly moved.
+//!
+//! Without contrast, a picture above `black_luma` is of a lens that is covered by something that lets light through or
+//! throws it back: a hand, tape, paint, a bag. Below it, no light comes in: the lens is shut tight, or there is no light to
+//! come in, or the sensor is dead. Nothing in the picture tells these apart, so they are one state.
 
 use std::time::Duration;
 
@@ -32,20 +36,41 @@ const MOVED: f32 = 8.0;
 /// Contrast must exceed the limit by this factor before a covered picture counts as uncovered.
 const UNCOVERED: f32 = 1.5;
 
-/// When a picture counts as frozen or covered.
+/// The luma of black in limited range, for which `black_luma` is given.
+const BLACK: f32 = 16.0;
+/// The mean must exceed `black_luma` by so many levels before a black picture is only a covered one.
+const LIT: f32 = 6.0;
+
+/// When a picture counts as frozen, covered or black.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
+    /// Whether frozen pictures are told; default true.
+    pub frozen: bool,
+    /// Whether covered ones are; default true.
+    pub covered: bool,
+    /// Whether black ones are told apart; default true. Otherwise they are covered.
+    pub black: bool,
     /// How long keyframes must stay equal; default 15 s. With keyframes `n` seconds apart it may take `2n` longer.
     pub frozen_after: Duration,
     /// How long the picture must be without contrast; default 8 s.
     pub covered_after: Duration,
     /// The standard deviation of the cell means below which there is no contrast, in luma levels; default 4.
     pub covered_contrast: f32,
+    /// The mean luma below which a picture without contrast is black, where black is 16; default 32.
+    pub black_luma: f32,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { frozen_after: Duration::from_secs(15), covered_after: Duration::from_secs(8), covered_contrast: 4.0 }
+        Self {
+            frozen: true,
+            covered: true,
+            black: true,
+            frozen_after: Duration::from_secs(15),
+            covered_after: Duration::from_secs(8),
+            covered_contrast: 4.0,
+            black_luma: 32.0,
+        }
     }
 }
 
@@ -60,14 +85,19 @@ pub enum Picture {
         /// The first of the equal keyframes.
         since: MediaTime,
     },
-    /// It has shown nothing since this moment: black, or of one brightness.
+    /// It has shown nothing since this moment: it is of one brightness.
     Covered {
+        /// The first picture without contrast.
+        since: MediaTime,
+    },
+    /// It has shown nothing since this moment, as there is no light.
+    Black {
         /// The first picture without contrast.
         since: MediaTime,
     },
 }
 
-/// Watches one camera for a frozen or covered picture.
+/// Watches one camera for a frozen, covered or black picture.
 #[derive(Debug)]
 pub struct PictureWatch {
     settings: Settings,
@@ -95,14 +125,21 @@ impl PictureWatch {
     /// Looks at the next picture, given as `frame` (of which only time and kind are read) and its `grid`.
     pub fn step(&mut self, frame: &Frame, grid: &Grid) -> Picture {
         self.compare(frame, grid);
-        let covered = self.covered_since(frame.pts, grid);
-        let frozen = self.equal >= 2 && frame.pts.since(self.first_at) >= self.settings.frozen_after;
-        self.picture = match covered {
-            Some(since) => Picture::Covered { since },
-            None if frozen => Picture::Frozen { since: self.first_at },
-            None => Picture::Live,
+        let dark = self.covered_since(frame.pts, grid);
+        let is_black = dark.is_some() && self.settings.black && self.is_black(frame, grid);
+        let lasted = frame.pts.since(self.first_at) >= self.settings.frozen_after;
+        self.picture = match dark {
+            Some(since) if is_black => Picture::Black { since },
+            Some(since) if self.settings.covered => Picture::Covered { since },
+            _ if self.settings.frozen && self.equal >= 2 && lasted => Picture::Frozen { since: self.first_at },
+            _ => Picture::Live,
         };
         self.picture
+    }
+
+    /// Whether the last picture was without contrast, however briefly.
+    pub fn is_blank(&self) -> bool {
+        self.dark_since.is_some()
     }
 
     /// What the last picture was worth.
@@ -127,8 +164,15 @@ impl PictureWatch {
         }
     }
 
+    /// Whether so little light comes in that it is none.
+    fn is_black(&self, frame: &Frame, grid: &Grid) -> bool {
+        let was = matches!(self.picture, Picture::Black { .. });
+        let limit = self.settings.black_luma + if was { LIT } else { 0.0 };
+        mean(grid) < if frame.full_range { limit - BLACK } else { limit }
+    }
+
     fn covered_since(&mut self, now: MediaTime, grid: &Grid) -> Option<MediaTime> {
-        let was = matches!(self.picture, Picture::Covered { .. });
+        let was = matches!(self.picture, Picture::Covered { .. } | Picture::Black { .. });
         let limit = self.settings.covered_contrast * if was { UNCOVERED } else { 1.0 };
         if contrast(grid) >= limit {
             self.dark_since = None;
@@ -151,26 +195,38 @@ fn difference(before: &[f32], grid: &Grid) -> (f32, f32) {
     (sum / n.max(1.0), most)
 }
 
+fn open(grid: &Grid) -> impl Iterator<Item = f32> {
+    grid.means().iter().zip(grid.open()).filter(|(_, open)| **open).map(|(mean, _)| *mean)
+}
+
+/// The mean of the open cells; no number for a picture without any.
+fn mean(grid: &Grid) -> f32 {
+    open(grid).sum::<f32>() / open(grid).count() as f32
+}
+
 /// The standard deviation of the open cells; endless for a picture without any.
 fn contrast(grid: &Grid) -> f32 {
-    let open = || grid.means().iter().zip(grid.open()).filter(|(_, open)| **open).map(|(mean, _)| *mean);
-    let n = open().count() as f32;
-    let mean = open().sum::<f32>() / n;
-    if n > 0.0 { (open().map(|m| (m - mean) * (m - mean)).sum::<f32>() / n).sqrt() } else { f32::INFINITY }
+    let (n, mean) = (open(grid).count() as f32, mean(grid));
+    if n > 0.0 { (open(grid).map(|m| (m - mean) * (m - mean)).sum::<f32>() / n).sqrt() } else { f32::INFINITY }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A picture of stripes with noise of `noise` levels either way, `change` of its top left corner repainted.
+    /// A picture of stripes with noise of `noise` levels either way, its top left corner of luma `corner`.
     fn picture(at_ms: u64, noise: i32, seed: u64, contrast: bool, corner: u8) -> Frame {
+        painted(at_ms, noise, seed, if contrast { None } else { Some(60) }, corner)
+    }
+
+    /// The same, or one that is of the luma `plain` all over.
+    fn painted(at_ms: u64, noise: i32, seed: u64, plain: Option<i32>, corner: u8) -> Frame {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut bytes = vec![128u8; 384 * 216 * 3 / 2];
         for (i, byte) in bytes[..384 * 216].iter_mut().enumerate() {
             let (x, y) = (i % 384, i / 384);
-            let base = if !contrast {
-                20
+            let base = if let Some(luma) = plain {
+                luma
             } else if x < 16 && y < 16 {
                 i32::from(corner)
             } else {
@@ -260,6 +316,39 @@ mod tests {
             }
             assert_eq!(camera.see(&picture(31_000, noise, 1, true, 9)), Picture::Live);
         }
+    }
+
+    #[test]
+    fn without_contrast_the_light_decides_between_covered_and_black() {
+        for (luma, is_black) in [(16, true), (24, true), (40, false), (120, false), (235, false)] {
+            let mut camera = Camera::new();
+            let seen = (0..12).map(|s| camera.see(&painted(s * 1000, 2, s, Some(luma), 9))).last().unwrap();
+            let since = MediaTime::ZERO;
+            let expected = if is_black { Picture::Black { since } } else { Picture::Covered { since } };
+            assert_eq!(seen, expected, "luma {luma}");
+        }
+    }
+
+    #[test]
+    fn a_picture_between_black_and_covered_does_not_go_to_and_fro() {
+        let mut camera = Camera::new();
+        let states: Vec<Picture> =
+            (0..40).map(|s| camera.see(&painted(s * 1000, 0, s, Some(if s % 2 == 0 { 31 } else { 33 }), 9))).collect();
+        assert!(states[9..].iter().all(|state| *state == Picture::Black { since: MediaTime::ZERO }), "{states:?}");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_told() {
+        let see = |settings: Settings, luma: Option<i32>| {
+            let mut camera = Camera { watch: PictureWatch::new(settings), grid: Grid::default() };
+            (0..40).map(|s| camera.see(&painted(s * 1000, 0, 7, luma, 9))).last().unwrap()
+        };
+        let since = MediaTime::ZERO;
+        let all = Settings::default;
+        assert_eq!(see(Settings { frozen: false, ..all() }, None), Picture::Live);
+        assert_eq!(see(Settings { covered: false, frozen: false, ..all() }, Some(120)), Picture::Live);
+        assert_eq!(see(Settings { covered: false, ..all() }, Some(16)), Picture::Black { since });
+        assert_eq!(see(Settings { black: false, ..all() }, Some(16)), Picture::Covered { since });
     }
 
     #[test]

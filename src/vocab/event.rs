@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FiringKind, Id, Measure, MediaTime, Rect, TrackId, WallTime};
+use super::{Condition, FiringKind, Id, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,6 +40,8 @@ pub struct Event {
     pub evidence: Evidence,
     /// Numbers of records that will not be sent any more, with an event that tells of a loss.
     pub gap: Option<Gap>,
+    /// What ails the camera's picture, with an event that tells of that.
+    pub condition: Option<Condition>,
 }
 
 /// Records that will not be sent any more, by their numbers.
@@ -97,6 +99,10 @@ pub enum EventKind {
     Track,
     /// A camera changed its state.
     CameraState,
+    /// Something is wrong with the picture of a camera that goes on streaming, from the start to the end of this.
+    CameraCondition,
+    /// A camera switched its infrared filter.
+    DayNight,
     /// The media clock of a camera jumped, or its picture size changed; tracks were cut.
     Discontinuity,
     /// Records were lost or shed; the numbers that are missing stand in the measures, and in `gap` where they are known
@@ -165,6 +171,8 @@ impl EventKind {
             Self::RepeatedPassing => "repeated-passing",
             Self::Track => "track",
             Self::CameraState => "camera-state",
+            Self::CameraCondition => "camera-condition",
+            Self::DayNight => "day-night",
             Self::Discontinuity => "discontinuity",
             Self::Gap => "gap",
             Self::ClockStep => "clock-step",

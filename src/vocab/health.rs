@@ -15,8 +15,10 @@ pub enum CameraState {
     Stalled,
     /// Pictures arrive, but they never change, not even by sensor noise.
     Frozen,
-    /// The lens is covered or the picture is black.
+    /// The lens is covered: the picture is of one brightness.
     Covered,
+    /// No light reaches the sensor: a lens shut tight, a room without a lamp, a dead sensor. Its picture cannot tell which.
+    Black,
     /// Waiting before the next attempt.
     Backoff,
     /// The camera refuses the user name or password; retried slowly, so that no account is locked.
@@ -30,7 +32,7 @@ pub enum CameraState {
 impl CameraState {
     /// Whether pictures arrive, whatever they show.
     pub fn has_pictures(self) -> bool {
-        matches!(self, Self::Streaming | Self::Frozen | Self::Covered)
+        matches!(self, Self::Streaming | Self::Frozen | Self::Covered | Self::Black)
     }
 }
 

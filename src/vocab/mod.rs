@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or starts a thread. Rooms of the line never import each other: what travels
 //! from one to the next is a type of this room.
 
+mod condition;
 mod detection;
 mod event;
 mod firing;
@@ -15,6 +16,7 @@ mod secret;
 mod time;
 mod track;
 
+pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
 pub use detection::Detection;
 pub use event::{
     ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::number::short;
 use super::{Gap, MessageId};
-use crate::vocab::{self, ClockState, Event, EventKind, Evidence, Id, Measure, Phase, Place, Severity};
+use crate::vocab::{self, ClockState, Condition, Event, EventKind, Evidence, Id, Measure, Phase, Place, Severity};
 
 /// Who speaks: the same for every message of one run of the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,6 +84,9 @@ pub struct EventData {
     /// With an event of the kind `gap`: numbers under which nothing will be sent any more, where they are known exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap>,
+    /// With an event of the kind `camera-condition`: what ails the camera's picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
 }
 
 /// The object that an event is about.
@@ -176,6 +179,7 @@ impl EventData {
             config_revision: event.config_revision.clone(),
             evidence: event.evidence.clone(),
             gap: event.gap.as_ref().and_then(Gap::new),
+            condition: event.condition,
         }
     }
 }

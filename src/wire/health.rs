@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ConditionState;
 use super::number::{short, write_short};
-use crate::vocab::{CameraState, ClockState, DropReason, Id, StageLatency};
+use crate::vocab::{CameraState, ClockState, DayNight, DropReason, Id, StageLatency};
 
 /// The whole agent at one moment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +60,12 @@ pub struct CameraHealth {
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What else ails its picture.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<ConditionState>,
+    /// Whether it sees by day or by night, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<DayNight>,
     /// Frames that the camera sent since the start, whether or not they were worth decoding.
     #[serde(default)]
     pub received: u64,

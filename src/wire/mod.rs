@@ -24,7 +24,7 @@ mod spoken;
 mod topic;
 
 pub use ack::AckMessage;
-pub use camera::CameraStateMessage;
+pub use camera::{CameraStateMessage, ConditionState};
 pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
 pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof, SignError, SignedDesired};

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::keys::SecretKey;
 use crate::vocab::{
-    self, CameraState, ClockState, DropReason, Event, EventKind, Evidence, Explanation, Id, Measure, MediaTime,
-    ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
+    self, CameraState, ClockState, DayNight, DropReason, Event, EventKind, Evidence, Explanation, Id, Measure,
+    MediaTime, ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
 };
 
 fn id(text: &str) -> Id {
@@ -65,6 +65,7 @@ fn loitering() -> Event {
         config_revision: "0123456789ab".into(),
         evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), clip: None, missing: None },
         gap: None,
+        condition: None,
     }
 }
 
@@ -91,6 +92,8 @@ fn health() -> HealthMessage {
         state: CameraState::Streaming,
         since: noon().to_rfc3339(),
         cause: None,
+        conditions: Vec::new(),
+        mode: Some(DayNight::Day),
         received: 96_000,
         decoded: 90_000,
         received_fps: 25.0,

@@ -7,6 +7,7 @@ mod bench;
 mod bundled;
 mod camera;
 mod commands;
+mod conditions;
 mod config;
 mod decode;
 mod detect;

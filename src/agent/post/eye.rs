@@ -26,7 +26,7 @@ impl Viewer for Eye {
             occurrences
         });
         let Some(looked) = looked else { return };
-        post.note_arrival(&frame, looked.picture);
+        post.note_arrival(&frame, looked.picture, looked.ailments);
         match looked.verdict {
             Verdict::Look => post.submit(frame),
             Verdict::Leave(reason) => post.dropped(reason),

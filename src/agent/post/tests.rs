@@ -125,6 +125,63 @@ fn events_name_the_configuration_in_force_also_where_it_changed_elsewhere() {
     assert_eq!(bench.events()[0]["data"]["config_revision"], "two");
 }
 
+/// A picture with edges, `kept` of whose contrast is left, without colour where `grey`.
+fn scenery(seq: u64, kept: f32, grey: bool) -> Frame {
+    let (width, height) = (320, 180);
+    let mut bytes = vec![if grey { 128 } else { 110 }; width * height * 3 / 2];
+    for (at, byte) in bytes[..width * height].iter_mut().enumerate() {
+        let (x, y) = (at % width / 14, at / width / 11);
+        let shade = (x * 37 + y * 91 + x * y * 13) % 120;
+        let noise = (at as u64 * 7919 + seq * 104_729) % 5;
+        *byte = (60.0 + shade as f32 * kept) as u8 + noise as u8;
+    }
+    let mut frame = Frame::from_i420(width as u32, height as u32, bytes).unwrap();
+    (frame.seq, frame.pts, frame.keyframe) = (seq, MediaTime::from_millis(seq * 500), true);
+    frame.captured = WallTime::from_unix_nanos(NOON).plus(Duration::from_millis(seq * 500));
+    frame
+}
+
+#[test]
+fn what_ails_a_picture_is_in_its_state_from_the_beginning_to_the_end_of_the_event() {
+    let bench = bench();
+    bench.changed(CameraState::Streaming, 0);
+    let ailments = || bench.post.ailments(bench.post.state());
+    // The picture fades evenly, as in fog that stays for longer than an hour.
+    (0..300).for_each(|seq| bench.eye().frame(scenery(seq, 1.0, false)));
+    assert_eq!(ailments(), (Vec::new(), Some(DayNight::Day)));
+    (300..8000).for_each(|seq| bench.eye().frame(scenery(seq, 0.25, false)));
+    let (conditions, _) = ailments();
+    assert_eq!(conditions.len(), 1, "{conditions:?}");
+    assert_eq!(conditions[0].condition, crate::vocab::Condition::Degraded);
+    assert!(conditions[0].since.starts_with("2026-11-23T12:02:3"), "since it was first seen: {conditions:?}");
+    assert_eq!(bench.post.ailments(CameraState::Backoff), (Vec::new(), None), "without a picture nothing ails it");
+    (8000..8300).for_each(|seq| bench.eye().frame(scenery(seq, 1.0, false)));
+    assert_eq!(ailments().0, []);
+    (8300..8340).for_each(|seq| bench.eye().frame(scenery(seq, 1.0, true)));
+    assert_eq!(ailments(), (Vec::new(), Some(DayNight::Night)));
+    let events = bench.events();
+    let told: Vec<(&str, &str)> = events[1..].iter().map(|e| (said(e, "kind"), said(e, "phase"))).collect();
+    assert_eq!(told, [("camera-condition", "start"), ("camera-condition", "end"), ("day-night", "start")]);
+    assert_eq!((said(&events[1], "episode"), said(&events[1], "condition")), (said(&events[2], "episode"), "degraded"));
+}
+
+#[test]
+fn what_still_ails_a_picture_ends_with_its_post() {
+    let bench = bench();
+    bench.changed(CameraState::Streaming, 0);
+    (0..300).for_each(|seq| bench.eye().frame(scenery(seq, 1.0, false)));
+    (300..8000).for_each(|seq| bench.eye().frame(scenery(seq, 0.25, false)));
+    bench.post.close_for_good();
+    let events = bench.events();
+    let last = events.last().unwrap();
+    assert_eq!((said(last, "kind"), said(last, "phase")), ("camera-condition", "end"));
+    assert!(said(last, "explanation").ends_with("nobody looks any more"), "{last:#}");
+}
+
+fn said<'a>(event: &'a serde_json::Value, what: &str) -> &'a str {
+    event["data"][what].as_str().unwrap()
+}
+
 fn told(bench: &Bench) -> (CameraState, String) {
     let told = lock(&bench.post.sight).told.clone().unwrap();
     (told.state, told.cause)

@@ -51,6 +51,8 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         frozen_after: Duration::from_secs_f64(camera.frozen_seconds),
         covered_after: Duration::from_secs_f64(camera.covered_seconds),
         idle_keyframes: camera.idle_keyframes,
+        ptz: camera.ptz,
+        picture: camera.picture.clone(),
         detect: detect?,
         motion: motion?,
         zones: zones?,

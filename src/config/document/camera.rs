@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Private, Rule};
+use super::{Picture, Private, Rule};
 use crate::behaviour::Anchor;
 use crate::vocab::Id;
 
@@ -37,7 +37,7 @@ pub struct Camera {
     #[serde(default = "frozen_seconds")]
     #[schemars(range(min = 2.0, max = 3600.0))]
     pub frozen_seconds: f64,
-    /// A picture that has shown nothing (black, or of one brightness) for so many seconds is reported as covered.
+    /// A picture that has shown nothing (black, or of one brightness) for so many seconds is reported as black or covered.
     #[serde(default = "covered_seconds")]
     #[schemars(range(min = 1.0, max = 3600.0))]
     pub covered_seconds: f64,
@@ -61,6 +61,13 @@ pub struct Camera {
     /// between two keyframes is then missed.
     #[serde(default)]
     pub idle_keyframes: bool,
+    /// The camera is moved by somebody or by itself: it is not reported as moved. One that goes from view to view again and
+    /// again is recognised without this.
+    #[serde(default)]
+    pub ptz: bool,
+    /// What is watched in the picture as a whole.
+    #[serde(default)]
+    pub picture: Picture,
     /// What looks at the pictures. Default: nothing; the camera is only watched over.
     pub detect: Option<Detect>,
     /// What counts as motion.

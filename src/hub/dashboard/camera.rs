@@ -91,6 +91,7 @@ fn numbers(health: &Value, camera: &str) -> Vec<Fact> {
     let size = of_camera.get("size").and_then(Value::as_array);
     let size: Option<Vec<String>> = size.map(|sides| sides.iter().map(Value::to_string).collect());
     add("Picture", size.map(|sides| sides.join(" × ")));
+    add("Sees by", text(of_camera, "/mode").map(str::to_owned));
     add("Received", rate("received_fps"));
     add("Decoded", rate("decoded_fps"));
     add("Looked at", rate("inferred_fps"));

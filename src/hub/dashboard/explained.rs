@@ -108,6 +108,13 @@ fn measure(measure: &Value) -> Option<Fact> {
         "width" => ("Width of the box", " of the picture"),
         "area" => ("Area of the box", " of the picture"),
         "score" => ("Score compared", ""),
+        "sharpness" => ("Sharpness left", " of the usual"),
+        "fit" => ("Still where it was", " of the picture"),
+        "lost" => ("Without contrast", " of the picture"),
+        "shift_x" => ("Moved to the right", " of its width"),
+        "shift_y" => ("Moved down", " of its height"),
+        "lasted_s" => ("Lasted", " s"),
+        "colour" => ("Colour", " levels of chroma"),
         other => (other, ""),
     };
     let value = number(float(measure, "/value")?);

@@ -69,8 +69,17 @@ pub(super) struct Camera {
     pub(super) state: String,
     pub(super) cause: String,
     pub(super) since: Option<When>,
+    /// What else ails its picture.
+    pub(super) ailments: Vec<Ailment>,
     /// Whether that holds: what an agent last said of its cameras is worth nothing once it is silent.
     pub(super) holds: bool,
+}
+
+/// Something that ails a camera's picture while it streams.
+pub(super) struct Ailment {
+    pub(super) name: String,
+    pub(super) cause: String,
+    pub(super) since: Option<When>,
 }
 
 impl State {
@@ -112,6 +121,7 @@ impl Camera {
             state: said("/state"),
             cause: said("/cause"),
             since: When::read(&said("/since")),
+            ailments: ailments(&facts.state),
             holds: agent.0 == AgentState::Online,
         }
     }
@@ -120,12 +130,25 @@ impl Camera {
     pub(super) fn class(&self) -> &'static str {
         match self.state.as_str() {
             _ if !self.holds => "past",
-            "streaming" => "good",
+            "streaming" if self.ailments.is_empty() => "good",
+            "streaming" => "fair",
             "disabled" | "ended" => "calm",
             "connecting" => "fair",
             _ => "bad",
         }
     }
+}
+
+fn ailments(state: &Value) -> Vec<Ailment> {
+    let all = state.get("conditions").and_then(Value::as_array).into_iter().flatten();
+    let read = |said: &Value| {
+        Some(Ailment {
+            name: text(said, "/condition")?.to_owned(),
+            cause: text(said, "/cause").unwrap_or_default().to_owned(),
+            since: text(said, "/since").and_then(When::read),
+        })
+    };
+    all.filter_map(read).collect()
 }
 
 pub(super) async fn show(
@@ -257,6 +280,17 @@ mod tests {
         let camera = CameraFacts { camera: "door".to_owned(), state: json!({"state": "streaming"}), heard_ns: 0 };
         assert_eq!(Camera::of(&camera, State(AgentState::Online)).class(), "good");
         assert_eq!(Camera::of(&camera, State(AgentState::Silent)).class(), "past");
+    }
+
+    #[test]
+    fn a_camera_that_streams_and_is_out_of_focus_is_not_well() {
+        let ailing = json!({"condition": "defocused", "since": "2026-11-23T14:27:53.120Z", "cause": "no detail"});
+        let state = json!({"state": "streaming", "conditions": [ailing, {"cause": "of nothing"}, 7]});
+        let camera = CameraFacts { camera: "door".to_owned(), state, heard_ns: 0 };
+        let shown = Camera::of(&camera, State(AgentState::Online));
+        assert_eq!(shown.class(), "fair");
+        let told: Vec<(&str, &str)> = shown.ailments.iter().map(|a| (a.name.as_str(), a.cause.as_str())).collect();
+        assert_eq!(told, [("defocused", "no detail")]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("accounts", include_str!("upgrades/0010-accounts.sql")),
     ("files", include_str!("upgrades/0011-files.sql")),
     ("configuration", include_str!("upgrades/0012-configuration.sql")),
+    ("conditions", include_str!("upgrades/0013-conditions.sql")),
 ];
 
 /// The schema that this program knows.

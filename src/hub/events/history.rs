@@ -46,11 +46,11 @@ pub async fn changes(
     // The kinds stand as they do in the index that is made for them.
     let of_camera = "SELECT events.number, events.received_ns, events.body, agents.admitted_ns FROM events \
          LEFT JOIN agents ON agents.id = events.agent WHERE events.agent = $1 AND events.camera = $3 AND events.kind IN \
-         ('camera-state', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
+         ('camera-state', 'camera-condition', 'day-night', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
          ORDER BY events.time_ns DESC, events.number DESC LIMIT $2";
     let of_agent = "SELECT events.number, events.received_ns, events.body, agents.admitted_ns FROM events \
          LEFT JOIN agents ON agents.id = events.agent WHERE events.agent = $1 AND events.kind IN \
-         ('camera-state', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
+         ('camera-state', 'camera-condition', 'day-night', 'discontinuity', 'gap', 'clock-step', 'model-change', 'config-change') \
          ORDER BY events.time_ns DESC, events.number DESC LIMIT $2";
     let query = sqlx::query(if camera.is_some() { of_camera } else { of_agent });
     let query = query.bind(agent).bind(i64::from(limit));
@@ -74,7 +74,7 @@ pub async fn activity(
     let doing = "counting what happened";
     let statement = "SELECT (time_ns - $3) / 3600000000000 AS hour, severity, COUNT(*) AS many FROM events \
          WHERE agent = $1 AND camera = $2 AND time_ns >= $3 AND time_ns < $4 AND phase = 'start' \
-         AND kind NOT IN ('camera-state', 'discontinuity') GROUP BY 1, 2";
+         AND kind NOT IN ('camera-state', 'camera-condition', 'day-night', 'discontinuity') GROUP BY 1, 2";
     let query = sqlx::query(statement).bind(agent).bind(camera).bind(from_ns).bind(until_ns);
     let rows = query.fetch_all(database.pool()).await.doing(doing)?;
     let mut hours: BTreeMap<i64, Activity> = BTreeMap::new();

@@ -6,6 +6,7 @@
 mod agent;
 mod clip;
 mod commands;
+mod conditions;
 mod delivery;
 mod demo;
 mod disk;
