@@ -1,7 +1,7 @@
 //! What ails a camera's picture while it streams, as it is told in the camera's state.
 
 use crate::event;
-use crate::vocab::{DayNight, PictureChange, WallTime};
+use crate::vocab::{CameraState, DayNight, MediaTime, PictureChange, WallTime};
 use crate::wire::ConditionState;
 
 /// What ails a picture, and what the camera sees by.
@@ -15,7 +15,7 @@ pub struct Ailments {
 
 impl Ailments {
     /// Takes in a change; `wall` tells when on the wall clock a moment of the media clock was.
-    pub fn note(&mut self, change: &PictureChange, wall: impl Fn(crate::vocab::MediaTime) -> WallTime) {
+    pub fn note(&mut self, change: &PictureChange, wall: impl Fn(MediaTime) -> WallTime) {
         match *change {
             PictureChange::Began { condition, since, finding } => {
                 let cause = event::cause(condition, finding);
@@ -25,12 +25,17 @@ impl Ailments {
             PictureChange::Switched { to, .. } => self.mode = Some(to),
         }
     }
+
+    /// What is told of it beside this state: nothing while there is no picture.
+    pub fn beside(&self, state: CameraState) -> (Vec<ConditionState>, Option<DayNight>) {
+        if state.has_pictures() { (self.conditions.clone(), self.mode) } else { (Vec::new(), None) }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vocab::{Condition, Finding, MediaTime, Relief};
+    use crate::vocab::{Condition, Finding, Relief};
 
     #[test]
     fn a_condition_stands_there_from_its_beginning_to_its_end() {

@@ -1,4 +1,4 @@
-//! What must outlive a restart: the counts of lines, which track numbers were used, and what lies retained at the broker.
+//! What must outlive a restart: the counts of lines, maps of this hour, which track numbers were used, and what lies retained at the broker.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -43,6 +43,16 @@ impl Kept {
             self.spool.put_state(&counts_key(camera), counts);
             self.counts.insert(camera.clone(), counts.to_owned());
         }
+    }
+
+    /// The map that the last run left.
+    pub fn heat(&self, camera: &Id) -> Option<behaviour::SavedHeat> {
+        serde_json::from_slice(&self.spool.get_state(&heat_key(camera))?).ok()
+    }
+
+    /// Keeps what a map has come to.
+    pub fn keep_heat(&self, camera: &Id, heat: &behaviour::SavedHeat) {
+        self.spool.put_state(&heat_key(camera), &serde_json::to_vec(heat).unwrap_or_default());
     }
 
     /// Notes the topics on which states are retained from now on. Returns those on which this run or one before it
@@ -99,6 +109,10 @@ impl Kept {
 
 fn counts_key(camera: &Id) -> String {
     format!("counts/{camera}")
+}
+
+fn heat_key(camera: &Id) -> String {
+    format!("heat/{camera}")
 }
 
 fn tracks_key(camera: &Id) -> String {

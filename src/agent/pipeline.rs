@@ -9,12 +9,14 @@
 //!
 //! Live and replayed pictures take the same way; only who runs the detector differs.
 
+mod whole;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agent::ailments::Ailments;
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
-use crate::behaviour::{self, Rules};
+use crate::behaviour::{self, Heat, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
 use crate::evidence::{self, Mark, Shot, Snapshots};
@@ -22,8 +24,8 @@ use crate::history::Log;
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
-    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, PictureChange,
-    Subject, Track, TrackId, TrackState, WallTime,
+    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, Subject, Track,
+    TrackId, TrackState, WallTime,
 };
 
 /// What one camera's line is made of.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub track: track::Settings,
     /// Zones, lines and rules.
     pub behaviour: behaviour::Settings,
+    /// Whether maps are made of where people stand and go.
+    pub heat: bool,
     /// Who tells, and how much.
     pub event: event::Settings,
     /// The time zone of schedules.
@@ -58,6 +62,7 @@ pub struct Line {
     ailments: Ailments,
     cadence: Cadence,
     tracker: Tracker,
+    heat: Option<Heat>,
     rules: Rules,
     narrator: Narrator,
     snapshots: Snapshots,
@@ -137,6 +142,7 @@ impl Line {
             ailments: Ailments::default(),
             cadence: Cadence::new(settings.cadence),
             tracker: Tracker::starting_at(settings.track, first_track),
+            heat: settings.heat.then(Heat::new),
             rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
             narrator: Narrator::new(settings.event),
             snapshots: Snapshots::new(&settings.evidence),
@@ -170,6 +176,7 @@ impl Line {
         }
         let sight = self.scene.step(frame);
         let (ailments, mut occurrences) = self.ail(frame);
+        occurrences.extend(self.map(frame));
         let movement = self.movement(sight.motion);
         let verdict = self.cadence.decide(frame.pts, movement);
         if verdict == Verdict::Leave(DropReason::Still) {
@@ -189,6 +196,9 @@ impl Line {
         self.last_tick = frame.pts;
         let tracks = self.tracker.step(frame.pts, detections);
         self.cadence.follow(frame.pts, tracks);
+        if let Some(heat) = &mut self.heat {
+            heat.step(frame.pts, tracks);
+        }
         let size = (frame.width, frame.height);
         let log = self.log.as_mut();
         // Kept as they are shown to the rules: rounded, so that they can be shown them again.
@@ -307,22 +317,6 @@ impl Line {
     /// Adds the counts that were kept over a restart.
     pub fn restore_counts(&mut self, saved: behaviour::Counts) {
         self.rules.restore_counts(saved);
-    }
-
-    /// Tells what has changed about the picture as a whole, with the picture where something is wrong with it.
-    fn ail(&mut self, frame: &Frame) -> (Option<Ailments>, Vec<Occurrence>) {
-        let mut occurrences = Vec::new();
-        let mut is_changed = self.scene.mode() != self.ailments.mode;
-        self.ailments.mode = self.scene.mode();
-        for change in self.scene.changes() {
-            is_changed = true;
-            self.ailments.note(change, |at| frame.captured.minus(frame.pts.since(at)));
-            let event = self.narrator.picture(change, &self.told.context());
-            let is_wrong = matches!(change, PictureChange::Began { .. });
-            let shot = is_wrong.then(|| Shot::of(frame, None, &self.evidence));
-            occurrences.extend(event.map(|event| Occurrence { event, shot }));
-        }
-        (is_changed.then(|| self.ailments.clone()), occurrences)
     }
 
     fn movement(&self, motion: Motion) -> Movement {

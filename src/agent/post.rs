@@ -1,5 +1,6 @@
 //! One camera at its post: its connection, its line and its counters, between the camera's thread and the detector's.
 
+mod ailing;
 mod eye;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,8 @@ use crate::detect::{CameraKey, Worker};
 use crate::evidence::{self, Shot};
 use crate::mqtt;
 use crate::scene::Picture;
-use crate::vocab::{CameraState, DayNight, Detection, DropReason, Frame, Id, WallTime};
-use crate::wire::{CameraStateMessage, ConditionState, Topics, to_json};
+use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
+use crate::wire::{CameraStateMessage, Topics, to_json};
 use eye::Eye;
 
 /// A camera that streams has delivered something within this time, even while only keyframes are decoded.
@@ -199,16 +200,11 @@ impl Post {
         lock(&self.sight).unseen.clone()
     }
 
-    /// What ails its picture beside `state`, and whether it sees by day or by night.
-    pub fn ailments(&self, state: CameraState) -> (Vec<ConditionState>, Option<DayNight>) {
-        ailments(&lock(&self.sight), state)
-    }
-
     /// Publishes the state and keeps it in mind.
     fn publish(&self, sight: &mut Sight, told: Told) {
         let cause = sight.unseen.clone().filter(|_| told.state.has_pictures());
         let cause = cause.or_else(|| Some(told.cause.clone()).filter(|cause| !cause.is_empty()));
-        let (conditions, mode) = ailments(sight, told.state);
+        let (conditions, mode) = sight.ailments.beside(told.state);
         let message = CameraStateMessage::new(self.id().clone(), told.state, told.since, cause);
         let message = CameraStateMessage { conditions, mode, ..message };
         self.means.broker.set_retained(&self.means.topics.camera_state(self.id()), to_json(&message));
@@ -341,12 +337,7 @@ impl Post {
         for name in sight.wanted.drain(..) {
             self.means.recorder.publish_picture(self.id().clone(), name, Shot::of(frame, None, &self.means.evidence));
         }
-        if let Some(ailments) = ailments {
-            sight.ailments = ailments;
-            if let Some(told) = sight.told.clone().filter(|_| !self.is_closed()) {
-                self.publish(&mut sight, told);
-            }
-        }
+        self.note_ailments(&mut sight, ailments);
         let Some(picture) = picture.filter(|p| *p != sight.picture) else { return };
         sight.picture = picture;
         drop(sight);
@@ -369,12 +360,6 @@ impl Post {
             tracing::debug!(camera = %self.id(), ?want, "which pictures are wanted");
         }
     }
-}
-
-/// What is told of `sight` beside a state: nothing while there is no picture.
-fn ailments(sight: &Sight, state: CameraState) -> (Vec<ConditionState>, Option<DayNight>) {
-    let Ailments { conditions, mode } = &sight.ailments;
-    if state.has_pictures() { (conditions.clone(), *mode) } else { (Vec::new(), None) }
 }
 
 /// Why a camera could not be connected.

@@ -176,8 +176,12 @@ impl Desk {
             self.writer.append(Class::Telemetry, move |_| envelope::seal(&topic, &jpeg));
         }
         let missing = |reason: &str| Evidence { missing: Some(reason.to_owned()), ..Evidence::default() };
-        let Some(jpeg) = full else { return missing("too-large") };
-        match self.folder.as_mut().map(|folder| folder.save(name, &jpeg)) {
+        let saved = match (shot.to_png(), full) {
+            (Some(png), _) => self.folder.as_mut().map(|folder| folder.save_png(name, &png)),
+            (None, Some(jpeg)) => self.folder.as_mut().map(|folder| folder.save(name, &jpeg)),
+            (None, None) => return missing("too-large"),
+        };
+        match saved {
             Ok(Ok(snapshot)) => Evidence { snapshot: Some(snapshot), ..Evidence::default() },
             Ok(Err(error)) => {
                 tracing::warn!(error = error_chain(&error), name, "a picture could not be kept");

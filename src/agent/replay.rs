@@ -184,6 +184,7 @@ fn prepare(config: &Config, camera: &config::Camera, clock: SharedClock) -> Resu
         scene: camera.scene_settings(),
         track: model.track_settings(&labels),
         behaviour: camera.behaviour_settings(),
+        heat: camera.heat,
         event: event::Settings::new(config.id.clone(), Some(camera.id.clone()), 0),
         timezone: config.timezone.clone(),
         model: Some(told_facts(&detector, &model)),

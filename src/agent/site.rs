@@ -76,6 +76,8 @@ pub struct Site {
     narrator: Narrator,
     /// When losses were last told of, on the monotonic clock.
     losses_told: Option<Duration>,
+    /// When maps were last kept.
+    heats_kept: Option<Duration>,
 }
 
 /// The packages from the hub that are in force in place of what the configuration names.
@@ -141,6 +143,7 @@ impl Site {
             kept,
             narrator,
             losses_told: None,
+            heats_kept: None,
             config,
         };
         site.start_engines()?;
@@ -332,6 +335,9 @@ impl Site {
         if let Some(counts) = self.kept.counts(&camera.id) {
             line.restore_counts(counts);
         }
+        if let Some(heat) = self.kept.heat(&camera.id) {
+            line.restore_heat(&heat);
+        }
         let key = CameraKey(self.next_key);
         self.next_key += 1;
         let post = Post::new(camera, key, line, worker, self.means.clone());
@@ -356,6 +362,7 @@ impl Site {
             scene: camera.scene_settings(),
             track: running.map(|(_, running)| running.config.track_settings(&labels)).unwrap_or_default(),
             behaviour: camera.behaviour_settings(),
+            heat: camera.heat,
             event: event::Settings::new(self.config.id.clone(), Some(camera.id.clone()), self.epoch),
             timezone: self.config.timezone.clone(),
             model: running.map(|(_, r)| r.facts.clone()),
@@ -377,6 +384,7 @@ impl Site {
                 self.kept.keep_counts(post.id(), &counts);
             }
             self.kept.next_track(post.id(), post.next_track());
+            self.keep_heat(post);
         }
     }
 

@@ -34,6 +34,7 @@ mod gate;
 mod gathering;
 mod ground;
 mod groups;
+mod heat;
 mod intrusion;
 mod journey;
 mod kind;
@@ -66,6 +67,7 @@ mod wrong_way;
 
 pub use counts::{Count, Counts, LabelCount, Passages};
 pub use ground::{Ground, GroundError};
+pub use heat::{Heat, SavedHeat};
 pub use kind::RuleKind;
 pub use rules::Rules;
 pub use scale::{Distance, Speed};

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::bundled;
 use crate::vocab::Id;
 
-pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Metres, Motion, Share, Suppress, Transport, Zone};
+pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Share, Suppress, Transport, Zone};
 pub use family::Family;
 pub use picture::Picture;
 pub use rule::Rule;

@@ -61,6 +61,7 @@ const CAMERA: &[(&str, Reach)] = &[
     ("idle_keyframes", Reach::Value),
     ("ptz", Reach::Value),
     ("picture", Reach::Value),
+    ("maps", Reach::Value),
     ("transport", Reach::Value),
     ("latency_ms", Reach::Value),
     ("decoder", Reach::Value),

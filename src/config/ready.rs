@@ -193,6 +193,8 @@ pub struct Camera {
     pub detect: Option<Detect>,
     /// What counts as motion.
     pub motion: Motion,
+    /// Whether maps are made of where those who are followed stand and go.
+    pub heat: bool,
     /// Areas of the picture.
     pub zones: Vec<Zone>,
     /// Lines in the picture.

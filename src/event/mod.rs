@@ -4,7 +4,8 @@
 //!   firings ──► Narrator::narrate ─┐
 //!   tracks ───► Narrator::tracks ──┼──► events, each complete but for its evidence and its place in the spool
 //!   notices ──► Narrator::notice ──┤
-//!   pictures ─► Narrator::picture ─┘
+//!   pictures ─► Narrator::picture ─┤
+//!   maps ─────► Narrator::heat ────┘
 //! ```
 //!
 //! - **Episodes.** All events of one happening carry one id, `<agent>-<camera>-<epoch>-<n>`, and no other happening of the
@@ -19,6 +20,7 @@
 
 mod conduct;
 mod explain;
+mod heat;
 mod narrator;
 mod notice;
 mod picture;

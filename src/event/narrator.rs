@@ -269,6 +269,7 @@ impl Narrator {
             evidence: Evidence::default(),
             gap: None,
             condition: None,
+            heat: None,
         }
     }
 }

@@ -3,7 +3,8 @@
 use super::font;
 use crate::vocab::Rect;
 
-type Rgb = [u8; 3];
+/// Red, green and blue.
+pub type Rgb = [u8; 3];
 
 /// An RGB picture, three bytes a pixel.
 #[derive(Debug, Clone)]
@@ -30,6 +31,13 @@ impl Canvas {
         self.fill(left..left + thick, top..bottom + 1, colour);
         self.fill(right.saturating_sub(thick - 1)..right + 1, top..bottom + 1, colour);
         self.label(left, top, text, colour);
+    }
+
+    /// Draws a square of `size` pixels with its middle at `x` and `y`, as far as that is inside.
+    pub fn dot(&mut self, x: f32, y: f32, size: usize, colour: Rgb) {
+        let from = |middle: f32| (middle - size as f32 / 2.0).round().max(0.0) as usize;
+        let (left, top) = (from(x), from(y));
+        self.fill(left..left + size, top..top + size, colour);
     }
 
     fn label(&mut self, left: usize, top: usize, text: &str, colour: Rgb) {

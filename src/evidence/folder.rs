@@ -95,7 +95,7 @@ impl Folder {
             if name.starts_with('.') && name.ends_with(".tmp") {
                 // Deleting it again is tried at the next start.
                 let _ = fs::remove_file(entry.path());
-            } else if name.ends_with(".jpg") {
+            } else if name.ends_with(".jpg") || name.ends_with(".png") {
                 found.push((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), name, facts.len()));
             }
         }
@@ -113,8 +113,19 @@ impl Folder {
     /// When it does not fit the quota or the disk, or cannot be written. The picture is then counted as shed, an earlier
     /// one of that name is still there, and the next call may succeed.
     pub fn save(&mut self, name: &str, jpeg: &[u8]) -> Result<String, EvidenceError> {
-        let name = file_name(name);
-        let kept = self.try_save(&name, jpeg);
+        self.save_as(file_name(name, "jpg"), jpeg)
+    }
+
+    /// Keeps a picture in PNG likewise.
+    ///
+    /// # Errors
+    /// As [`save`](Self::save) does.
+    pub fn save_png(&mut self, name: &str, png: &[u8]) -> Result<String, EvidenceError> {
+        self.save_as(file_name(name, "png"), png)
+    }
+
+    fn save_as(&mut self, name: String, bytes: &[u8]) -> Result<String, EvidenceError> {
+        let kept = self.try_save(&name, bytes);
         if kept.is_err() {
             self.shed += 1;
         }
@@ -197,15 +208,15 @@ fn write(hidden: &Path, file: &Path, folder: &Path, bytes: &[u8]) -> io::Result<
 
 /// A name that cannot leave the folder: `a-z`, `0-9` and `-` stay; where anything else had to go, a digest of the whole
 /// keeps two names apart.
-fn file_name(name: &str) -> String {
+fn file_name(name: &str, kind: &str) -> String {
     let safe = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' };
     let clean: String = name.chars().map(safe).take(LONGEST_NAME).collect();
     if clean == name && !name.is_empty() {
-        return format!("{clean}.jpg");
+        return format!("{clean}.{kind}");
     }
     // FNV-1a: not against malice, which has no say in names, but against chance.
     let digest = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-    format!("{clean}-{digest:016x}.jpg")
+    format!("{clean}-{digest:016x}.{kind}")
 }
 
 #[cfg(test)]
@@ -344,10 +355,10 @@ mod tests {
 
         #[test]
         fn no_name_leaves_the_folder_and_two_names_never_meet(a in any::<String>(), b in any::<String>()) {
-            for name in [file_name(&a), file_name(&b)] {
+            for name in [file_name(&a, "jpg"), file_name(&b, "jpg")] {
                 prop_assert!(!name.contains(['/', '\\', '\0']) && !name.starts_with('.') && name.len() < 200, "{name}");
             }
-            prop_assert_eq!(a == b, file_name(&a) == file_name(&b));
+            prop_assert_eq!(a == b, file_name(&a, "jpg") == file_name(&b, "jpg"));
         }
     }
 }

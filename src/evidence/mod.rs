@@ -7,6 +7,7 @@
 mod canvas;
 mod folder;
 mod font;
+mod heat;
 mod rgb;
 mod shot;
 

@@ -6,14 +6,17 @@ use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 
 use super::Settings;
 use super::canvas::Canvas;
+use super::heat;
 use super::rgb::Picture;
-use crate::vocab::{Frame, MediaTime, Rect};
+use crate::vocab::{Frame, HeatMap, MediaTime, Rect};
 
 /// By how much a score must exceed the best so far before the picture is copied again.
 const CLEARLY_BETTER: f32 = 0.04;
 /// The worst quality and the smallest width that a picture for MQTT may come to.
 const WORST_QUALITY: u8 = 40;
 const NARROWEST: usize = 96;
+/// The widest that a map is kept, pixels: it has 64 cells across.
+const MAP_WIDTH: u32 = 640;
 
 /// What is to be seen in a picture.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +36,8 @@ pub struct Shot {
     /// When it was captured.
     pub pts: MediaTime,
     picture: Picture,
+    /// What lies over it as a whole.
+    map: Option<Box<HeatMap>>,
 }
 
 /// The best pictures of the episodes that go on.
@@ -70,7 +75,7 @@ impl Snapshots {
         };
         picture.copy(frame, self.max_width);
         let mark = Mark { label: label.to_owned(), score, bbox };
-        self.open.push((name, Shot { mark, pts: frame.pts, picture }));
+        self.open.push((name, Shot { mark, pts: frame.pts, picture, map: None }));
         true
     }
 
@@ -117,7 +122,19 @@ impl Shot {
         let mut picture = Picture::default();
         picture.copy(frame, settings.max_width);
         let nothing = Mark { label: String::new(), score: 0.0, bbox: Rect::default() };
-        Self { mark: mark.unwrap_or(nothing), pts: frame.pts, picture }
+        Self { mark: mark.unwrap_or(nothing), pts: frame.pts, picture, map: None }
+    }
+
+    /// A heat map over a picture, at most [`MAP_WIDTH`] pixels across.
+    pub fn under_map(frame: &Frame, map: HeatMap, settings: &Settings) -> Self {
+        let narrow = Settings { max_width: settings.max_width.min(MAP_WIDTH), ..settings.clone() };
+        Self { map: Some(Box::new(map)), ..Self::of(frame, None, &narrow) }
+    }
+
+    /// PNG, for a map: its flat colours are larger and worse in JPEG. `None` for any other picture.
+    pub fn to_png(&self) -> Option<Vec<u8>> {
+        self.map.as_ref()?;
+        heat::png(&self.drawn())
     }
 
     /// What is to be seen.
@@ -152,6 +169,9 @@ impl Shot {
     fn drawn(&self) -> Canvas {
         let Picture { width, height, .. } = self.picture;
         let mut canvas = Canvas { width, height, rgb: self.picture.to_rgb() };
+        if let Some(map) = &self.map {
+            heat::draw(&mut canvas, map);
+        }
         if !self.mark.label.is_empty() {
             canvas.mark(self.mark.bbox, &format!("{} {:.0}%", self.mark.label, self.mark.score * 100.0));
         }

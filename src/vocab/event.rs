@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, FiringKind, Id, Measure, MediaTime, Rect, TrackId, WallTime};
+use super::{Condition, FiringKind, HeatMap, Id, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +42,8 @@ pub struct Event {
     pub gap: Option<Gap>,
     /// What ails the camera's picture, with an event that tells of that.
     pub condition: Option<Condition>,
+    /// Where people stood and went, with an event that tells of that.
+    pub heat: Option<Box<HeatMap>>,
 }
 
 /// Records that will not be sent any more, by their numbers.
@@ -103,6 +105,8 @@ pub enum EventKind {
     CameraCondition,
     /// A camera switched its infrared filter.
     DayNight,
+    /// Where those who were followed stood and went over an hour.
+    HeatMap,
     /// The media clock of a camera jumped, or its picture size changed; tracks were cut.
     Discontinuity,
     /// Records were lost or shed; the numbers that are missing stand in the measures, and in `gap` where they are known
@@ -173,6 +177,7 @@ impl EventKind {
             Self::CameraState => "camera-state",
             Self::CameraCondition => "camera-condition",
             Self::DayNight => "day-night",
+            Self::HeatMap => "heat-map",
             Self::Discontinuity => "discontinuity",
             Self::Gap => "gap",
             Self::ClockStep => "clock-step",

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::number::short;
-use super::{Gap, MessageId};
+use super::{Gap, Heat, MessageId};
 use crate::vocab::{self, ClockState, Condition, Event, EventKind, Evidence, Id, Measure, Phase, Place, Severity};
 
 /// Who speaks: the same for every message of one run of the agent.
@@ -87,6 +87,9 @@ pub struct EventData {
     /// With an event of the kind `camera-condition`: what ails the camera's picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
+    /// With an event of the kind `heat-map`: where those who were followed stood and went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heat: Option<Heat>,
 }
 
 /// The object that an event is about.
@@ -180,6 +183,7 @@ impl EventData {
             evidence: event.evidence.clone(),
             gap: event.gap.as_ref().and_then(Gap::new),
             condition: event.condition,
+            heat: event.heat.as_deref().map(Heat::new),
         }
     }
 }

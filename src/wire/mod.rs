@@ -14,6 +14,7 @@ mod desired;
 mod event;
 mod gap;
 mod health;
+mod heat;
 mod message_id;
 mod number;
 mod overlay;
@@ -34,6 +35,7 @@ pub use health::{
     CameraHealth, ClassHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ModelHealth, ResourceHealth,
     SpoolHealth, SuppressedHealth,
 };
+pub use heat::Heat;
 pub use message_id::{Class, MessageId, MessageIdError};
 pub use overlay::{
     CameraRates, ConfigEvidence, DesiredConfig, LARGEST_OVERLAY, OverlayFault, OverlayRef, ReportedConfig, Trial,

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::model::keys::SecretKey;
 use crate::vocab::{
-    self, CameraState, ClockState, DayNight, DropReason, Event, EventKind, Evidence, Explanation, Id, Measure,
-    MediaTime, ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
+    self, CameraState, ClockState, Condition, DayNight, DropReason, Event, EventKind, Evidence, Explanation,
+    HEAT_COLUMNS, HEAT_ROWS, Id, Measure, MediaTime, ModelFacts, Phase, Place, Rect, Severity, StageLatency, WallTime,
 };
 
 fn id(text: &str) -> Id {
@@ -66,6 +66,7 @@ fn loitering() -> Event {
         evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), clip: None, missing: None },
         gap: None,
         condition: None,
+        heat: None,
     }
 }
 
@@ -82,6 +83,47 @@ fn gap() -> Event {
         evidence: Evidence::default(),
         gap: Some(vocab::Gap { class: "event".into(), epoch: 0x9f86_d081_884c_7d65, first: 29, last: 40 }),
         ..loitering()
+    }
+}
+
+fn defocused() -> Event {
+    Event {
+        kind: EventKind::CameraCondition,
+        severity: Severity::Event,
+        rule: None,
+        place: None,
+        subject: None,
+        explanation: Explanation {
+            text: "camera door: the picture has 31 % of its usual sharpness".into(),
+            measures: vec![Measure::against("sharpness", 0.31, 0.5)],
+        },
+        condition: Some(Condition::Defocused),
+        ..loitering()
+    }
+}
+
+/// One stay and one walk.
+fn warm() -> Event {
+    let cells = HEAT_COLUMNS * HEAT_ROWS;
+    let (mut dwell, mut flow) = (vec![0.0; cells], vec![[0.0; 2]; cells]);
+    (dwell[0], dwell[1], flow[1]) = (510.0, 0.5, [-0.25, 0.125]);
+    let map = vocab::HeatMap {
+        from: noon(),
+        until: noon().plus(Duration::from_secs(600)),
+        watched: Duration::from_secs(600),
+        tracks: 2,
+        dwell,
+        flow,
+    };
+    Event { kind: EventKind::HeatMap, condition: None, heat: Some(Box::new(map)), ..defocused() }
+}
+
+fn ailing() -> CameraStateMessage {
+    let cause = "the picture has 31 % of its usual sharpness".to_owned();
+    CameraStateMessage {
+        conditions: vec![ConditionState::new(Condition::Defocused, noon(), cause)],
+        mode: Some(DayNight::Night),
+        ..CameraStateMessage::new(id("door"), CameraState::Streaming, noon(), None)
     }
 }
 
@@ -225,6 +267,9 @@ fn messages() -> Vec<(&'static str, &'static str, Value)> {
             "camera_state",
             value(&CameraStateMessage::new(id("door"), CameraState::AuthFailed, noon(), Some("401".into()))),
         ),
+        ("camera-state", "camera_state_ailing", value(&ailing())),
+        ("event", "camera_condition", value(&EventMessage::new(&origin(), message_id(Class::Event), &defocused()))),
+        ("event", "heat_map", value(&EventMessage::new(&origin(), message_id(Class::Event), &warm()))),
         ("status", "status", value(&PresenceMessage::new(Presence::Online, "5f1d7a3c", "0.1.0"))),
         ("count", "count_zone", value(&CountMessage::zone(id("door"), id("yard"), 3, noon()))),
         ("count", "count_line", value(&CountMessage::line(id("door"), id("gate"), 12, 9, noon()))),
@@ -290,6 +335,20 @@ fn the_schemas_refuse_what_is_not_a_message() {
         *message.pointer_mut(pointer).unwrap() = wrong;
         assert!(!validator("event").is_valid(&message), "{pointer} must be refused");
     }
+}
+
+#[test]
+fn a_heat_map_has_a_byte_for_each_cell_and_a_size_that_is_known() {
+    use base64::Engine as _;
+    let event = value(&EventMessage::new(&origin(), message_id(Class::Event), &warm()));
+    let heat: Heat = serde_json::from_value(event["data"]["heat"].clone()).unwrap();
+    let cells = |text: &str| base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+    let (dwell, right, down) = (cells(&heat.dwell), cells(&heat.flow_x), cells(&heat.flow_y));
+    assert_eq!([dwell.len(), right.len(), down.len()], [HEAT_COLUMNS * HEAT_ROWS; 3]);
+    // Half a second of 510 is less than a step, but somebody was there.
+    assert_eq!((&dwell[..3], heat.dwell_max_s), (&[255, 1, 0][..], 510.0));
+    assert_eq!((right[1] as i8, down[1] as i8, heat.flow_max), (-127, 64, 0.25));
+    assert!(event.to_string().len() < 12_000, "{}", event.to_string().len());
 }
 
 #[test]

@@ -315,6 +315,8 @@ fn documented_defaults_are_those_of_the_rooms() {
     assert_eq!((camera.decoder.is_none(), decode.decoder), (true, vedette::decode::DecoderChoice::Auto));
     let scene = vedette::scene::Settings::default();
     assert_eq!((camera.frozen_after, camera.covered_after), (scene.picture.frozen_after, scene.picture.covered_after));
+    let documented = camera.scene_settings();
+    assert_eq!((documented.picture, documented.conditions), (scene.picture.clone(), scene.conditions.clone()));
     let motion = &camera.motion;
     assert_eq!((motion.threshold, motion.area, motion.hold), (scene.motion.step, scene.motion.area, scene.motion.hold));
     let (model, detect) = (&config.models[0], vedette::detect::Settings::new(camera.id.clone(), ""));

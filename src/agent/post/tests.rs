@@ -7,20 +7,25 @@ use crate::agent::{cadence, envelope, pipeline};
 use crate::base::clock::{Clock, SimulatedClock};
 use crate::camera::{Discontinuity, StateChange, Viewer};
 use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
-use crate::vocab::{Labels, MediaTime};
+use crate::vocab::{DayNight, Labels, MediaTime, Rect};
 use crate::{behaviour, event, scene, spool, track, wire};
 
 /// 2026-11-23T12:00:00Z.
 const NOON: i64 = 1_795_435_200_000_000_000;
 
 struct Bench {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     clock: Arc<SimulatedClock>,
     spool: Arc<dyn Spool>,
     post: Arc<Post>,
 }
 
 fn bench() -> Bench {
+    bench_with(false)
+}
+
+/// One that makes maps, or does not.
+fn bench_with(heat: bool) -> Bench {
     let folder = tempfile::tempdir().unwrap();
     let text = "agent: { id: a }\nmqtt: { url: \"mqtt://localhost\" }\ncameras: [ { id: door, url: \"scene://\" } ]";
     let folders = config::Folders { config: folder.path().into(), credentials: None };
@@ -46,6 +51,7 @@ fn bench() -> Bench {
         scene: scene::Settings::default(),
         track: track::Settings::default(),
         behaviour: behaviour::Settings::default(),
+        heat,
         event: event::Settings::new(agent, Some(camera.id.clone()), 1),
         timezone: jiff::tz::TimeZone::UTC,
         model: None,
@@ -54,7 +60,7 @@ fn bench() -> Bench {
         config_revision: "one".into(),
     };
     let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, means);
-    Bench { _folder: folder, clock, spool, post }
+    Bench { folder, clock, spool, post }
 }
 
 impl Bench {
@@ -176,6 +182,36 @@ fn what_still_ails_a_picture_ends_with_its_post() {
     let last = events.last().unwrap();
     assert_eq!((said(last, "kind"), said(last, "phase")), ("camera-condition", "end"));
     assert!(said(last, "explanation").ends_with("nobody looks any more"), "{last:#}");
+}
+
+#[test]
+fn where_somebody_stood_is_told_once_the_hour_is_over_even_by_the_next_run() {
+    let first = bench_with(true);
+    let person = Detection { class: 0, score: 0.9, bbox: Rect::new(0.4, 0.3, 0.5, 0.75) };
+    for seq in 0..60 {
+        let frame = scenery(seq, 1.0, false);
+        first.eye().frame(frame.clone());
+        first.post.seen(&frame, &[person]);
+    }
+    let saved = serde_json::to_vec(&first.post.saved_heat().unwrap()).unwrap();
+    assert!(saved.len() < 200, "what is empty is left out: {}", String::from_utf8_lossy(&saved));
+    first.post.close_for_good();
+    assert!(first.events().iter().all(|event| said(event, "kind") != "heat-map"), "the hour is not over");
+
+    let next = bench_with(true);
+    lock(&next.post.line).restore_heat(&serde_json::from_slice(&saved).unwrap());
+    next.eye().frame(scenery(2 * 3599, 1.0, false));
+    assert_eq!(next.events(), Vec::<serde_json::Value>::new());
+    next.eye().frame(scenery(2 * 3600, 1.0, false));
+    let events = next.events();
+    let heat = &events[0]["data"]["heat"];
+    assert_eq!((events.len(), said(&events[0], "kind"), &heat["tracks"]), (1, "heat-map", &1.into()), "{events:#?}");
+    assert!(heat["dwell_max_s"].as_f64().unwrap() > 25.0, "{heat:#}");
+    assert_eq!(heat["dwell"].as_str().unwrap().len(), 64 * 36 / 3 * 4, "one byte for each cell");
+    assert!(serde_json::to_vec(&events[0]).unwrap().len() < 12_000);
+    let picture = next.folder.path().join(events[0]["data"]["evidence"]["snapshot"].as_str().unwrap());
+    let png = std::fs::read(picture).unwrap();
+    assert!(png.starts_with(b"\x89PNG"));
 }
 
 fn said<'a>(event: &'a serde_json::Value, what: &str) -> &'a str {

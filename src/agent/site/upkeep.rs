@@ -12,6 +12,8 @@ use crate::vocab::{self, Id, ModelFacts};
 
 /// How often losses are told of at most.
 const LOSSES_INTERVAL: Duration = Duration::from_secs(10);
+/// How often maps are kept: so much of one is lost in a crash.
+const HEATS_INTERVAL: Duration = Duration::from_secs(300);
 
 impl Site {
     /// Does what is due by the clock, about twice a second.
@@ -27,6 +29,24 @@ impl Site {
             }
         }
         self.posts.values().for_each(|post| self.kept.set_tracks_aside(post.id(), post.next_track()));
+        self.keep_heats();
+    }
+
+    /// What maps have come to is kept now and then, as each writing wears the disk.
+    fn keep_heats(&mut self) {
+        let now = self.clock.mono();
+        if self.heats_kept.is_some_and(|last| now.saturating_sub(last) < HEATS_INTERVAL) {
+            return;
+        }
+        self.heats_kept = Some(now);
+        self.posts.values().for_each(|post| self.keep_heat(post));
+    }
+
+    /// Keeps what the map of one camera has come to.
+    pub(super) fn keep_heat(&self, post: &Post) {
+        if let Some(heat) = post.saved_heat() {
+            self.kept.keep_heat(post.id(), &heat);
+        }
     }
 
     /// An inference that does not come back is told once, as an event and by every camera whose pictures nobody looks at.

@@ -55,6 +55,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         picture: camera.picture.clone(),
         detect: detect?,
         motion: motion?,
+        heat: camera.maps.heat && camera.detect.is_some(),
         zones: zones?,
         lines: lines?,
         ground: ground?,

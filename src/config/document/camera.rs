@@ -81,6 +81,9 @@ pub struct Camera {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub lines: Vec<Line>,
+    /// Which maps are made of where those who are followed stand and go.
+    #[serde(default)]
+    pub maps: Maps,
     /// The ground before the camera, for what is measured in metres. Default: none.
     pub ground: Option<Ground>,
     /// When to say something. Default: none.
@@ -179,6 +182,15 @@ impl Default for Motion {
     fn default() -> Self {
         Self { threshold: 6.0, area: 0.0008, hold_seconds: 2.0, mask: Vec::new() }
     }
+}
+
+/// Which maps are made of where those who are followed stand and go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Maps {
+    /// Once an hour, a map of how long they stood in each part of the picture and which way they went there: an event
+    /// `heat-map` with its numbers, and a picture. Needs `detect`.
+    pub heat: bool,
 }
 
 /// A part of the picture's width or height, 0..1.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice};
-use crate::vocab::{CameraState, EndReason};
+use crate::vocab::{CameraState, Condition, DayNight, EndReason, Finding, PictureChange, Relief};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, Occupancy, Queue,
     RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
@@ -131,6 +131,35 @@ fn notices() -> Vec<Notice> {
         config_is(ConfigChange::Refused { faults: 3 }),
         config_is(ConfigChange::Reverted { why: "the hub was not reached for 60 s".into() }),
     ]
+}
+
+/// One sentence for each thing that may ail a picture, and for each way in which that ends.
+#[test]
+fn what_ails_a_picture_is_told_in_words() {
+    let stage = Stage::new();
+    let mut narrator = narrator(|_| {});
+    let mut text = String::new();
+    let found = |value, limit, shift| Finding { value, limit, shift };
+    let findings = [
+        (Condition::Defocused, found(0.31, 0.5, None)),
+        (Condition::Moved, found(0.1, 0.3, Some((-0.15, 0.08)))),
+        (Condition::Moved, found(0.02, 0.3, None)),
+        (Condition::Degraded, found(0.42, 0.2, None)),
+    ];
+    let reliefs = [Relief::Passed, Relief::Learnt, Relief::Touring, Relief::Resized];
+    for ((condition, finding), relief) in findings.into_iter().zip(reliefs) {
+        let since = at(100.0);
+        let began = narrator.picture(&PictureChange::Began { condition, since, finding }, &stage.at(130.0)).unwrap();
+        let ended = narrator.picture(&PictureChange::Ended { condition, since, relief }, &stage.at(700.0)).unwrap();
+        assert_eq!((began.episode, began.condition, began.pts), (ended.episode, ended.condition, since));
+        writeln!(text, "{}\n{}", began.explanation.text, ended.explanation.text).unwrap();
+    }
+    let switched = PictureChange::Switched { to: DayNight::Night, colour: 0.2, light: 61.3 };
+    text += &narrator.picture(&switched, &stage.at(800.0)).unwrap().explanation.text;
+    insta::assert_snapshot!(text);
+    assert_eq!(narrator.open(), 0);
+    let never = PictureChange::Ended { condition: Condition::Moved, since: at(1.0), relief: Relief::Passed };
+    assert_eq!(narrator.picture(&never, &stage.at(900.0)), None, "what never began does not end");
 }
 
 #[test]

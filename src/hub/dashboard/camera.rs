@@ -5,25 +5,28 @@ use axum::Extension;
 use axum::extract::{self, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 use super::Dashboard;
 use super::activity::{self, Week};
 use super::agent::{Stage, stages};
 use super::events::Row;
-use super::explained::{Fact, text};
+use super::explained::{self, Fact, text};
 use super::fleet::{Camera, State};
 use super::frame::{Frame, Visitor, page};
 use super::navigation::FLEET;
-use super::told::number;
+use super::told::{When, number};
 use super::trouble::Trouble;
 use crate::hub::events::history;
 use crate::hub::events::query::{self, Filter};
-use crate::vocab::Id;
+use crate::vocab::{EventKind, Id};
 
 /// How many changes of state and how many alerts are shown.
 const CHANGES: u16 = 40;
 const ALERTS: u16 = 10;
+/// How many maps of where people stood and went.
+const MAPS: u16 = 6;
 
 #[derive(Template)]
 #[template(path = "camera.html")]
@@ -38,6 +41,15 @@ struct Shown {
     stages: Vec<Stage>,
     alerts: Vec<Row>,
     changes: Vec<Row>,
+    maps: Vec<Map>,
+}
+
+/// Where people stood and went in one hour.
+struct Map {
+    number: i64,
+    until: Option<When>,
+    sentence: String,
+    picture: String,
 }
 
 pub(super) async fn show(
@@ -65,6 +77,7 @@ pub(super) async fn show(
         ..Filter::default()
     };
     let alerts = query::page(database, &alerts).await?;
+    let maps = maps(&dashboard, &agent, &camera).await?;
     let state = State::of(&facts);
     page(&Shown {
         frame: Frame::new(&visitor, format!("{camera} of {agent}"), Some(FLEET)),
@@ -76,7 +89,34 @@ pub(super) async fn show(
         stages: stages(&health),
         alerts: alerts.events.iter().map(Row::of).collect(),
         changes: changes.iter().map(Row::of).collect(),
+        maps,
     })
+}
+
+/// The newest maps that have a picture here.
+async fn maps(dashboard: &Dashboard, agent: &Id, camera: &Id) -> Result<Vec<Map>, Trouble> {
+    let wanted = Filter {
+        agent: Some(agent.to_string()),
+        camera: Some(camera.to_string()),
+        kind: Some(EventKind::HeatMap.as_str().to_owned()),
+        limit: Some(MAPS),
+        ..Filter::default()
+    };
+    let mut maps = Vec::new();
+    for facts in query::page(&dashboard.shared.database, &wanted).await?.events {
+        // It was read before it was stored.
+        let event: Value = serde_json::from_str(facts.event.get()).unwrap_or_default();
+        let episode = text(&event, "/data/episode").unwrap_or_default();
+        if dashboard.shared.snapshots.path(agent.as_str(), camera.as_str(), episode).await?.is_some() {
+            maps.push(Map {
+                number: facts.number,
+                until: text(&event, "/data/heat/until").and_then(When::read),
+                sentence: explained::sentence(&event),
+                picture: format!("/ui/snapshots/{agent}/{camera}/{}", utf8_percent_encode(episode, NON_ALPHANUMERIC)),
+            });
+        }
+    }
+    Ok(maps)
 }
 
 /// What the agent's health says of the camera.

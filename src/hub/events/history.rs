@@ -74,7 +74,7 @@ pub async fn activity(
     let doing = "counting what happened";
     let statement = "SELECT (time_ns - $3) / 3600000000000 AS hour, severity, COUNT(*) AS many FROM events \
          WHERE agent = $1 AND camera = $2 AND time_ns >= $3 AND time_ns < $4 AND phase = 'start' \
-         AND kind NOT IN ('camera-state', 'camera-condition', 'day-night', 'discontinuity') GROUP BY 1, 2";
+         AND kind NOT IN ('camera-state', 'camera-condition', 'day-night', 'heat-map', 'discontinuity') GROUP BY 1, 2";
     let query = sqlx::query(statement).bind(agent).bind(camera).bind(from_ns).bind(until_ns);
     let rows = query.fetch_all(database.pool()).await.doing(doing)?;
     let mut hours: BTreeMap<i64, Activity> = BTreeMap::new();

@@ -67,9 +67,9 @@ pub fn quick() -> ConditionSettings {
 }
 
 impl Studio {
-    /// One that looks four times a second, 384 pixels wide.
+    /// One that looks three times a second, 256 pixels wide.
     pub fn new(settings: ConditionSettings) -> Self {
-        Self::of(settings, 384, 216, 4.0)
+        Self::of(settings, 256, 144, 3.0)
     }
 
     /// One of another size and rate.
