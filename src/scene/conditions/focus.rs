@@ -1,7 +1,8 @@
 //! Whether the picture is as sharp, and has as much contrast everywhere, as it had before under the same light.
 //!
 //! What each tile usually has is learnt for each [`Light`]: by day and by night, and for four levels of brightness, since a
-//! lens is sharper stopped down, infrared focuses elsewhere, and noise comes with darkness. Nothing absolute is asked for: a
+//! lens is sharper stopped down, infrared focuses elsewhere, and noise comes with darkness. A brightness that is new borrows from
+//! the nearest that is known. Nothing absolute is asked for: a
 //! poor lens is not out of focus, and a wall without texture says nothing.
 //!
 //! *Defocused* is a picture whose tiles keep their contrast but have lost their fine detail: the median of what is left of
@@ -54,11 +55,12 @@ pub struct Settings {
 }
 
 /// The light under which a picture was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Light {
     /// 0 by day, 1 by night.
     pub view: usize,
     level: usize,
+    luma: f32,
 }
 
 impl Light {
@@ -67,7 +69,7 @@ impl Light {
         let plain = LEVELS.iter().filter(|level| luma >= **level).count();
         let near = |level: usize| LEVELS.get(level).is_some_and(|edge| (luma - edge).abs() < PASSED_BY);
         let stays = plain.abs_diff(self.level) == 1 && near(plain.min(self.level));
-        Self { view, level: if stays { self.level } else { plain } }
+        Self { view, level: if stays { self.level } else { plain }, luma }
     }
 
     fn index(self) -> usize {
@@ -80,6 +82,8 @@ impl Light {
 struct Usual {
     coarse: [f32; TILES],
     sharpness: [f32; TILES],
+    /// The mean luma of its pictures: contrast goes with it.
+    luma: f32,
     learnt_for: Duration,
 }
 
@@ -131,6 +135,21 @@ impl FocusWatch {
         both.into_iter().flatten()
     }
 
+    /// Takes for a light that is new what is usual at the nearest level of brightness, so that what comes with a change of the
+    /// light is not learnt as usual. Day and night lend each other nothing.
+    fn borrow_usual(&mut self, light: Light) {
+        let levels = LEVELS.len() + 1;
+        let (at, first) = (light.index(), light.view.min(1) * levels);
+        if !self.usual[at].learnt_for.is_zero() {
+            return;
+        }
+        let known = |index: &usize| self.usual[*index].learnt_for >= self.settings.learn;
+        let nearest = (first..first + levels).filter(known).min_by_key(|index| index.abs_diff(at));
+        if let Some(nearest) = nearest {
+            self.usual[at] = self.usual[nearest].clone();
+        }
+    }
+
     /// Looks at the next picture, `passed` after the last, of which `fit` says how much of the view is where it was: `None`
     /// while that is still learnt.
     pub fn step(
@@ -142,9 +161,10 @@ impl FocusWatch {
         fit: Option<f32>,
     ) -> [Option<PictureChange>; 2] {
         let fits = |at_least: f32| fit.is_none_or(|fit| fit >= at_least);
+        self.borrow_usual(light);
         let usual = &self.usual[light.index()];
         let judged = if usual.learnt_for >= self.settings.learn {
-            judge(usual, tiles, &mut self.room)
+            judge(usual, tiles, light.luma, &mut self.room)
         } else {
             Judged::default()
         };
@@ -162,7 +182,7 @@ impl FocusWatch {
         let second = turn.map(|turn| told(Condition::Degraded, turn, finding(lost, self.settings.degraded_share)));
         let is_doubtful = is_blurred || self.degraded.is_on() || self.degraded.is_suspected();
         if !is_doubtful && fits(0.8) {
-            self.usual[light.index()].learn(tiles, passed, self.settings.learn);
+            self.usual[light.index()].learn(tiles, light.luma, passed, self.settings.learn);
         }
         [first, second]
     }
@@ -170,11 +190,11 @@ impl FocusWatch {
 
 impl Usual {
     fn new() -> Self {
-        Self { coarse: [0.0; TILES], sharpness: [0.0; TILES], learnt_for: Duration::ZERO }
+        Self { coarse: [0.0; TILES], sharpness: [0.0; TILES], luma: 0.0, learnt_for: Duration::ZERO }
     }
 
     /// Takes the mean of all at first, and follows slowly later on.
-    fn learn(&mut self, tiles: &Tiles, passed: Duration, learn: Duration) {
+    fn learn(&mut self, tiles: &Tiles, luma: f32, passed: Duration, learn: Duration) {
         let before = self.learnt_for;
         self.learnt_for += passed.min(learn / 4);
         let seconds = passed.as_secs_f32();
@@ -183,6 +203,7 @@ impl Usual {
             () if before < learn => seconds / (seconds + before.as_secs_f32()),
             () => 1.0 - (-seconds / FOLLOWS).exp(),
         };
+        self.luma += (luma - self.luma) * weight;
         for tile in 0..TILES {
             let more = tiles.coarse[tile] - self.coarse[tile];
             // What comes and goes adds contrast; what belongs there is what is left without it.
@@ -200,9 +221,11 @@ fn told(condition: Condition, turn: Turn, finding: Finding) -> PictureChange {
 }
 
 /// Holds a picture against what is usual.
-fn judge(usual: &Usual, tiles: &Tiles, room: &mut Vec<f32>) -> Judged {
-    let textured = |tile: &usize| tiles.open[*tile] && usual.coarse[*tile] >= TEXTURE;
-    let kept = |tile: usize| tiles.coarse[tile] / usual.coarse[tile];
+fn judge(usual: &Usual, tiles: &Tiles, luma: f32, room: &mut Vec<f32>) -> Judged {
+    // In half the light there is half the contrast; in fog there is less contrast and more light.
+    let light = (luma / usual.luma.max(1.0)).clamp(0.2, 5.0);
+    let textured = |tile: &usize| tiles.open[*tile] && usual.coarse[*tile] * light.min(1.0) >= TEXTURE;
+    let kept = |tile: usize| tiles.coarse[tile] / (usual.coarse[tile] * light);
     let detailed = |tile: &usize| textured(tile) && usual.sharpness[*tile] >= DETAIL;
     let all = (0..TILES).filter(detailed).count();
     room.clear();
