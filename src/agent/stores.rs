@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::detect;
 use crate::evidence;
 use crate::history;
-use crate::spool::{DurableSpool, Spool};
+use crate::spool::{RingSpool, Spool};
 use crate::vocab::Id;
 
 /// Why the agent cannot start.
@@ -74,7 +74,7 @@ impl Stores {
             std::fs::create_dir_all(path).map_err(|source| StartError::Folder { path: path.clone(), source })?;
         }
         let settings = config.spool.spool_settings(config.mqtt.max_packet);
-        let spool = Arc::new(DurableSpool::open(&config.spool.folder.join("spool.redb"), settings, clock.clone()));
+        let spool = Arc::new(RingSpool::open(&config.spool.folder, settings, clock.clone()));
         let evidence = config.evidence.evidence_settings();
         Ok(Self { spool, evidence, history: open_history(config, clock), packages: Packages::default() })
     }

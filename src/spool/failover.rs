@@ -163,18 +163,13 @@ impl Failover {
         Ok(())
     }
 
-    /// Renames a damaged file, so that it can be looked at and a new one can be made.
+    /// Puts a damaged file out of the way.
     fn set_aside(&mut self) {
-        let name = |n: u32| self.path.with_added_extension(format!("corrupt-{n}"));
-        let free = (1..9).map(name).find(|p| !p.exists()).unwrap_or_else(|| name(9));
-        if let Err(error) = std::fs::rename(&self.path, &free) {
-            tracing::error!(path = %self.path.display(), %error, "cannot set the damaged spool aside");
-            return;
+        if let Some(free) = set_aside(&self.path) {
+            self.set_aside.push(free);
+            // The new file can be made at once.
+            self.pause = Some(Duration::ZERO);
         }
-        tracing::error!(path = %free.display(), "the damaged spool was set aside; its records are lost to this agent");
-        self.set_aside.push(free);
-        // The new file can be made at once.
-        self.pause = Some(Duration::ZERO);
     }
 
     pub(super) fn commit_to_disk(
@@ -243,8 +238,20 @@ impl Failover {
     }
 }
 
+/// Renames a damaged file, so that it can be looked at and a new one can be made; returns its new name.
+pub(super) fn set_aside(path: &Path) -> Option<PathBuf> {
+    let name = |n: u32| path.with_added_extension(format!("corrupt-{n}"));
+    let free = (1..9).map(name).find(|p| !p.exists()).unwrap_or_else(|| name(9));
+    if let Err(error) = std::fs::rename(path, &free) {
+        tracing::error!(path = %path.display(), %error, "cannot set the damaged spool aside");
+        return None;
+    }
+    tracing::error!(path = %free.display(), "the damaged spool was set aside; its records are lost to this agent");
+    Some(free)
+}
+
 /// An error with its causes, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |e| e.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -23,6 +23,7 @@ mod loss;
 mod memory;
 mod queue;
 mod quota;
+mod ring;
 mod row;
 mod writer;
 
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 pub use durable::DurableSpool;
 pub use loss::{Gap, LossReason};
 pub use memory::MemorySpool;
+pub use ring::RingSpool;
 pub use writer::Writer;
 
 /// How a record is kept and in which order it leaves.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use vedette::base::clock::SystemClock;
 use vedette::mqtt::Delivery;
-use vedette::spool::{Class, Draft, DurableSpool, Settings, Spool};
+use vedette::spool::{Class, Draft, RingSpool, Settings, Spool};
 
 use crate::support::session::eventually;
 use crate::support::subscriber::Subscriber;
@@ -39,7 +39,7 @@ async fn child_that_delivers() {
 async fn ten_kills_of_the_agent_and_five_of_the_broker_lose_nothing_that_was_committed() {
     let Some(mut broker) = mosquitto::start(&["persistence false", "max_queued_messages 0"]) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spool.redb");
+    let path = folder.path().to_owned();
     let hub = way::hub(&broker).await;
     let url = broker.url();
     let variables = |events: &str| {
@@ -91,10 +91,10 @@ async fn an_alert_overtakes_a_backlog_of_twenty_thousand_events() {
     const BACKLOG: usize = 20_000;
     let Some(broker) = mosquitto::start(&["max_queued_messages 0", "max_inflight_messages 0"]) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spool.redb");
+    let path = folder.path().to_owned();
     let began = tokio::time::Instant::now();
     {
-        let spool = DurableSpool::open(&path, Settings::default(), SystemClock::shared());
+        let spool = RingSpool::open(&path, Settings::default(), SystemClock::shared());
         for _ in 0..BACKLOG / 500 {
             let drafts: Vec<Draft<'_>> = (0..500).map(|_| draft(Class::Event)).collect();
             assert!(spool.commit(&drafts).iter().all(Result::is_ok));

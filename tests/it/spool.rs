@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vedette::base::clock::SystemClock;
-use vedette::spool::{Class, Draft, DurableSpool, Limit, Order, RecordId, Settings, Spool};
+use vedette::spool::{Class, Draft, DurableSpool, Limit, Order, RecordId, RingSpool, Settings, Spool};
 
 use crate::support::child;
 
+/// A folder has a ring in it, anything else is a file of redb.
 fn open(path: &Path) -> Arc<dyn Spool> {
+    if path.is_dir() {
+        return Arc::new(RingSpool::open(path, Settings::default(), SystemClock::shared()));
+    }
     Arc::new(DurableSpool::open(path, Settings::default(), SystemClock::shared()))
 }
 
@@ -71,9 +75,18 @@ impl Said {
 }
 
 #[test]
-fn nothing_committed_is_missing_after_twelve_kills() {
+fn nothing_committed_to_a_ring_is_missing_after_twelve_kills() {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("spool.redb");
+    twelve_kills(folder.path());
+}
+
+#[test]
+fn nothing_committed_to_redb_is_missing_after_twelve_kills() {
+    let folder = tempfile::tempdir().unwrap();
+    twelve_kills(&folder.path().join("spool.redb"));
+}
+
+fn twelve_kills(path: &Path) {
     let mut said = Said::default();
     for kill in 0..12 {
         let mut child = child::start("spool::child_that_commits", &[("SPOOL", path.to_str().unwrap())]);
@@ -86,7 +99,7 @@ fn nothing_committed_is_missing_after_twelve_kills() {
         while let Some(line) = child.line("") {
             said.note(&line);
         }
-        let spool = open(&path);
+        let spool = open(path);
         assert_eq!(spool.health().degraded, None);
         let (events, alerts) = (all(&*spool, Class::Event), all(&*spool, Class::Alert));
         let lost_alerts: Vec<_> = said.alerts.iter().filter(|seq| !alerts.contains_key(seq)).collect();

@@ -129,7 +129,7 @@ async fn five_kills_of_the_broker_during_500_events_lose_none_when_the_hub_ackno
     let Some(mut broker) = mosquitto::start(&["persistence false", "max_queued_messages 0"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let hub = way::hub(&broker).await;
-    let way = Arc::new(Way::start(&folder.path().join("spool.redb"), &broker.url(), Delivery::Hub));
+    let way = Arc::new(Way::start(folder.path(), &broker.url(), Delivery::Hub));
     // What never ends must not keep the way from sending again.
     let busy = Arc::new(AtomicBool::new(true));
     let trickle = {
@@ -156,7 +156,7 @@ async fn five_kills_of_a_broker_that_saves_on_each_change_lose_none_of_500_event
     let Some(mut broker) = mosquitto::start(&saving) else { return };
     let folder = tempfile::tempdir().unwrap();
     let listener = Subscriber::start(broker.port(), "hub", "vedette/v1/gate/event/#").await;
-    let way = Way::start(&folder.path().join("spool.redb"), &broker.url(), Delivery::Broker);
+    let way = Way::start(folder.path(), &broker.url(), Delivery::Broker);
     five_kills(&way, &mut broker).await;
     eventually("nothing left in the spool", async || way.left(Class::Event) == 0).await;
     until("what the broker still holds", || (arrived(&listener).0.len() as u64 == EVENTS).then_some(())).await;

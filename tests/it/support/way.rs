@@ -11,7 +11,7 @@ use vedette::agent::forward::Forwarder;
 use vedette::base::clock::SystemClock;
 use vedette::base::shutdown::Shutdown;
 use vedette::mqtt::{self, Delivery, Handle, Outbox, Session};
-use vedette::spool::{Class, Draft, DurableSpool, Receipt, RecordId, Settings, Spool};
+use vedette::spool::{Class, Draft, Receipt, RecordId, RingSpool, Settings, Spool};
 use vedette::wire::{self, AckMessage};
 
 use super::mosquitto::Mosquitto;
@@ -51,10 +51,10 @@ pub struct Way {
 }
 
 impl Way {
-    /// From the spool at `path` to the broker at `url`.
-    pub fn start(path: &Path, url: &str, delivery: Delivery) -> Self {
+    /// From the spool in `folder` to the broker at `url`.
+    pub fn start(folder: &Path, url: &str, delivery: Delivery) -> Self {
         let clock = SystemClock::shared();
-        let spool: Arc<dyn Spool> = Arc::new(DurableSpool::open(path, Settings::default(), clock.clone()));
+        let spool: Arc<dyn Spool> = Arc::new(RingSpool::open(folder, Settings::default(), clock.clone()));
         let forwarder = Forwarder::new(spool.clone(), delivery, clock.clone());
         let settings = mqtt::Settings { delivery, settle: Duration::from_secs(2), ..settings(url) };
         let (session, handle, mut incoming) = Session::new(settings, identity("gate"), clock);
