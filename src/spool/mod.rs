@@ -13,8 +13,10 @@
 //! used twice for different bytes. Because the bytes carry their own number, a [`Draft`] is built once the number is
 //! known.
 //!
-//! [`DurableSpool`] keeps records in a redb file and outlives a full or failing disk: see `failover`. [`MemorySpool`] keeps
-//! them in memory, for tests and replays. [`Writer`] groups commits on a thread of its own.
+//! [`RingSpool`] keeps records in a file of fixed size that is written in rounds: see `ring` for its format. Beside it
+//! [`DurableSpool`], a redb file that outlives a full or failing disk (see `failover`), keeps the small state and the
+//! records that the ring cannot take. [`MemorySpool`] keeps both in memory, for tests and replays. [`Writer`] groups
+//! commits on a thread of its own.
 
 mod disk;
 mod durable;
@@ -146,13 +148,15 @@ pub struct Backlog {
 pub struct Health {
     /// What waits, in the order of [`Class::ALL`].
     pub backlog: [Backlog; 3],
-    /// Why new records are kept in memory only; none while the disk takes them.
+    /// Why new records or states are kept in memory only, or why the ring is not written; none while the disk takes all.
     pub degraded: Option<String>,
     /// Damaged files that were set aside since the start.
     pub set_aside: Vec<PathBuf>,
 }
 
 /// Where the spool lies and how much it may hold.
+///
+/// The file of a ring is an eighth larger than the three shares, and takes that space from the disk when it is made.
 ///
 /// A class uses its own share first, then what the less precious ones hold: telemetry gives way to events, both give
 /// way to alerts, and the oldest of a class goes first. Alerts are given up only when they fill all three shares.

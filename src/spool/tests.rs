@@ -662,7 +662,7 @@ fn on_a_disk_that_is_really_full_reading_and_acknowledging_go_on() {
     assert_eq!(everything(&*spool, Class::Alert).len(), durable - 99);
 }
 
-/// Needs the same.
+/// Needs the same, for itself.
 #[test]
 fn on_a_disk_that_is_really_full_a_ring_takes_records_as_before() {
     let Some(folder) = std::env::var_os("VEDETTE_SMALL_DISK") else {

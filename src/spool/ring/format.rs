@@ -163,8 +163,7 @@ impl SegmentHead {
 
     fn read_one(bytes: &[u8]) -> Option<Self> {
         let head = bytes.get(..HEAD_BYTES - 4)?;
-        let sound = head.starts_with(&SEGMENT_MAGIC)
-            && crc32fast::hash(head.get(..40)?) == u32_at(bytes, 40)?;
+        let sound = head.starts_with(&SEGMENT_MAGIC) && crc32fast::hash(head.get(..40)?) == u32_at(bytes, 40)?;
         sound.then_some(())?;
         Some(Self {
             class: *Class::ALL.get(u32_at(head, 4)? as usize)?,

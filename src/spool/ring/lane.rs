@@ -140,8 +140,8 @@ impl Lane {
             self.entries.pop_front();
             self.first += 1;
         }
-        if let Some((&run, _)) = self.runs.range(..=self.first).next_back() {
-            self.runs = self.runs.split_off(&run);
+        while self.runs.keys().nth(1).is_some_and(|&next| next <= self.first) {
+            self.runs.pop_first();
         }
         Some(removed)
     }

@@ -44,7 +44,8 @@
 //! shows that it had been durable (see `back` above), or a later segment or the checkpoint do; then it is a loss that is
 //! told. Otherwise the power failed while it was written, and the lane ends before it. A failed sync may have left bytes in
 //! the kernel's memory that are not on the disk: so the newest segment of each class and the slot in force are written
-//! again as they were read, and synced, before anything in them is believed.
+//! again as they were read, and synced, before anything in them is believed. A page that cannot be read is taken for zeros:
+//! its records are damaged, and all others are delivered.
 
 mod format;
 mod lane;
@@ -77,6 +78,9 @@ const RESERVE: usize = 2;
 /// Why the ring could not be used.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
+    /// Another process has it open.
+    #[error("another process has the spool's ring open")]
+    Busy,
     /// The file is not what was written.
     #[error("the spool's ring is damaged: {0}")]
     Damaged(&'static str),
@@ -303,7 +307,9 @@ impl Ring {
     /// Saves and syncs a checkpoint, and with it all that was appended before; nothing of it may be pending.
     fn save(&mut self) -> Result<(), Fault> {
         self.counter += 1;
-        let Some(slot) = self.checkpoint(self.durable).written() else { return Err(Fault::Damaged("its checkpoint is too large")) };
+        let Some(slot) = self.checkpoint(self.durable).written() else {
+            return Err(Fault::Damaged("its checkpoint is too large"));
+        };
         self.file.write_at(self.slot * SLOT, &slot).map_err(failed("write to"))?;
         self.file.sync().map_err(failed("commit to"))?;
         self.slot = 1 - self.slot;

@@ -13,11 +13,13 @@ pub(super) struct Found {
     pub(super) records: Vec<Record>,
     /// Those whose bytes have changed, by class and place.
     pub(super) damaged: Vec<(Class, u64)>,
+    /// Why some could not be read; the others are here.
+    pub(super) fault: Option<Fault>,
 }
 
 impl Ring {
     /// Records of `class` that wait, but for those in `skip`.
-    pub(super) fn peek(&self, class: Class, order: Order, skip: &HashSet<RecordId>, limit: Limit) -> Result<Found, Fault> {
+    pub(super) fn peek(&self, class: Class, order: Order, skip: &HashSet<RecordId>, limit: Limit) -> Found {
         let lane = &self.lanes[class.index()];
         let mut waiting = lane.waiting();
         let (mut found, mut bytes) = (Found::default(), 0);
@@ -31,15 +33,16 @@ impl Ring {
             if skip.contains(&id) {
                 continue;
             }
-            match self.read(id, place, entry)? {
-                Some(payload) => {
+            match self.read(id, place, entry) {
+                Ok(Some(payload)) => {
                     bytes += payload.len();
                     found.records.push(Record { id, payload });
                 }
-                None => found.damaged.push((class, place)),
+                Ok(None) => found.damaged.push((class, place)),
+                Err(fault) => found.fault = Some(fault),
             }
         }
-        Ok(found)
+        found
     }
 
     /// The payload of a record; none where its bytes have changed.

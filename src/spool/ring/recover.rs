@@ -10,7 +10,7 @@ use super::{Fault, Ring, Segment, Tail, failed};
 use crate::spool::loss::{LossReason, Losses};
 use crate::spool::{Class, RecordId};
 
-/// Heads are looked for at multiples of this where nothing says how large segments are.
+/// A page. Heads are looked for at multiples of this where nothing says how large segments are.
 const STEP: u64 = 4096;
 /// More places than any ring has had; a checkpoint that says so is not believed.
 const PLACES: u64 = 1 << 28;
@@ -99,11 +99,24 @@ fn read_slot(file: &dyn Storage, slot: u64) -> Result<Vec<u8>, Fault> {
     if file.len().map_err(failed("measure"))? < 2 * SLOT {
         return Ok(Vec::new());
     }
-    let mut bytes = vec![0; Checkpoint::HEAD];
-    file.read_at(slot * SLOT, &mut bytes).map_err(failed("read from"))?;
-    let length = Checkpoint::length(&bytes).filter(|length| *length as u64 <= SLOT);
-    bytes.resize(length.unwrap_or(Checkpoint::HEAD), 0);
-    file.read_at(slot * SLOT, &mut bytes).map_err(failed("read from"))?;
+    let head = read(file, slot * SLOT, Checkpoint::HEAD)?;
+    let length = Checkpoint::length(&head).filter(|length| *length as u64 <= SLOT);
+    length.map_or(Ok(head), |length| read(file, slot * SLOT, length))
+}
+
+/// Reads what lies at `at`. A page that the disk refuses is zeros, so that one bad sector costs only what is in it.
+fn read(file: &dyn Storage, at: u64, length: usize) -> Result<Vec<u8>, Fault> {
+    let mut bytes = vec![0; length];
+    match file.read_at(at, &mut bytes) {
+        Ok(()) => return Ok(bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Err(failed("read from")(error)),
+        Err(error) => tracing::error!(%error, at, "a part of the spool's ring cannot be read"),
+    }
+    for (page, part) in bytes.chunks_mut(STEP as usize).enumerate() {
+        if file.read_at(at + page as u64 * STEP, part).is_err() {
+            part.fill(0);
+        }
+    }
     Ok(bytes)
 }
 
@@ -112,9 +125,7 @@ fn from_heads(file: &dyn Storage) -> Result<Checkpoint, Fault> {
     let length = file.len().map_err(failed("measure"))?;
     let mut found = None;
     for at in (2 * SLOT..length).step_by(STEP as usize) {
-        let mut bytes = vec![0; SEGMENT_HEAD.min((length - at) as usize)];
-        file.read_at(at, &mut bytes).map_err(failed("read from"))?;
-        found = SegmentHead::read(&bytes);
+        found = SegmentHead::read(&read(file, at, SEGMENT_HEAD.min((length - at) as usize))?);
         if found.is_some() {
             break;
         }
@@ -151,8 +162,7 @@ fn read_heads(
 ) -> Result<(Vec<Option<SegmentHead>>, Vec<usize>), Fault> {
     let (mut heads, mut void) = (Vec::new(), Vec::new());
     for place in 0..geometry.count as usize {
-        let mut bytes = [0; SEGMENT_HEAD];
-        file.read_at(geometry.start(place), &mut bytes).map_err(failed("read from"))?;
+        let bytes = read(file, geometry.start(place), SEGMENT_HEAD)?;
         let is_ours = |head: &SegmentHead| head.epoch == base.epoch && head.segment == geometry.segment;
         let head = SegmentHead::read(&bytes).filter(is_ours);
         let is_void = head.is_some_and(|h| base.lanes[h.class.index()].is_void(h.first, h.generation));
@@ -179,8 +189,7 @@ impl Ring {
         for (index, (place, head)) in segments.into_iter().enumerate() {
             let is_newest = index == 0;
             if is_newest || !state.are_gone(head.first, limit) {
-                let mut bytes = vec![0; self.geometry.segment as usize];
-                self.file.read_at(self.geometry.start(place), &mut bytes).map_err(failed("read from"))?;
+                let bytes = read(&*self.file, self.geometry.start(place), self.geometry.segment as usize)?;
                 let scan = scan(&bytes, &head, state, limit, proven);
                 self.generation = self.generation.max(scan.generation);
                 next = next.max(scan.proven);

@@ -22,9 +22,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::format::Geometry;
-use super::vfs::{RealDisk, Vfs};
 use super::read::Found;
-use super::{Fault, Ring, failed, make, recover};
+use super::vfs::{RealDisk, Vfs};
+use super::{Fault, Ring, make, recover};
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::spool::durable::DurableSpool;
@@ -102,7 +102,8 @@ impl RingSpool {
         let now = self.clock.mono();
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let recovered = inner.recover(now);
-        let moved = inner.refuge_since.is_some_and(|due| due <= now) && inner.empty_refuge(&self.refuge, now);
+        let due = inner.refuge_since.is_some_and(|due| recovered || due <= now);
+        let moved = due && inner.empty_refuge(&self.refuge, now);
         if recovered || moved {
             self.changes.send_modify(|n| *n += 1);
         }
@@ -161,7 +162,10 @@ impl Inner {
     fn reopen(&mut self) -> Result<Ring, Fault> {
         if self.lock.is_none() {
             let lock = self.disk.lock(&self.path.with_added_extension("lock"));
-            self.lock = Some(lock.map_err(failed("lock"))?);
+            self.lock = Some(lock.map_err(|source| match source.kind() {
+                io::ErrorKind::WouldBlock => Fault::Busy,
+                _ => Fault::Failed { operation: "lock", source },
+            })?);
         }
         let (disk, geometry) = (&*self.disk, Geometry::of(&self.settings));
         let known = self.ring.as_ref().map(|ring| ring.checkpoint(ring.committed));
@@ -239,15 +243,13 @@ impl Inner {
         }
     }
 
-    fn look(&mut self, now: Duration, look: impl FnOnce(&Ring) -> Result<Found, Fault>) -> Found {
-        match self.ring.as_ref().map(look) {
-            None => Found::default(),
-            Some(Ok(found)) => found,
-            Some(Err(fault)) => {
-                self.fail(now, &fault);
-                Found::default()
-            }
+    /// Looks into the ring; where some of it cannot be read it is opened anew, which settles what becomes of that.
+    fn look(&mut self, now: Duration, look: impl FnOnce(&Ring) -> Found) -> Found {
+        let found = self.ring.as_ref().map(look).unwrap_or_default();
+        if let Some(fault) = &found.fault {
+            self.fail(now, fault);
         }
+        found
     }
 }
 

@@ -20,12 +20,14 @@ fn path() -> &'static Path {
 
 fn payload(id: RecordId, salt: u64, length: usize) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(id.seq ^ salt << 20 ^ (id.class as u64) << 60);
-    (0..length).map(|_| rng.u8(..)).collect()
+    let mut bytes = vec![0; length];
+    rng.fill(&mut bytes);
+    bytes
 }
 
 fn everything(ring: &Ring, class: Class) -> Vec<Record> {
-    let found = ring.peek(class, Order::Oldest, &HashSet::new(), ALL).unwrap();
-    assert!(found.damaged.is_empty(), "{found:?}");
+    let found = ring.peek(class, Order::Oldest, &HashSet::new(), ALL);
+    assert!(found.damaged.is_empty() && found.fault.is_none(), "{found:?}");
     found.records
 }
 
@@ -69,7 +71,9 @@ fn action() -> impl Strategy<Value = Action> {
 fn any_action(rng: &mut fastrand::Rng) -> Action {
     let class = |rng: &mut fastrand::Rng| Class::ALL[rng.usize(..3)];
     match rng.u32(..25) {
-        0..12 => Action::Commit((0..rng.usize(1..8)).map(|_| (class(rng), rng.usize(..900), rng.u8(..10) == 0)).collect()),
+        0..12 => {
+            Action::Commit((0..rng.usize(1..8)).map(|_| (class(rng), rng.usize(..900), rng.u8(..10) == 0)).collect())
+        }
         12..15 => Action::Retire(class(rng), (0..rng.usize(1..6)).map(|_| rng.usize(..12)).collect()),
         15..17 => Action::RetireHalf(class(rng)),
         17 => Action::Save,
@@ -109,7 +113,7 @@ impl Bench {
     fn new(seed: u64) -> Self {
         let disk = SimulatedDisk::new(seed);
         // Half of the rings are filled by the quota, the others by what the file can hold.
-        let shares = if seed % 2 == 0 { [6000, 9000, 4000] } else { [1 << 30; 3] };
+        let shares = if seed.is_multiple_of(2) { [6000, 9000, 4000] } else { [1 << 30; 3] };
         let settings = Settings {
             alert_bytes: shares[0],
             event_bytes: shares[1],
@@ -270,11 +274,21 @@ impl Bench {
             let mut found: BTreeMap<RecordId, Vec<u8>> = BTreeMap::new();
             let mut last = BTreeMap::new();
             for record in everything(self.ring(), class) {
-                assert!(last.insert(record.id.epoch, record.id.seq) < Some(record.id.seq), "{:?} is out of order", record.id);
+                assert!(
+                    last.insert(record.id.epoch, record.id.seq) < Some(record.id.seq),
+                    "{:?} is out of order",
+                    record.id
+                );
                 assert!(found.insert(record.id, record.payload).is_none(), "{:?} is there twice", record.id);
             }
             let group: Vec<_> = self.group.iter().filter(|(id, _)| id.class == class).cloned().collect();
-            let there = group.iter().take_while(|(id, p)| found.get(id) == Some(p)).count();
+            // A group that is larger than what is free may have made room for its end with its own beginning.
+            let gaps = self.ring().losses.open().to_vec();
+            let named = |id: &RecordId| {
+                let names = |g: &Gap| (g.class, g.epoch) == (id.class, id.epoch) && (g.from..=g.to).contains(&id.seq);
+                gaps.iter().any(names)
+            };
+            let there = group.iter().take_while(|(id, p)| found.get(id) == Some(p) || named(id)).count();
             for (id, payload) in group.into_iter().take(there) {
                 self.waiting[class.index()].insert(id, payload);
             }
@@ -318,7 +332,12 @@ impl Bench {
             let id = |seq| RecordId { class: gap.class, epoch: gap.epoch, seq };
             assert_eq!(self.lost.range(id(gap.from)..=id(gap.to)).count() as u64, gap.count, "{gap:?}");
         }
-        assert_eq!(gaps.iter().map(|g| g.count).sum::<u64>(), self.lost.len() as u64, "{gaps:?} {:?}", self.lost.keys());
+        assert_eq!(
+            gaps.iter().map(|g| g.count).sum::<u64>(),
+            self.lost.len() as u64,
+            "{gaps:?} {:?}",
+            self.lost.keys()
+        );
     }
 }
 
@@ -336,9 +355,32 @@ proptest! {
     }
 }
 
+#[test]
+fn a_segment_that_was_begun_by_a_failed_commit_does_not_come_back_after_another() {
+    for (length, after) in (0..18).flat_map(|n| (0..4).map(move |after| (n * 50, after))) {
+        let mut bench = Bench::new(0);
+        let event = |length| Action::Commit(vec![(Class::Event, length, false)]);
+        let actions = [event(691), event(length), Action::FailSync(true, after), event(0), Action::FailSync(true, 0)];
+        actions.iter().for_each(|action| bench.step(action));
+        bench.reopen(false);
+    }
+}
+
+/// Says which ring it was when a test fails.
+struct Seed(u64);
+
+impl Drop for Seed {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {}", self.0);
+        }
+    }
+}
+
 fn play(rings: u64, cuts_each: u64) -> (u64, u64) {
     let (mut cuts, mut commits) = (0, 0);
     for seed in 0..rings {
+        let _named = Seed(seed);
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut bench = Bench::new(seed);
         while bench.cuts < cuts_each {
@@ -353,7 +395,7 @@ fn play(rings: u64, cuts_each: u64) -> (u64, u64) {
 
 #[test]
 fn some_thousand_power_cuts_lose_nothing() {
-    let (cuts, commits) = play(30, 100);
+    let (cuts, commits) = play(20, 100);
     println!("{cuts} power cuts in {commits} commits: 0 lost, 0 wrong, 0 ghosts");
 }
 
@@ -381,7 +423,7 @@ fn flipped_bytes_cost_the_records_they_hit_and_are_told() {
             ring.commit().unwrap();
         }
         // Without a checkpoint, nothing proves that the last group was durable.
-        let is_saved = seed % 2 == 0;
+        let is_saved = seed.is_multiple_of(2);
         if is_saved {
             ring.save().unwrap();
         }
@@ -405,6 +447,31 @@ fn flipped_bytes_cost_the_records_they_hit_and_are_told() {
         ring.commit().unwrap();
         assert_eq!(everything(&ring, Class::Event).len(), found.len() + 1);
     }
+}
+
+#[test]
+fn a_page_that_cannot_be_read_costs_only_what_is_in_it() {
+    let disk = SimulatedDisk::new(1);
+    let geometry = Geometry { segment: 16_384, count: 14 };
+    let mut ring = make::create(&disk, path(), geometry).unwrap();
+    for _ in 0..100 {
+        let id = ring.next_id(Class::Event);
+        ring.append(id, &Stored { unix_ms: 7, payload: payload(id, 0, 500) }).unwrap();
+        ring.commit().unwrap();
+    }
+    let all = everything(&ring, Class::Event);
+    let bad = geometry.start(0) + 5000;
+    disk.faults(|f| f.unreadable = Some(bad));
+    let found = ring.peek(Class::Event, Order::Oldest, &HashSet::new(), ALL);
+    assert_eq!(found.records.len(), all.len() - 1);
+    assert!(found.fault.is_some() && found.damaged.is_empty(), "it may be read again");
+    let known = ring.checkpoint(ring.committed);
+    let ring = recover::open(&disk, path(), Some(known)).unwrap();
+    let rest = everything(&ring, Class::Event);
+    let lost: Vec<u64> = ring.losses.open().iter().flat_map(|g| g.from..=g.to).collect();
+    assert!((all.len() - 9..all.len()).contains(&rest.len()), "{}", rest.len());
+    assert!(all.iter().all(|record| rest.contains(record) != lost.contains(&record.id.seq)));
+    assert!(ring.losses.open().iter().all(|g| g.reason == LossReason::Damaged));
 }
 
 #[test]
@@ -522,7 +589,7 @@ fn how_fast_a_real_disk_takes_records() {
     const EVENTS: usize = 51_200;
     let folder = std::env::var_os("VEDETTE_DISK").map_or_else(std::env::temp_dir, Into::into);
     let folder = tempfile::tempdir_in(folder).unwrap();
-    let geometry = Geometry { segment: 1 << 20, count: 170 };
+    let geometry = Geometry { segment: 1 << 20, count: 70 };
     for group in [1, 16, 64, 256, 1024] {
         let events = if group == 1 { EVENTS / 16 } else { EVENTS };
         let path = folder.path().join(format!("{group}.ring"));

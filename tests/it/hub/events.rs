@@ -153,7 +153,7 @@ async fn the_spool_of_a_real_agent_empties_into_the_hub() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let way = Way::start(&folder.path().join("spool.redb"), &broker.url(), Delivery::Hub);
+    let way = Way::start(folder.path(), &broker.url(), Delivery::Hub);
     for _ in 0..6 {
         let spool = way.spool.clone();
         let commit = move || {

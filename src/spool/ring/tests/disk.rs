@@ -37,6 +37,8 @@ pub(super) struct Faults {
     pub(super) failing_sync: Option<u32>,
     /// All writes fail.
     pub(super) read_only: bool,
+    /// Reading this byte fails.
+    pub(super) unreadable: Option<u64>,
     /// Writes that make a file longer fail.
     pub(super) full: bool,
 }
@@ -245,6 +247,9 @@ impl Storage for Open {
 
     fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
         let disk = self.disk.lock();
+        if disk.faults.unreadable.is_some_and(|bad| (at..at + out.len() as u64).contains(&bad)) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let bytes = disk.files[self.index].cache.get(at as usize..).and_then(|rest| rest.get(..out.len()));
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
