@@ -34,10 +34,10 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
+pub use self::ring::RingSpool;
 pub use durable::DurableSpool;
 pub use loss::{Gap, LossReason};
 pub use memory::MemorySpool;
-pub use ring::RingSpool;
 pub use writer::Writer;
 
 /// How a record is kept and in which order it leaves.
