@@ -328,8 +328,7 @@ impl Site {
         let running = running.and_then(|engine| Some((engine, engine.running.as_ref().ok()?)));
         let settings = self.line_settings(&camera, running);
         let worker = running.map(|(_, running)| running.worker.clone());
-        let log =
-            running.and_then(|(_, running)| self.history.as_ref()?.log(head(&camera, &running.labels, &running.facts)));
+        let log = running.and_then(|(_, r)| self.history.as_ref()?.log(head(&camera, &r.labels, &r.facts)));
         let mut line = Line::new(settings, self.kept.first_track(&camera.id));
         line.keep_tracks(log);
         if let Some(counts) = self.kept.counts(&camera.id) {
