@@ -33,7 +33,9 @@ fn replay_by(clip: &Path, configuration: &str, tracks: Option<&Path>) -> (Vec<u8
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
     command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip);
-    tracks.iter().for_each(|tracks| drop(command.arg("--tracks").arg(tracks)));
+    if let Some(tracks) = tracks {
+        command.arg("--tracks").arg(tracks);
+    }
     if let Some(library) = std::env::var_os("VEDETTE_ORT") {
         command.env("VEDETTE_ORT", std::path::absolute(library).unwrap());
     }
