@@ -10,6 +10,7 @@ use serde_json::json;
 use super::access::AccessError;
 use super::accounts::AccountError;
 use super::blobs::BlobError;
+use super::clips::ClipError;
 use super::database::DatabaseError;
 use super::events::export::ExportError;
 use super::events::live::LiveError;
@@ -18,6 +19,7 @@ use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
 use super::registry::RegistryError;
 use super::rollouts::RolloutError;
+use super::suppressions::SuppressionError;
 
 /// A request that is not carried out.
 #[derive(Debug)]
@@ -145,6 +147,24 @@ impl From<VerdictError> for Refusal {
     }
 }
 
+impl From<ClipError> for Refusal {
+    fn from(error: ClipError) -> Self {
+        let status = match error {
+            ClipError::Blob(error) => return error.into(),
+            ClipError::Access(error) => return error.into(),
+            ClipError::Database(error) => return error.into(),
+            ClipError::Broken(error) => return Self::internal("working on the file of a clip", &error),
+            ClipError::Unannounced | ClipError::About(_) => StatusCode::BAD_REQUEST,
+            ClipError::NoMp4 | ClipError::Overflow { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ClipError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ClipError::NoClip { .. } | ClipError::NoEpisode { .. } => StatusCode::NOT_FOUND,
+            ClipError::Offset { .. } | ClipError::NoBroker => StatusCode::CONFLICT,
+            ClipError::Away => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
 impl From<FleetError> for Refusal {
     fn from(error: FleetError) -> Self {
         match error {
@@ -194,11 +214,26 @@ impl From<RolloutError> for Refusal {
     }
 }
 
+impl From<SuppressionError> for Refusal {
+    fn from(error: SuppressionError) -> Self {
+        let status = match error {
+            SuppressionError::Rollout(error) => return error.into(),
+            SuppressionError::Fleet(error) => return error.into(),
+            SuppressionError::Access(error) => return error.into(),
+            SuppressionError::Database(error) => return error.into(),
+            SuppressionError::NoProposal { .. } => StatusCode::NOT_FOUND,
+            SuppressionError::Until | SuppressionError::Reason => StatusCode::BAD_REQUEST,
+            SuppressionError::Foreign { .. } | SuppressionError::Unreadable => StatusCode::CONFLICT,
+        };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
 impl From<AccessError> for Refusal {
     fn from(error: AccessError) -> Self {
         let status = match &error {
             AccessError::Unknown => StatusCode::UNAUTHORIZED,
-            AccessError::Role { .. } => StatusCode::FORBIDDEN,
+            AccessError::Role { .. } | AccessError::NotOfAgent { .. } => StatusCode::FORBIDDEN,
             AccessError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
             AccessError::Taken { .. } | AccessError::LastAdmin { .. } => StatusCode::CONFLICT,
             AccessError::Chance { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -18,6 +18,7 @@ use super::api;
 use super::blobs::{self, Blobs};
 use super::broker::client_id;
 use super::callers::{Callers, Peer};
+use super::clips::{Clips, Requests};
 use super::dashboard::{self, Dashboard};
 use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
@@ -25,11 +26,13 @@ use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
 use super::guard::guard;
 use super::intake::{self, Intake, Seat};
-use super::registry::{Checks, Joined, Registry, RegistryError, Swept};
+use super::registry::{Checks, Joined, Registry, RegistryError};
 use super::rest::read_rest;
 use super::rollouts::{Executor, Rollouts, key};
 use super::serving::{self, Folder, Serving};
 use super::settings::{FIRST_TOKEN, Settings, SettingsError};
+use super::suppressions::Suppressions;
+use super::upkeep::{follow, sweep};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::detect::{DetectError, read_trust};
@@ -38,11 +41,6 @@ use crate::vocab::Secret;
 
 /// How long requests that are being answered may take when the hub stops.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often it is looked whether another hub on the same database has registered models.
-const FOLLOW: Duration = Duration::from_secs(10);
-
-/// How often files that nobody needs are looked for.
-const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Why the hub does not run.
 #[derive(Debug, thiserror::Error)]
@@ -129,6 +127,7 @@ impl Hub {
         let registry = registry(&settings, &database, clock.clone()).await?;
         let catalogue = Joined(registry.shelf(), Folder::new(settings.models()));
         let snapshots = snapshots(&settings, &database)?;
+        let clips = clips(&settings, &database, clock.clone())?;
         let live = Live::new(database.clone());
         let news = Arc::new(Notify::new());
         let accounts = Accounts::new(database.clone(), clock.clone());
@@ -137,6 +136,7 @@ impl Hub {
         let key = key::open(&settings.data_dir)?;
         tracing::info!(key = %key.public(), "what agents are to have is signed with this key: they must name it");
         let publisher = intake.as_ref().map(Intake::publisher);
+        let clip_requests = Requests::new(database.clone(), clock.clone(), clips.clone(), publisher.clone());
         let rollouts = Rollouts::new(
             database.clone(),
             registry.clone(),
@@ -146,9 +146,10 @@ impl Hub {
             publisher.is_some(),
         );
         let executor = publisher.map(|publisher| Executor::new(database.clone(), clock.clone(), key, publisher, news));
-        let keeper = Keeper::new(database.clone(), snapshots.clone(), settings.events, clock.clone());
+        let keeper = Keeper::new(database.clone(), snapshots.clone(), clips.clone(), settings.events, clock.clone());
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
+        let suppressions = Suppressions::new(database.clone(), clock.clone(), fleet.clone(), rollouts.clone());
         let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock.clone())?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
@@ -179,7 +180,10 @@ impl Hub {
             exports: Exports::new(database.clone()),
             snapshots,
             verdicts,
+            clips,
+            clip_requests,
             rollouts,
+            suppressions,
             intake: gauge,
             accounts,
             broker_files,
@@ -286,6 +290,12 @@ fn snapshots(settings: &Settings, database: &Database) -> Result<Snapshots, HubE
     opened.map_err(|source| HubError::Folder { path: folder, source })
 }
 
+/// The clips, of which none is larger than the configuration allows.
+fn clips(settings: &Settings, database: &Database, clock: SharedClock) -> Result<Clips, HubError> {
+    let (folder, limit) = (settings.data_dir.join("clips"), u64::from(settings.events.largest_clip_mib) << 20);
+    Clips::open(database.clone(), clock, &folder, limit).map_err(|source| HubError::Folder { path: folder, source })
+}
+
 /// Notes the hub's own account at the broker; and what writes the broker's files, where that is wanted.
 async fn writer(settings: &Settings, accounts: &Accounts) -> Result<Option<Writer>, HubError> {
     let failed = |source| HubError::Folder { path: settings.data_dir.clone(), source };
@@ -333,41 +343,6 @@ async fn intake(
     let seat = Seat { client_id, group: intake::group(database).await? };
     let (database, snapshots, live) = (database.clone(), snapshots.clone(), live.clone());
     Ok(Some(Intake::new(session, seat, database, snapshots, live, clock, news)))
-}
-
-/// Serves what another hub on the same database registers.
-async fn follow(shared: api::Shared) {
-    let mut ticks = tokio::time::interval(FOLLOW);
-    loop {
-        ticks.tick().await;
-        match shared.registry.refresh().await {
-            Ok(changed) => {
-                for model in changed {
-                    let serving = shared.serving.clone();
-                    tokio::task::spawn_blocking(move || serving.follow_catalogue(&model));
-                }
-            }
-            Err(error) => tracing::warn!(%error, "cannot look for models that another hub registered"),
-        }
-    }
-}
-
-/// Puts the store of packages in order.
-async fn sweep(registry: Registry) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    loop {
-        ticks.tick().await;
-        match registry.sweep().await {
-            Ok(Swept { uploads: 0, packages: 0 }) => {}
-            Ok(Swept { uploads, packages }) => {
-                tracing::info!(uploads, packages, "files that nobody needs were deleted")
-            }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(%error, cause, "files that nobody needs stay for now");
-            }
-        }
-    }
 }
 
 /// Writes the first token where only the hub's user reads it, and says where.

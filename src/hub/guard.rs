@@ -7,7 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::access::{AccessError, Role, Tokens};
+use super::access::{AccessError, Caller, Role, Tokens};
 use super::answer::{Refusal, refused};
 use super::callers::{Callers, must_wait};
 use super::{api, serving};
@@ -19,6 +19,23 @@ pub enum Need {
     Nothing,
     /// A valid token with at least this role.
     AtLeast(Role),
+    /// A valid token that was made for the agent that the path names, which its handler looks at.
+    Agent,
+}
+
+impl Need {
+    /// Refuses a caller who must not do what needs this.
+    ///
+    /// # Errors
+    /// When the role does not suffice, or it is not an agent's token.
+    pub(super) fn check(self, caller: &Caller) -> Result<(), AccessError> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::AtLeast(role) => caller.needs(role),
+            Self::Agent if caller.agent.is_some() => Ok(()),
+            Self::Agent => Err(AccessError::NotOfAgent { name: caller.name.clone() }),
+        }
+    }
 }
 
 /// What the path, as the router matches it, needs.
@@ -32,10 +49,10 @@ pub fn needs(method: &str, path: &str) -> Need {
         };
     }
     let own = api::ROUTES.iter().find(|route| route.method == method && route.path == path);
-    Need::AtLeast(own.map_or(Role::Admin, |route| route.role))
+    own.map_or(Need::AtLeast(Role::Admin), |route| route.need)
 }
 
-/// Lets a request through whose token suffices, with its [`Caller`](super::access::Caller) for the handlers.
+/// Lets a request through whose token suffices, with its [`Caller`] for the handlers.
 pub(super) async fn guard(
     State((tokens, callers)): State<(Tokens, Callers)>,
     mut request: Request,
@@ -46,9 +63,10 @@ pub(super) async fn guard(
     };
     // HEAD is GET without a body.
     let method = if request.method() == "HEAD" { "GET" } else { request.method().as_str() };
-    let Need::AtLeast(role) = needs(method, path.as_str()) else {
+    let need = needs(method, path.as_str());
+    if need == Need::Nothing {
         return next.run(request).await;
-    };
+    }
     // Whoever shows nothing has not tried anything.
     let Some(token) = bearer(&request) else { return unknown() };
     let address = callers.address(&request);
@@ -56,7 +74,7 @@ pub(super) async fn guard(
         return must_wait(wait);
     }
     match tokens.check(&token).await {
-        Ok(caller) => match caller.needs(role) {
+        Ok(caller) => match need.check(&caller) {
             Ok(()) => {
                 request.extensions_mut().insert(caller);
                 next.run(request).await

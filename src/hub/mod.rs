@@ -8,8 +8,11 @@
 //!
 //!   broker ──▶ intake ──┬──▶ events  alerts, events, pictures ──▶ database, files
 //!      ◀── ack ─────────╯╰─▶ fleet   which agents there are, what they have ──▶ database
+//!      ◀── command clip ───── clips   asked for here, handed in by agents over HTTP ──▶ database, files
 //!      ◀── desired ────────── rollouts  packages on their way to agents ──▶ database
 //!      ◀── passwd, acl ────── accounts  who may log in there, and say what ──▶ database
+//!
+//!   verdicts ──▶ suppressions  what false alerts have in common, proposed ──▶ rollouts
 //! ```
 //!
 //! A resource is a file or folder of its own with its statements, its rules and its routes. What they share is
@@ -23,6 +26,7 @@ mod app;
 pub mod blobs;
 mod broker;
 mod callers;
+pub mod clips;
 mod dashboard;
 pub mod database;
 mod door;
@@ -35,6 +39,8 @@ mod rest;
 pub mod rollouts;
 pub mod serving;
 mod settings;
+pub mod suppressions;
+mod upkeep;
 
 pub use api::{ROUTES, Route};
 pub use app::{Hub, HubError, keep_first_token};

@@ -41,6 +41,9 @@ pub enum CommandError {
 }
 
 impl Command {
+    /// The name of the command that asks for a clip of an episode, as `{"episode": "door-17"}`, to be handed in at the hub.
+    pub const CLIP: &str = "clip";
+
     /// The most bytes that a command may have.
     pub const LARGEST: usize = 16 * 1024;
 

@@ -27,8 +27,8 @@ pub struct Right {
 /// Where an agent publishes, below its own name.
 const SAID: [&str; 9] =
     ["status", "health", "camera/+/state", "alert/+/+", "event/+", "count/+/+", "snapshot/+/+", "reply/+", "reported"];
-/// Where hubs publish, for any agent.
-const TOLD: [&str; 2] = ["vedette/v1/+/ack", "vedette/v1/+/desired"];
+/// Where hubs publish, for any agent. Of all commands a hub gives but one: it can neither restart nor switch off anything.
+const TOLD: [&str; 3] = ["vedette/v1/+/ack", "vedette/v1/+/desired", "vedette/v1/+/command/clip"];
 
 /// What an agent may do, and no other may do for it.
 pub fn agent_rights(agent: &Id) -> Vec<Right> {
@@ -53,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::vocab::EventKind;
+    use crate::wire::Command;
 
     /// Whether a filter of MQTT covers a topic.
     fn covers(filter: &str, topic: &str) -> bool {
@@ -117,6 +118,9 @@ mod tests {
             let hub = hub_rights();
             prop_assert!(may(&hub, Access::Write, &Topics::new(&one).ack()));
             prop_assert!(may(&hub, Access::Write, &Topics::new(&one).desired()));
+            prop_assert!(may(&hub, Access::Write, &Topics::new(&one).command(Command::CLIP)));
+            prop_assert!(!may(&hub, Access::Write, &Topics::new(&one).command("camera/enable")));
+            prop_assert!(may(&hub, Access::Read, &Topics::new(&one).reply("clip-7")));
             for topic in said(&one, &camera, &rule) {
                 prop_assert!(!may(&hub, Access::Write, &topic), "{topic}: the hub would speak for an agent");
             }

@@ -3,8 +3,10 @@
 
 use crate::vocab::Id;
 
-/// Where alerts, events and pictures of all agents are published. Any one of several hubs may take them.
-pub const RECORDED: [&str; 3] = ["vedette/v1/+/alert/#", "vedette/v1/+/event/#", "vedette/v1/+/snapshot/#"];
+/// Where alerts, events and pictures of all agents are published, and what they answer to commands. Any one of several hubs
+/// may take them.
+pub const RECORDED: [&str; 4] =
+    ["vedette/v1/+/alert/#", "vedette/v1/+/event/#", "vedette/v1/+/snapshot/#", "vedette/v1/+/reply/+"];
 /// Where all agents say how they are, retained. Every hub must hear these.
 pub const STATES: [&str; 4] =
     ["vedette/v1/+/status", "vedette/v1/+/health", "vedette/v1/+/camera/+/state", "vedette/v1/+/reported"];
@@ -30,6 +32,8 @@ pub enum Said<'a> {
         /// The episode, with `-update` or `-best` behind it where it is a later picture.
         name: &'a str,
     },
+    /// A [`Reply`](super::Reply) to the command with this id.
+    Reply(&'a str),
     /// A [`PresenceMessage`](super::PresenceMessage).
     Status,
     /// A [`HealthMessage`](super::HealthMessage).
@@ -49,6 +53,7 @@ impl<'a> Spoken<'a> {
         let what = match levels[..] {
             ["alert", ..] | ["event", ..] => Said::Event,
             ["snapshot", camera, name] if !name.is_empty() => Said::Snapshot { camera: Id::new(camera).ok()?, name },
+            ["reply", command] if !command.is_empty() => Said::Reply(command),
             ["status"] => Said::Status,
             ["health"] => Said::Health,
             ["reported"] => Said::Reported,
@@ -76,6 +81,7 @@ mod tests {
             (topics.alert(&id("door"), &id("yard")), Said::Event),
             (topics.event(EventKind::Track), Said::Event),
             (topics.snapshot(&id("door"), "door-7"), Said::Snapshot { camera: id("door"), name: "door-7" }),
+            (topics.reply("clip-7"), Said::Reply("clip-7")),
             (topics.status(), Said::Status),
             (topics.health(), Said::Health),
             (topics.camera_state(&id("door")), Said::Camera(id("door"))),
@@ -96,6 +102,8 @@ mod tests {
             "vedette/v1/gate/status/x",
             "vedette/v1/gate/snapshot/door",
             "vedette/v1/gate/snapshot/door/",
+            "vedette/v1/gate/reply/",
+            "vedette/v1/gate/reply/a/b",
             "vedette/v1/gate/camera/a b/state",
             "other/v1/gate/status",
         ] {

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Sees alerts, events, agents and models.
+    /// Sees alerts, events, agents and models. An agent's own token is a viewer's, with one right more: to hand in what
+    /// that agent has recorded.
     Viewer,
     /// Admits and labels agents, gives verdicts, uses models, sends agents commands.
     Operator,

@@ -52,11 +52,11 @@ impl Sessions {
         let doing = "beginning a session";
         let now = self.clock.unix_nanos();
         let mut write = self.database.write().await?;
-        let statement = "SELECT id, name, role, expires_ns FROM tokens WHERE sha256 = $1 AND revoked_ns IS NULL \
+        let statement = "SELECT id, name, role, agent, expires_ns FROM tokens WHERE sha256 = $1 AND revoked_ns IS NULL \
              AND (expires_ns IS NULL OR expires_ns > $2)";
         let query = sqlx::query(statement).bind(secret::digest(token)).bind(now);
         let row = query.fetch_optional(&mut *write).await.doing(doing)?.ok_or(AccessError::Unknown)?;
-        let caller = Caller { name: row.try_get("name").doing(doing)?, role: tokens::role(&row)? };
+        let caller = tokens::caller(&row)?;
         let (id, token_ends): (String, Option<i64>) =
             (row.try_get("id").doing(doing)?, row.try_get("expires_ns").doing(doing)?);
         let ends = now.saturating_add(i64::from(self.hours).saturating_mul(HOUR_NS));
@@ -82,12 +82,12 @@ impl Sessions {
     /// [`AccessError::Unknown`] where there is none, or none any more.
     pub async fn check(&self, cookie: &str) -> Result<Session, AccessError> {
         let doing = "looking up a session";
-        let statement = "SELECT tokens.name, tokens.role, sessions.csrf FROM sessions \
+        let statement = "SELECT tokens.name, tokens.role, tokens.agent, sessions.csrf FROM sessions \
              JOIN tokens ON tokens.id = sessions.token WHERE sessions.sha256 = $1 AND sessions.expires_ns > $2 \
              AND tokens.revoked_ns IS NULL AND (tokens.expires_ns IS NULL OR tokens.expires_ns > $2)";
         let query = sqlx::query(statement).bind(secret::digest(cookie)).bind(self.clock.unix_nanos());
         let row = query.fetch_optional(self.database.pool()).await.doing(doing)?.ok_or(AccessError::Unknown)?;
-        let caller = Caller { name: row.try_get("name").doing(doing)?, role: tokens::role(&row)? };
+        let caller = tokens::caller(&row)?;
         Ok(Session { caller, csrf: row.try_get("csrf").doing(doing)? })
     }
 

@@ -28,6 +28,12 @@ pub enum AccessError {
         /// Whose token.
         name: String,
     },
+    /// Only an agent may do this, and only with what is its own.
+    #[error("only the agent itself may do this, with a token that was made for it; the token {name} was not")]
+    NotOfAgent {
+        /// Whose token.
+        name: String,
+    },
     /// There already is a token of this name, which may have been revoked.
     #[error("there already is a token named {name}: choose another name")]
     Taken {
@@ -64,9 +70,27 @@ pub struct Caller {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The agent that the token was made for: it may hand in what that agent has recorded.
+    pub agent: Option<Id>,
 }
 
 impl Caller {
+    /// A caller who is no agent.
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        Self { name: name.into(), role, agent: None }
+    }
+
+    /// Refuses whoever is not this agent.
+    ///
+    /// # Errors
+    /// [`AccessError::NotOfAgent`].
+    pub fn must_be(&self, agent: &Id) -> Result<(), AccessError> {
+        if self.agent.as_ref() == Some(agent) {
+            return Ok(());
+        }
+        Err(AccessError::NotOfAgent { name: self.name.clone() })
+    }
+
     /// Refuses where the role does not suffice.
     ///
     /// # Errors
@@ -86,6 +110,9 @@ pub struct TokenFacts {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// The agent that it was made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// When it was made, in nanoseconds since 1970.
     pub created_ns: i64,
     /// When it ends.
@@ -117,8 +144,8 @@ impl Tokens {
         if many > 0 {
             return Ok(None);
         }
-        let hub = Caller { name: "first-start".to_owned(), role: Role::Admin };
-        match self.insert(&hub, "admin", Role::Admin, None).await {
+        let hub = Caller::new("first-start", Role::Admin);
+        match self.insert(&hub, "admin", Role::Admin, None, None).await {
             // Another hub on the same database was faster.
             Err(AccessError::Taken { .. }) => Ok(None),
             other => other.map(Some),
@@ -137,7 +164,23 @@ impl Tokens {
         expires_ns: Option<i64>,
     ) -> Result<Secret, AccessError> {
         by.needs(Role::Admin)?;
-        self.insert(by, name.as_str(), role, expires_ns).await
+        self.insert(by, name.as_str(), role, None, expires_ns).await
+    }
+
+    /// Makes a token for an agent: a viewer's, with which that agent may also hand in what it has recorded. It is shown
+    /// once: here.
+    ///
+    /// # Errors
+    /// When `by` is no admin or the name was ever used.
+    pub async fn create_for(
+        &self,
+        by: &Caller,
+        name: &Id,
+        agent: &Id,
+        expires_ns: Option<i64>,
+    ) -> Result<Secret, AccessError> {
+        by.needs(Role::Admin)?;
+        self.insert(by, name.as_str(), Role::Viewer, Some(agent), expires_ns).await
     }
 
     async fn insert(
@@ -145,25 +188,30 @@ impl Tokens {
         by: &Caller,
         name: &str,
         role: Role,
+        agent: Option<&Id>,
         expires_ns: Option<i64>,
     ) -> Result<Secret, AccessError> {
         let token = secret::token()?;
         let now = self.clock.unix_nanos();
         let mut write = self.database.write().await?;
-        let statement = "INSERT INTO tokens (id, name, role, sha256, created_ns, expires_ns) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+        let statement = "INSERT INTO tokens (id, name, role, sha256, created_ns, expires_ns, agent) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING";
         let insert = sqlx::query(statement)
             .bind(secret::random::<8>()?)
             .bind(name)
             .bind(role.as_str())
             .bind(secret::digest(token.expose()))
             .bind(now)
-            .bind(expires_ns);
+            .bind(expires_ns)
+            .bind(agent.map(Id::as_str));
         let made = insert.execute(&mut *write).await.doing("storing a token")?;
         if made.rows_affected() == 0 {
             return Err(AccessError::Taken { name: name.to_owned() });
         }
-        let details = serde_json::json!({"role": role, "expires_ns": expires_ns});
+        let mut details = serde_json::json!({"role": role, "expires_ns": expires_ns});
+        if let Some(agent) = agent {
+            details["agent"] = serde_json::json!(agent);
+        }
         Audit::note(&mut write, now, by, &Change { action: "token.create", object: name, details }).await?;
         write.commit().await.doing("storing a token")?;
         Ok(token)
@@ -177,12 +225,12 @@ impl Tokens {
         if is_none(token) {
             return Err(AccessError::Unknown);
         }
-        let statement = "SELECT name, role FROM tokens WHERE sha256 = $1 AND revoked_ns IS NULL \
+        let statement = "SELECT name, role, agent FROM tokens WHERE sha256 = $1 AND revoked_ns IS NULL \
              AND (expires_ns IS NULL OR expires_ns > $2)";
         let query = sqlx::query(statement).bind(secret::digest(token)).bind(self.clock.unix_nanos());
         let row = query.fetch_optional(self.database.pool()).await.doing("looking up a token")?;
         let row = row.ok_or(AccessError::Unknown)?;
-        Ok(Caller { name: row.try_get("name").doing("looking up a token")?, role: role(&row)? })
+        Ok(caller(&row)?)
     }
 
     /// Whether the token of a caller who was let in is still valid.
@@ -229,7 +277,8 @@ impl Tokens {
     /// When `by` is no admin.
     pub async fn list(&self, by: &Caller) -> Result<Vec<TokenFacts>, AccessError> {
         by.needs(Role::Admin)?;
-        let statement = "SELECT name, role, created_ns, expires_ns, revoked_ns FROM tokens ORDER BY created_ns, name";
+        let statement =
+            "SELECT name, role, agent, created_ns, expires_ns, revoked_ns FROM tokens ORDER BY created_ns, name";
         let rows = sqlx::query(statement).fetch_all(self.database.pool()).await.doing("listing the tokens")?;
         Ok(rows.iter().map(facts).collect::<Result<_, _>>()?)
     }
@@ -240,7 +289,16 @@ pub(super) fn is_none(token: &str) -> bool {
     token.len() > LONGEST || !token.starts_with(secret::PREFIX)
 }
 
-pub(super) fn role(row: &AnyRow) -> Result<Role, DatabaseError> {
+/// Whose token this row is: `name`, `role` and `agent` of it.
+pub(super) fn caller(row: &AnyRow) -> Result<Caller, DatabaseError> {
+    let doing = "reading whose token this is";
+    let agent: Option<String> = row.try_get("agent").doing(doing)?;
+    let agent = agent.map(|agent| Id::new(&agent)).transpose();
+    let agent = agent.map_err(|error| sqlx::Error::Decode(Box::new(error))).doing(doing)?;
+    Ok(Caller { name: row.try_get("name").doing(doing)?, role: role(row)?, agent })
+}
+
+fn role(row: &AnyRow) -> Result<Role, DatabaseError> {
     let text: String = row.try_get("role").doing("reading the role of a token")?;
     text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error))).doing("reading the role of a token")
 }
@@ -250,6 +308,7 @@ fn facts(row: &AnyRow) -> Result<TokenFacts, DatabaseError> {
     Ok(TokenFacts {
         name: row.try_get("name").doing(doing)?,
         role: role(row)?,
+        agent: row.try_get("agent").doing(doing)?,
         created_ns: row.try_get("created_ns").doing(doing)?,
         expires_ns: row.try_get("expires_ns").doing(doing)?,
         revoked_ns: row.try_get("revoked_ns").doing(doing)?,
@@ -282,7 +341,7 @@ mod tests {
         let first = tokens.first().await.unwrap().unwrap();
         assert!(tokens.first().await.unwrap().is_none());
         let caller = tokens.check(first.expose()).await.unwrap();
-        assert_eq!(caller, Caller { name: "admin".to_owned(), role: Role::Admin });
+        assert_eq!(caller, Caller::new("admin", Role::Admin));
         let stored = sqlx::query("SELECT sha256 FROM tokens").fetch_one(tokens.database.pool()).await.unwrap();
         let stored: String = stored.try_get(0).unwrap();
         assert_ne!(stored, first.expose(), "only the digest is kept");
@@ -312,7 +371,7 @@ mod tests {
         let (tokens, _) = tokens(&folder).await;
         let admin = tokens.check(tokens.first().await.unwrap().unwrap().expose()).await.unwrap();
         for role in [Role::Viewer, Role::Operator, Role::Engineer] {
-            let caller = Caller { name: "somebody".to_owned(), role };
+            let caller = Caller::new("somebody", role);
             let made = tokens.create(&caller, &id("mine"), Role::Admin, None).await;
             assert!(matches!(made, Err(AccessError::Role { needed: Role::Admin, .. })));
             assert!(tokens.revoke(&caller, &id("admin")).await.is_err());

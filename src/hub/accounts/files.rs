@@ -103,12 +103,14 @@ mod tests {
         topic read vedette/v1/+/alert/#
         topic read vedette/v1/+/event/#
         topic read vedette/v1/+/snapshot/#
+        topic read vedette/v1/+/reply/+
         topic read vedette/v1/+/status
         topic read vedette/v1/+/health
         topic read vedette/v1/+/camera/+/state
         topic read vedette/v1/+/reported
         topic write vedette/v1/+/ack
         topic write vedette/v1/+/desired
+        topic write vedette/v1/+/command/clip
 
         user gate-north
         topic write vedette/v1/gate-north/status

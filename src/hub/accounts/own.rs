@@ -73,7 +73,7 @@ impl Own {
              hash = excluded.hash, since_ns = excluded.since_ns WHERE broker_accounts.kind = 'hub'";
         let insert = sqlx::query(statement).bind(self.user.as_str()).bind(&self.owner).bind(hash).bind(now);
         insert.execute(&mut *write).await.doing(doing)?;
-        let hub = Caller { name: self.owner.clone(), role: Role::Admin };
+        let hub = Caller::new(self.owner.clone(), Role::Admin);
         let change = Change { action: "credentials.own", object: self.user.as_str(), details: json!({}) };
         Audit::note(&mut write, now, &hub, &change).await?;
         write.commit().await.doing(doing)?;

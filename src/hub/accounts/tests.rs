@@ -25,7 +25,7 @@ fn id(text: &str) -> Id {
 }
 
 fn caller(role: Role) -> Caller {
-    Caller { name: "somebody".to_owned(), role }
+    Caller::new("somebody", role)
 }
 
 impl Bed {

@@ -1,6 +1,7 @@
 //! The hub's own API under `/api/v1`: every path in one list with the role that it needs.
 
 mod agents;
+mod clips;
 mod credentials;
 mod downloads;
 mod events;
@@ -10,6 +11,7 @@ mod live;
 mod models;
 pub(super) mod openapi;
 mod rollouts;
+mod suppressions;
 mod tokens;
 mod uploads;
 mod verdicts;
@@ -18,18 +20,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, delete, get, post, put};
+use axum::routing::{MethodRouter, delete, get, head, patch, post, put};
 use tokio::sync::watch;
 
 use super::access::{Audit, Role, Tokens};
 use super::accounts::{self, Accounts};
+use super::clips::{Clips, Requests};
 use super::database::Database;
 use super::events::{Exports, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
+use super::guard::Need;
 use super::intake::Gauge;
 use super::registry::Registry;
 use super::rollouts::Rollouts;
 use super::serving::Serving;
+use super::suppressions::Suppressions;
 
 /// The largest body of a request that is not an upload, in bytes.
 const LARGEST_BODY: usize = 1 << 20;
@@ -47,7 +52,10 @@ pub(super) struct Shared {
     pub(super) exports: Exports,
     pub(super) snapshots: Snapshots,
     pub(super) verdicts: Verdicts,
+    pub(super) clips: Clips,
+    pub(super) clip_requests: Requests,
     pub(super) rollouts: Rollouts,
+    pub(super) suppressions: Suppressions,
     /// None where there is no broker.
     pub(super) intake: Option<Gauge>,
     pub(super) accounts: Accounts,
@@ -55,19 +63,19 @@ pub(super) struct Shared {
     pub(super) broker_files: Option<watch::Receiver<accounts::State>>,
 }
 
-/// A path and the role that it needs.
+/// A path and what it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
     /// The method.
     pub method: &'static str,
     /// The path as the router matches it.
     pub path: &'static str,
-    /// The least role.
-    pub role: Role,
+    /// What it needs.
+    pub need: Need,
     operation: Operation,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
     WhoAmI,
     ListTokens,
@@ -99,8 +107,16 @@ enum Operation {
     FollowEvents,
     ExportEvents,
     Snapshot,
+    ClipState,
+    ClipPiece,
+    Clip,
+    ShowClip,
+    AskForClip,
     ShowVerdict,
     GiveVerdict,
+    ListSuppressions,
+    AcceptSuppression,
+    DismissSuppression,
     Intake,
     HubKey,
     ListRollouts,
@@ -113,7 +129,12 @@ enum Operation {
 }
 
 const fn route(method: &'static str, path: &'static str, role: Role, operation: Operation) -> Route {
-    Route { method, path, role, operation }
+    Route { method, path, need: Need::AtLeast(role), operation }
+}
+
+/// A path of the agent that it names.
+const fn of_agent(method: &'static str, path: &'static str, operation: Operation) -> Route {
+    Route { method, path, need: Need::Agent, operation }
 }
 
 /// Every path of the API.
@@ -148,8 +169,16 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/api/v1/events/live", Role::Viewer, Operation::FollowEvents),
     route("GET", "/api/v1/events/export", Role::Viewer, Operation::ExportEvents),
     route("GET", "/api/v1/snapshots/{agent}/{camera}/{name}", Role::Viewer, Operation::Snapshot),
+    route("HEAD", "/api/v1/clips/{agent}/{sha256}", Role::Viewer, Operation::ClipState),
+    of_agent("PATCH", "/api/v1/clips/{agent}/{sha256}", Operation::ClipPiece),
+    route("GET", "/api/v1/clips/{agent}/{sha256}", Role::Viewer, Operation::Clip),
+    route("GET", "/api/v1/agents/{agent}/episodes/{episode}/clip", Role::Viewer, Operation::ShowClip),
+    route("POST", "/api/v1/agents/{agent}/episodes/{episode}/clip", Role::Operator, Operation::AskForClip),
     route("GET", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Viewer, Operation::ShowVerdict),
     route("PUT", "/api/v1/agents/{agent}/episodes/{episode}/verdict", Role::Operator, Operation::GiveVerdict),
+    route("GET", "/api/v1/suppressions", Role::Viewer, Operation::ListSuppressions),
+    route("POST", "/api/v1/suppressions/{agent}/{suppression}/accept", Role::Engineer, Operation::AcceptSuppression),
+    route("POST", "/api/v1/suppressions/{agent}/{suppression}/dismiss", Role::Operator, Operation::DismissSuppression),
     route("GET", "/api/v1/intake", Role::Viewer, Operation::Intake),
     route("GET", "/api/v1/hub-key", Role::Viewer, Operation::HubKey),
     route("GET", "/api/v1/rollouts", Role::Viewer, Operation::ListRollouts),
@@ -201,8 +230,16 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::FollowEvents => get(live::follow),
         Operation::ExportEvents => get(export::export),
         Operation::Snapshot => get(events::snapshot),
+        Operation::ClipState => head(clips::state),
+        Operation::ClipPiece => patch(clips::receive).layer(DefaultBodyLimit::max(clips::LARGEST_PIECE)),
+        Operation::Clip => get(clips::send),
+        Operation::ShowClip => get(clips::of_episode),
+        Operation::AskForClip => post(clips::ask),
         Operation::ShowVerdict => get(verdicts::show),
         Operation::GiveVerdict => put(verdicts::give).layer(small),
+        Operation::ListSuppressions => get(suppressions::list),
+        Operation::AcceptSuppression => post(suppressions::accept).layer(small),
+        Operation::DismissSuppression => post(suppressions::dismiss),
         Operation::Intake => get(events::intake),
         Operation::HubKey => get(rollouts::key),
         Operation::ListRollouts => get(rollouts::list),

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Operation, ROUTES, Route};
+use crate::hub::guard::Need;
 
 /// The paths, for the document's `paths`.
 pub(in crate::hub) fn paths() -> Map<String, Value> {
@@ -40,8 +41,11 @@ fn described(route: &Route) -> Value {
             "429": refusal("Too many tokens from this address were not valid"),
             "503": refusal("The database does not answer"),
         },
-        "security": [{ "bearer": [route.role.as_str()] }],
+        "security": [{ "bearer": [scope(route.need)] }],
     });
+    if route.operation == Operation::ClipPiece {
+        described["responses"]["204"] = json!({ "description": "The piece is on the hub's disk" });
+    }
     for kind in answers(route.operation) {
         described["responses"]["200"]["content"][kind] = json!({ "schema": { "type": "string" } });
     }
@@ -51,10 +55,20 @@ fn described(route: &Route) -> Value {
     described
 }
 
+/// What a token must be good for.
+fn scope(need: Need) -> &'static str {
+    match need {
+        Need::Nothing => "none",
+        Need::AtLeast(role) => role.as_str(),
+        Need::Agent => "agent",
+    }
+}
+
 fn queries(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::Audit => &["who", "action", "object", "cursor", "limit"],
         Operation::BrokerConfig => &["folder"],
+        Operation::ClipPiece => &["bytes", "camera", "episode", "begins", "ends", "mime"],
         Operation::ListEvents => {
             &["agent", "camera", "rule", "label", "severity", "kind", "episode", "since", "until", "cursor", "limit"]
         }
@@ -71,6 +85,8 @@ fn queries(operation: Operation) -> &'static [&'static str] {
 fn headers(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::FollowEvents => &["Last-Event-ID"],
+        Operation::ClipPiece => &["Upload-Offset"],
+        Operation::Clip => &["Range"],
         _ => &[],
     }
 }
@@ -79,6 +95,7 @@ fn headers(operation: Operation) -> &'static [&'static str] {
 fn answers(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::FollowEvents => &["text/event-stream"],
+        Operation::Clip => &["video/mp4"],
         Operation::ExportEvents => &["application/jsonl", "text/csv", "application/vnd.apache.parquet"],
         _ => &[],
     }
@@ -86,7 +103,7 @@ fn answers(operation: Operation) -> &'static [&'static str] {
 
 fn body(operation: Operation) -> Option<Value> {
     match operation {
-        Operation::Upload => {
+        Operation::Upload | Operation::ClipPiece => {
             Some(json!({ "application/octet-stream": { "schema": { "type": "string", "format": "binary" } } }))
         }
         Operation::CreateToken
@@ -96,6 +113,7 @@ fn body(operation: Operation) -> Option<Value> {
         | Operation::AdmitAgent
         | Operation::IssueCredentials
         | Operation::GiveVerdict
+        | Operation::AcceptSuppression
         | Operation::OrderRollout => Some(json!({ "application/json": { "schema": { "type": "object" } } })),
         _ => None,
     }
@@ -133,8 +151,16 @@ fn summary(operation: Operation) -> &'static str {
         Operation::FollowEvents => "Events as they are stored, in the order of arrival, as Server-Sent Events",
         Operation::ExportEvents => "All events that are found, as a file: format is jsonl, csv or parquet",
         Operation::Snapshot => "The picture of an episode",
+        Operation::ClipState => "How much of a clip is here, in Upload-Offset",
+        Operation::ClipPiece => "Takes the next piece of a clip from the agent that recorded it",
+        Operation::Clip => "Sends a clip, also from the middle",
+        Operation::ShowClip => "How it is with the clip of an episode",
+        Operation::AskForClip => "Asks the agent for the clip of an episode",
         Operation::ShowVerdict => "What somebody thinks of an episode",
         Operation::GiveVerdict => "Says what one thinks of an episode",
+        Operation::ListSuppressions => "False alerts that look alike, and what was decided of them",
+        Operation::AcceptSuppression => "Raises nothing more there for a while: rolls that out to the agent",
+        Operation::DismissSuppression => "Goes on raising them",
         Operation::Intake => "How events come in",
         Operation::HubKey => "The public key of what this hub wishes of agents",
         Operation::ListRollouts => "The newest rollouts, and how far they are",

@@ -33,6 +33,8 @@ pub(super) struct NewToken {
     name: Id,
     role: Role,
     expires_ns: Option<i64>,
+    /// The agent that it is for, whose role is viewer.
+    agent: Option<Id>,
 }
 
 pub(super) async fn create(
@@ -43,8 +45,17 @@ pub(super) async fn create(
     let new: NewToken = serde_json::from_slice(&body).map_err(|error| {
         Refusal::invalid(format!(r#"a token is asked for with {{"name": "night-guard", "role": "viewer"}}: {error}"#))
     })?;
-    let token = shared.tokens.create(&caller, &new.name, new.role, new.expires_ns).await?;
-    Ok(Json(json!({ "name": new.name, "role": new.role, "token": token.expose() })))
+    let NewToken { name, role, expires_ns, agent } = new;
+    let token = match &agent {
+        None => shared.tokens.create(&caller, &name, role, expires_ns).await?,
+        Some(agent) if role == Role::Viewer => shared.tokens.create_for(&caller, &name, agent, expires_ns).await?,
+        Some(_) => return Err(Refusal::invalid("the token of an agent has the role viewer")),
+    };
+    let mut made = json!({ "name": name, "role": role, "token": token.expose() });
+    if let Some(agent) = agent {
+        made["agent"] = json!(agent);
+    }
+    Ok(Json(made))
 }
 
 pub(super) async fn revoke(

@@ -66,7 +66,7 @@ async fn take(mut piece: Piece, mut body: Body) -> Result<Piece, Refusal> {
     Ok(piece)
 }
 
-fn offset(headers: &HeaderMap) -> Result<u64, Refusal> {
+pub(super) fn offset(headers: &HeaderMap) -> Result<u64, Refusal> {
     let Some(value) = headers.get(OFFSET) else { return Ok(0) };
     let number = value.to_str().ok().and_then(|text| text.parse().ok());
     number.ok_or_else(|| Refusal::invalid("Upload-Offset is the number of bytes that were received before"))

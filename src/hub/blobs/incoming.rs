@@ -54,6 +54,11 @@ impl Incoming {
         }
         let opened = OpenOptions::new().create(true).append(true).open(self.path(&name));
         let file = opened.map_err(|source| self.failed("opening", &name, source))?;
+        if received == 0 {
+            // The piece is durable only with the name under which it is found again.
+            let synced = File::open(&self.folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| self.failed("flushing the folder of", &name, source))?;
+        }
         Ok(Arriving { incoming: self.clone(), name, file, received, turn })
     }
 

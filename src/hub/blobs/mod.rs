@@ -228,6 +228,15 @@ impl Blobs {
         }
     }
 
+    /// Throws away what has come so far of a file that is not there whole.
+    ///
+    /// # Errors
+    /// When somebody is sending it at this moment, or the disk fails.
+    pub fn forget(&self, name: &BlobName) -> Result<(), BlobError> {
+        let _turn = self.incoming.turn(name)?;
+        self.incoming.forget(name)
+    }
+
     /// Throws away uploads that nobody has gone on with since `before_ns`, nanoseconds since 1970, and aborts those to the
     /// bucket that a killed hub left unfinished. Returns how many that were.
     ///

@@ -179,7 +179,7 @@ mod tests {
 
     fn visitor(role: Role) -> Visitor {
         let visitor = Visitor::stranger(&HeaderMap::new(), "the-csrf".to_owned(), "/ui/alerts".to_owned());
-        Visitor { caller: Some(Caller { name: "night".to_owned(), role }), ..visitor }
+        Visitor { caller: Some(Caller::new("night", role)), ..visitor }
     }
 
     fn hostile() -> Episode {

@@ -10,13 +10,16 @@ use serde_json::Value;
 
 use super::Dashboard;
 use super::alerts::{Card, verdict_in_words};
+use super::clips::Part;
 use super::explained::{self, Fact, text};
 use super::frame::{Frame, Visitor, page};
 use super::navigation::EVENTS;
 use super::told::When;
 use super::trouble::Trouble;
+use super::words;
 use crate::hub::events::query::{self, EventFacts, Filter};
 use crate::hub::events::{episodes, history};
+use crate::vocab::Id;
 
 /// How many events are on a page.
 const SHOWN: u16 = 50;
@@ -46,6 +49,8 @@ struct Events {
     /// Where the next page is.
     next: Option<String>,
     complaint: String,
+    /// The kinds that can be looked for, with their words.
+    kinds: &'static [(&'static str, &'static str)],
 }
 
 /// An event in a list.
@@ -72,7 +77,8 @@ impl Row {
             when: explained::when(&event),
             agent: said("/id").split('/').next().unwrap_or_default().to_owned(),
             camera: said("/data/camera"),
-            kind: text(&event, "/data/kind").or_else(|| text(&event, "/type")).unwrap_or_default().to_owned(),
+            kind: words::kind(text(&event, "/data/kind").or_else(|| text(&event, "/type")).unwrap_or_default())
+                .to_owned(),
             phase: said("/data/phase"),
             rule: said("/data/rule"),
             label: said("/data/subject/label"),
@@ -155,7 +161,8 @@ pub(super) async fn search(
         Err(query::QueryError::Database(error)) => return Err(error.into()),
         Err(error) => (Vec::new(), None, error.to_string()),
     };
-    page(&Events { frame: Frame::new(&visitor, "Events", Some(EVENTS)), wanted, rows, next, complaint })
+    let (frame, kinds) = (Frame::new(&visitor, "Events", Some(EVENTS)), words::KINDS);
+    page(&Events { frame, wanted, rows, next, complaint, kinds })
 }
 
 #[derive(Template)]
@@ -170,6 +177,7 @@ struct Event {
     details: Vec<Fact>,
     /// The happening that it is part of.
     card: Option<Card>,
+    clip: Option<Part>,
     others: Vec<Row>,
     verdicts: Vec<(When, String)>,
     raw: String,
@@ -186,8 +194,9 @@ pub(super) async fn show(
     let found = history::event(database, number).await?.ok_or_else(missing)?;
     let (event, row) = (parsed(&found), Row::of(&found));
     let episode = text(&event, "/data/episode").unwrap_or_default();
-    let (mut card, mut others, mut verdicts) = (None, Vec::new(), Vec::new());
+    let (mut card, mut clip, mut others, mut verdicts) = (None, None, Vec::new(), Vec::new());
     if !episode.is_empty() {
+        clip = of_episode(&dashboard, &visitor, &row, episode).await?;
         card = episodes::one(database, &row.agent, episode).await?.map(|episode| Card::of(&episode, &visitor));
         let of_episode =
             Filter { agent: Some(row.agent.clone()), episode: Some(episode.to_owned()), ..Filter::default() };
@@ -205,11 +214,25 @@ pub(super) async fn show(
         facts: explained::facts(&event),
         details: explained::details(&event),
         card,
+        clip,
         others,
         verdicts,
         raw: serde_json::to_string_pretty(&event).unwrap_or_default(),
         row,
     })
+}
+
+/// The clip of the happening, where a camera saw it.
+async fn of_episode(
+    dashboard: &Dashboard,
+    visitor: &Visitor,
+    row: &Row,
+    episode: &str,
+) -> Result<Option<Part>, Trouble> {
+    let (Ok(agent), false) = (Id::new(&row.agent), row.camera.is_empty()) else { return Ok(None) };
+    let requests = &dashboard.shared.clip_requests;
+    let told = requests.told(&agent, episode).await?;
+    Ok(Some(Part::of(&row.agent, episode, &told, requests.has_broker(), visitor)))
 }
 
 /// A verdict as the record of changes has it.

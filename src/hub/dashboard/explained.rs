@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::told::{When, number, seconds, short};
+use super::words;
 
 /// One thing that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +36,14 @@ pub(super) fn when(event: &Value) -> Option<When> {
 /// The sentence that its agent says, or at least what happened.
 pub(super) fn sentence(event: &Value) -> String {
     let said = text(event, "/data/explanation").or_else(|| text(event, "/data/kind"));
-    said.or_else(|| text(event, "/type")).unwrap_or("an event that says nothing").to_owned()
+    said.or_else(|| text(event, "/type")).map_or("an event that says nothing", words::kind).to_owned()
 }
 
 /// What led to it, for everybody who judges it.
 pub(super) fn facts(event: &Value) -> Vec<Fact> {
     let mut facts = Vec::new();
     if let Some(rule) = text(event, "/data/rule") {
-        let kind = text(event, "/data/kind").map(|kind| format!(" ({kind})")).unwrap_or_default();
+        let kind = text(event, "/data/kind").map(|kind| format!(" ({})", words::kind(kind))).unwrap_or_default();
         facts.push(fact("Rule", format!("{rule}{kind}")));
     }
     for (pointer, name) in [("/data/place/zone", "Zone"), ("/data/place/line", "Line")] {
@@ -51,7 +52,9 @@ pub(super) fn facts(event: &Value) -> Vec<Fact> {
     facts.extend(text(event, "/data/subject/label").map(|label| fact("Label", label)));
     facts.extend(score(event));
     facts.extend(track(event));
-    facts.extend(event.pointer("/data/measures").and_then(Value::as_array).into_iter().flatten().filter_map(measure));
+    let (kind, measures) = (text(event, "/data/kind").unwrap_or_default(), event.pointer("/data/measures"));
+    let measures = measures.and_then(Value::as_array).into_iter().flatten();
+    facts.extend(measures.filter_map(|one| measure(kind, one)));
     facts.extend(text(event, "/data/capture/clock").map(|clock| fact("Clock", clock_in_words(clock))));
     facts.extend(model(event));
     facts.extend(text(event, "/data/evidence/missing").map(|why| fact("No picture", why)));
@@ -97,29 +100,15 @@ fn track(event: &Value) -> Option<Fact> {
     Some(fact("Track", format!("{track}{age}")))
 }
 
-fn measure(measure: &Value) -> Option<Fact> {
+fn measure(kind: &str, measure: &Value) -> Option<Fact> {
     let name = text(measure, "/name")?;
-    let (words, unit) = match name {
-        "dwell_s" => ("Stayed", " s"),
-        "held_s" => ("Held", " s"),
-        "count" => ("How many", ""),
-        "peak" => ("At most", ""),
-        "height" => ("Height of the box", " of the picture"),
-        "width" => ("Width of the box", " of the picture"),
-        "area" => ("Area of the box", " of the picture"),
-        "score" => ("Score compared", ""),
-        "sharpness" => ("Sharpness left", " of the usual"),
-        "fit" => ("Still where it was", " of the picture"),
-        "lost" => ("Without contrast", " of the picture"),
-        "shift_x" => ("Moved to the right", " of its width"),
-        "shift_y" => ("Moved down", " of its height"),
-        "lasted_s" => ("Lasted", " s"),
-        "colour" => ("Colour", " levels of chroma"),
-        other => (other, ""),
-    };
+    if let Some(why) = words::end(name) {
+        return Some(fact("Ended", why));
+    }
+    let (words, unit) = words::measure(kind, name);
     let value = number(float(measure, "/value")?);
     let limit = float(measure, "/limit").map(|limit| format!(" (limit {}{unit})", number(limit))).unwrap_or_default();
-    Some(fact(words, format!("{value}{unit}{limit}")))
+    Some(fact(&words, format!("{value}{unit}{limit}")))
 }
 
 fn clock_in_words(clock: &str) -> &str {
@@ -152,7 +141,8 @@ mod tests {
             "rule": "hang-around", "kind": "loitering", "place": {"zone": "yard"},
             "explanation": "person stayed 61 s in zone yard (limit 60 s)",
             "subject": {"track": 17, "label": "person", "score": 0.87, "best_score": 0.93, "age_ms": 63_200},
-            "measures": [{"name": "dwell_s", "value": 61.2, "limit": 60.0}, {"name": "glow", "value": 2}],
+            "measures": [{"name": "dwell_s", "value": 61.2, "limit": 60.0}, {"name": "glow", "value": 2},
+                         {"name": "gap_s", "value": 0.8, "limit": 2.0}, {"name": "ended_left", "value": 1}],
             "capture": {"clock": "unsynced"},
             "model": {"name": "people", "version": "1.2.0", "provider": "CPU", "threshold": 0.4},
         }});
@@ -168,6 +158,8 @@ mod tests {
                 "Track: 17, followed for 63 s",
                 "Stayed: 61.2 s (limit 60 s)",
                 "glow: 2",
+                "Behind the one before: 0.8 s (limit 2 s)",
+                "Ended: it left, or they became fewer",
                 "Clock: not synchronised: the time may be wrong",
                 "Model: people 1.2.0, run by CPU",
             ]

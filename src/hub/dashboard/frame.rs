@@ -12,7 +12,7 @@ use crate::hub::access::{Caller, Role};
 use crate::model::hex;
 
 /// Nothing comes from elsewhere, nothing runs but the files of [`assets`], and no other page may hold this one.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; connect-src 'self'; \
      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Light or dark.

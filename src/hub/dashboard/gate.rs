@@ -50,7 +50,7 @@ pub(super) async fn gate(State(dashboard): State<Dashboard>, mut request: Reques
         // No text holds that: PostgreSQL could not even be asked.
         return Trouble::new(StatusCode::NOT_FOUND, "There is no such page.").shown(&visitor);
     }
-    if let Need::AtLeast(role) = needed {
+    if needed != Need::Nothing {
         let session = match cookie(request.headers(), SESSION) {
             Some(cookie) => dashboard.sessions.check(&cookie).await,
             None => Err(AccessError::Unknown),
@@ -60,7 +60,7 @@ pub(super) async fn gate(State(dashboard): State<Dashboard>, mut request: Reques
             Err(AccessError::Unknown) => return to_sign_in(&request, &visitor),
             Err(error) => return Trouble::from(error).shown(&visitor),
         };
-        let suffices = caller.needs(role);
+        let suffices = needed.check(&caller);
         let seen = request.headers().get("hx-ptag").and_then(|tag| tag.to_str().ok()).unwrap_or_default().to_owned();
         visitor = Visitor { caller: Some(caller), csrf, seen, ..visitor };
         if let Err(error) = suffices {

@@ -14,6 +14,7 @@ mod alerts;
 mod assets;
 mod audit;
 mod camera;
+mod clips;
 mod credentials;
 mod events;
 mod explained;
@@ -28,9 +29,11 @@ mod rollout;
 mod rollouts;
 mod sign_in;
 mod signals;
+mod suppressions;
 mod tokens;
 mod told;
 mod trouble;
+mod words;
 
 use axum::Router;
 use axum::extract::Request;
@@ -93,6 +96,12 @@ enum Page {
     Events,
     Event,
     Picture,
+    Clip,
+    ClipPart,
+    AskForClip,
+    Suppressions,
+    AcceptSuppression,
+    DismissSuppression,
     Models,
     Model,
     Order,
@@ -140,6 +149,12 @@ pub const ROUTES: &[Route] = &[
     route("GET", "/ui/events", VIEWER, Page::Events),
     route("GET", "/ui/events/{number}", VIEWER, Page::Event),
     route("GET", "/ui/snapshots/{agent}/{camera}/{name}", VIEWER, Page::Picture),
+    route("GET", "/ui/clips/{agent}/{sha256}", VIEWER, Page::Clip),
+    route("GET", "/ui/agents/{agent}/episodes/{episode}/clip", VIEWER, Page::ClipPart),
+    route("POST", "/ui/agents/{agent}/episodes/{episode}/clip", OPERATOR, Page::AskForClip),
+    route("GET", "/ui/suppressions", VIEWER, Page::Suppressions),
+    route("POST", "/ui/suppressions/{agent}/{suppression}/accept", ENGINEER, Page::AcceptSuppression),
+    route("POST", "/ui/suppressions/{agent}/{suppression}/dismiss", OPERATOR, Page::DismissSuppression),
     route("GET", "/ui/models", VIEWER, Page::Models),
     route("GET", "/ui/models/{model}", VIEWER, Page::Model),
     route("POST", "/ui/models/{model}/rollouts", ENGINEER, Page::Order),
@@ -196,6 +211,12 @@ fn handler(page: Page) -> MethodRouter<Dashboard> {
         Page::Events => get(events::search),
         Page::Event => get(events::show),
         Page::Picture => get(pictures::send),
+        Page::Clip => get(clips::send),
+        Page::ClipPart => get(clips::show),
+        Page::AskForClip => post(clips::ask),
+        Page::Suppressions => get(suppressions::show),
+        Page::AcceptSuppression => post(suppressions::accept),
+        Page::DismissSuppression => post(suppressions::dismiss),
         Page::Models => get(models::show),
         Page::Model => get(model::show),
         Page::Order => post(rollouts::order),

@@ -35,6 +35,7 @@ struct Tokens {
 struct Made {
     name: String,
     role: Role,
+    agent: Option<Id>,
     secret: String,
 }
 
@@ -43,13 +44,25 @@ struct Made {
 struct Wanted {
     name: String,
     role: String,
+    /// The agent that it is for, or nothing.
+    agent: String,
     days: String,
+}
+
+/// What was asked for, once it is read.
+#[derive(Debug, PartialEq)]
+struct Read {
+    name: Id,
+    role: Role,
+    agent: Option<Id>,
+    expires_ns: Option<i64>,
 }
 
 /// A token in the list.
 struct Row {
     name: String,
     role: Role,
+    agent: String,
     made: When,
     state: &'static str,
     class: &'static str,
@@ -68,6 +81,7 @@ impl Row {
         Self {
             name: facts.name.clone(),
             role: facts.role,
+            agent: facts.agent.clone().unwrap_or_default(),
             made: When::at(facts.created_ns),
             state,
             class,
@@ -108,14 +122,19 @@ pub(super) async fn make(
     Extension(fields): Extension<Fields>,
 ) -> Result<Response, Trouble> {
     let given = |name: &str| fields.get(name).trim().to_owned();
-    let wanted = Wanted { name: given("name"), role: given("role"), days: given("days") };
-    let (name, role, expires_ns) = match read(&wanted, dashboard.clock.unix_nanos()) {
+    let wanted = Wanted { name: given("name"), role: given("role"), agent: given("agent"), days: given("days") };
+    let Read { name, role, agent, expires_ns } = match read(&wanted, dashboard.clock.unix_nanos()) {
         Ok(read) => read,
         Err(complaint) => return shown(&dashboard, &visitor, StatusCode::BAD_REQUEST, Err(complaint), wanted).await,
     };
-    match dashboard.shared.tokens.create(caller(&visitor)?, &name, role, expires_ns).await {
+    let (by, tokens) = (caller(&visitor)?, &dashboard.shared.tokens);
+    let made = match &agent {
+        None => tokens.create(by, &name, role, expires_ns).await,
+        Some(agent) => tokens.create_for(by, &name, agent, expires_ns).await,
+    };
+    match made {
         Ok(token) => {
-            let made = Made { name: name.to_string(), role, secret: token.expose().to_owned() };
+            let made = Made { name: name.to_string(), role, agent, secret: token.expose().to_owned() };
             shown(&dashboard, &visitor, StatusCode::OK, Ok(Some(made)), Wanted::default()).await
         }
         Err(error @ AccessError::Taken { .. }) => {
@@ -126,15 +145,20 @@ pub(super) async fn make(
     }
 }
 
-fn read(wanted: &Wanted, now: i64) -> Result<(Id, Role, Option<i64>), String> {
+fn read(wanted: &Wanted, now: i64) -> Result<Read, String> {
     let name = Id::new(&wanted.name).map_err(|error| error.to_string())?;
     let role = wanted.role.parse::<Role>().map_err(|error| error.to_string())?;
+    let of_agent = Some(wanted.agent.as_str()).filter(|agent| !agent.is_empty());
+    let agent = of_agent.map(Id::new).transpose().map_err(|error| error.to_string())?;
+    if agent.is_some() && role != Role::Viewer {
+        return Err("The token of an agent has the role viewer.".to_owned());
+    }
     if wanted.days.is_empty() {
-        return Ok((name, role, None));
+        return Ok(Read { name, role, agent, expires_ns: None });
     }
     let days = wanted.days.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
     let days: i64 = days.ok_or_else(|| format!("{} is no number of days, 1 to {MOST_DAYS}", wanted.days))?;
-    Ok((name, role, Some(now.saturating_add(days.saturating_mul(DAY_NS)))))
+    Ok(Read { name, role, agent, expires_ns: Some(now.saturating_add(days.saturating_mul(DAY_NS))) })
 }
 
 pub(super) async fn revoke(
@@ -151,14 +175,17 @@ mod tests {
     use super::*;
 
     fn wanted(name: &str, role: &str, days: &str) -> Wanted {
-        Wanted { name: name.to_owned(), role: role.to_owned(), days: days.to_owned() }
+        Wanted { name: name.to_owned(), role: role.to_owned(), agent: String::new(), days: days.to_owned() }
     }
 
     #[test]
     fn a_token_is_asked_for_with_days_or_without_an_end() {
-        let (name, role, ends) = read(&wanted("guard", "viewer", ""), 5).unwrap();
-        assert_eq!((name.as_str(), role, ends), ("guard", Role::Viewer, None));
-        assert_eq!(read(&wanted("guard", "admin", "2"), 5).unwrap().2, Some(5 + 2 * DAY_NS));
+        let guard = Read { name: id("guard").unwrap(), role: Role::Viewer, agent: None, expires_ns: None };
+        assert_eq!(read(&wanted("guard", "viewer", ""), 5).unwrap(), guard);
+        assert_eq!(read(&wanted("guard", "admin", "2"), 5).unwrap().expires_ns, Some(5 + 2 * DAY_NS));
+        let of_gate = |role| Wanted { agent: "gate".to_owned(), ..wanted("guard", role, "") };
+        assert_eq!(read(&of_gate("viewer"), 5).unwrap().agent, Some(id("gate").unwrap()));
+        assert!(read(&of_gate("operator"), 5).is_err());
         for (name, role, days) in [
             ("Night Guard", "viewer", ""),
             ("guard", "root", ""),
@@ -175,6 +202,7 @@ mod tests {
         let facts = |expires_ns, revoked_ns| TokenFacts {
             name: "guard".to_owned(),
             role: Role::Viewer,
+            agent: None,
             created_ns: 0,
             expires_ns,
             revoked_ns,

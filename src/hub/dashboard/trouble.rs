@@ -35,6 +35,11 @@ impl Trouble {
         Refusal::internal(doing, error).into()
     }
 
+    /// The status.
+    pub(super) fn status(&self) -> StatusCode {
+        self.0
+    }
+
     /// The page that says it.
     pub(super) fn shown(&self, visitor: &Visitor) -> Response {
         show(visitor, self.0, &self.1)

@@ -20,6 +20,8 @@ const UPGRADES: &[(&str, &str)] = &[
     ("files", include_str!("upgrades/0011-files.sql")),
     ("configuration", include_str!("upgrades/0012-configuration.sql")),
     ("conditions", include_str!("upgrades/0013-conditions.sql")),
+    ("clips", include_str!("upgrades/0014-clips.sql")),
+    ("suppressions", include_str!("upgrades/0015-suppressions.sql")),
 ];
 
 /// The schema that this program knows.

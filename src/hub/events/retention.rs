@@ -1,4 +1,4 @@
-//! How long events and their pictures are kept, and how much of them.
+//! How long events, their pictures and clips are kept, and how much of them.
 //!
 //! Events go in the order in which they came, by the hub's clock: an agent whose clock is wrong loses nothing by it. They go
 //! in small batches, so that what comes in never waits long. What is known of their numbers stays, so one that is published
@@ -12,6 +12,7 @@ use sqlx::Row as _;
 use super::Snapshots;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
+use crate::hub::clips::{ClipError, Clips};
 use crate::hub::database::{Database, DatabaseError, Doing as _};
 
 /// How often it is looked whether something must go.
@@ -24,7 +25,7 @@ const DAY_NS: i64 = 24 * 3600 * 1_000_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retention {
-    /// For how many days events and pictures are kept, from 1; 90 by default.
+    /// For how many days events, pictures and clips are kept, from 1; 90 by default.
     pub keep_days: u32,
     /// How many events are kept at most, from 1; 10,000,000 by default.
     pub max_events: u32,
@@ -33,19 +34,34 @@ pub struct Retention {
     pub max_event_mib: Option<u32>,
     /// How many MiB pictures take at most, from 1; no matter how many by default.
     pub max_snapshot_mib: Option<u32>,
+    /// How many MiB clips take at most, from 1; 10240 by default. The oldest go first.
+    pub max_clip_mib: u32,
+    /// How many MiB one clip may have, 1..4096; 256 by default.
+    pub largest_clip_mib: u32,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { keep_days: 90, max_events: 10_000_000, max_event_mib: None, max_snapshot_mib: None }
+        Self {
+            keep_days: 90,
+            max_events: 10_000_000,
+            max_event_mib: None,
+            max_snapshot_mib: None,
+            max_clip_mib: 10_240,
+            largest_clip_mib: 256,
+        }
     }
 }
 
 impl Retention {
     /// What cannot be as it is written.
     pub(in crate::hub) fn faults(self) -> Option<&'static str> {
-        let all = [Some(self.keep_days), Some(self.max_events), self.max_event_mib, self.max_snapshot_mib];
-        all.contains(&Some(0)).then_some("what is kept, days, events or MiB, must be at least 1")
+        let always = [self.keep_days, self.max_events, self.max_clip_mib].map(Some);
+        let all = always.into_iter().chain([self.max_event_mib, self.max_snapshot_mib]);
+        if all.into_iter().any(|kept| kept == Some(0)) {
+            return Some("what is kept, days, events or MiB, must be at least 1");
+        }
+        (!(1..=4096).contains(&self.largest_clip_mib)).then_some("largest_clip_mib must be 1 to 4096")
     }
 }
 
@@ -53,14 +69,21 @@ impl Retention {
 pub struct Keeper {
     database: Database,
     snapshots: Snapshots,
+    clips: Clips,
     retention: Retention,
     clock: SharedClock,
 }
 
 impl Keeper {
-    /// A keeper of `database` and `snapshots`.
-    pub fn new(database: Database, snapshots: Snapshots, retention: Retention, clock: SharedClock) -> Self {
-        Self { database, snapshots, retention, clock }
+    /// A keeper of `database`, `snapshots` and `clips`.
+    pub fn new(
+        database: Database,
+        snapshots: Snapshots,
+        clips: Clips,
+        retention: Retention,
+        clock: SharedClock,
+    ) -> Self {
+        Self { database, snapshots, clips, retention, clock }
     }
 
     /// Looks again and again until it is time to stop. What fails is logged and tried the next time.
@@ -70,6 +93,10 @@ impl Keeper {
             tokio::select! {
                 _ = ticks.tick() => {}
                 () = stopping.stopped() => return,
+            }
+            if let Err(error) = self.sweep_clips(&stopping).await {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::error!(%error, cause, "old clips are not deleted yet");
             }
             match self.sweep(&stopping).await {
                 Ok(0) => {}
@@ -84,8 +111,7 @@ impl Keeper {
 
     /// Deletes all that has been kept long enough; returns how many events that were.
     async fn sweep(&self, stopping: &Stopping) -> Result<u64, DatabaseError> {
-        let mut before_ns =
-            self.clock.unix_nanos().saturating_sub(i64::from(self.retention.keep_days).saturating_mul(DAY_NS));
+        let mut before_ns = self.before_ns();
         let mut deleted = 0;
         while !stopping.is_stopping() {
             let Some((last, received_ns)) = self.oldest(before_ns).await? else { break };
@@ -98,6 +124,20 @@ impl Keeper {
             while !stopping.is_stopping() && self.snapshots.shrink(limit, BATCH).await? > 0 {}
         }
         Ok(deleted)
+    }
+
+    /// Deletes clips that have been kept long enough, that take too much room, or of which nothing more comes.
+    async fn sweep_clips(&self, stopping: &Stopping) -> Result<(), ClipError> {
+        let before_ns = self.before_ns();
+        while !stopping.is_stopping() && self.clips.forget(before_ns, BATCH).await? > 0 {}
+        let limit = bytes(self.retention.max_clip_mib);
+        while !stopping.is_stopping() && self.clips.shrink(limit, BATCH).await? > 0 {}
+        Ok(())
+    }
+
+    /// What came before this moment has been kept long enough.
+    fn before_ns(&self) -> i64 {
+        self.clock.unix_nanos().saturating_sub(i64::from(self.retention.keep_days).saturating_mul(DAY_NS))
     }
 
     /// Deletes the events up to this number; returns how many those were.
@@ -183,7 +223,8 @@ mod tests {
         let snapshots = Snapshots::open(database.clone(), &folder.path().join("snapshots"), 100).unwrap();
         let clock = SimulatedClock::at(0);
         let retention = Retention { keep_days: 2, max_events: 1500, ..Retention::default() };
-        let keeper = Keeper::new(database.clone(), snapshots.clone(), retention, clock.clone());
+        let clips = Clips::open(database.clone(), clock.clone(), &folder.path().join("clips"), 100).unwrap();
+        let keeper = Keeper::new(database.clone(), snapshots.clone(), clips, retention, clock.clone());
         let (_shutdown, stopping) = Shutdown::new();
         add(&database, 1..=700, 1).await;
         add_picture(&snapshots, &database, "old", b"old", 1).await;

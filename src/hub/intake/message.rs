@@ -15,7 +15,7 @@ use crate::hub::events::snapshots::{NewSnapshot, is_jpeg};
 use crate::hub::events::store::NewEvent;
 use crate::hub::fleet::{HeardHealth, HeardReport};
 use crate::vocab::Id;
-use crate::wire::{Class, Gap, MessageId, PresenceMessage, Said, Spoken};
+use crate::wire::{Class, Gap, MessageId, PresenceMessage, Reply, Said, Spoken};
 
 /// The longest text that is filtered by, in bytes: longer ones do not fit into an index.
 const LONGEST: usize = 256;
@@ -25,6 +25,7 @@ const LONGEST: usize = 256;
 pub(super) enum News {
     Event(Box<NewEvent>),
     Snapshot(NewSnapshot),
+    Reply(Reply),
     Presence(PresenceMessage),
     Health(HeardHealth),
     Camera(Id, String),
@@ -44,6 +45,8 @@ pub(super) enum Refused {
     State(String),
     #[error("it is no JPEG")]
     Picture,
+    #[error("it is no answer to the command {command}: {reason}")]
+    Reply { command: String, reason: String },
 }
 
 /// A message as a hub needs it.
@@ -117,6 +120,7 @@ pub(super) fn read(topic: &str, payload: Vec<u8>, retained: bool, now: i64) -> R
             let (agent, camera) = (agent.as_str().to_owned(), camera.as_str().to_owned());
             News::Snapshot(NewSnapshot { agent, camera, name, jpeg: payload })
         }
+        Said::Reply(command) => News::Reply(reply(command, &payload)?),
         Said::Status => {
             let presence: PresenceMessage = serde_json::from_slice(&payload).map_err(state)?;
             plain(&presence.boot).and_then(|()| plain(&presence.version)).map_err(Refused::State)?;
@@ -133,6 +137,12 @@ pub(super) fn read(topic: &str, payload: Vec<u8>, retained: bool, now: i64) -> R
         }
     };
     Ok((agent, news))
+}
+
+fn reply(command: &str, payload: &[u8]) -> Result<Reply, Refused> {
+    let refused = |reason: String| Refused::Reply { command: command.chars().take(LONGEST).collect(), reason };
+    let reply: Reply = serde_json::from_slice(payload).map_err(|error| refused(error.to_string()))?;
+    if reply.id != command { Err(refused(format!("it says that it answers {}", reply.id))) } else { Ok(reply) }
 }
 
 fn state(error: serde_json::Error) -> Refused {
@@ -303,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_names_the_command_of_its_topic() {
+        let answer = br#"{"id": "hub-clip-1", "code": "not-found", "reason": "overwritten"}"#.to_vec();
+        let read = |topic: &str| read(topic, answer.clone(), false, 0).map(|(_, news)| news);
+        let Ok(News::Reply(reply)) = read("vedette/v1/gate/reply/hub-clip-1") else { panic!() };
+        assert_eq!(reply.reason, "overwritten");
+        assert!(matches!(read("vedette/v1/gate/reply/hub-clip-2"), Err(Refused::Reply { .. })));
+    }
+
+    #[test]
     fn a_health_that_lay_at_the_broker_is_as_old_as_it_says() {
         let health = json!({"boot": "b", "time": "1970-01-01T00:00:05Z"}).to_string().into_bytes();
         let at = |retained, now| match read("vedette/v1/gate/health", health.clone(), retained, now).unwrap().1 {
@@ -316,8 +335,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), which in 0usize..6) {
-            let topics = ["event/track", "snapshot/door/x", "status", "health", "camera/door/state", "reported"];
+        fn no_bytes_make_reading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), which in 0usize..7) {
+            let topics = ["event/track", "snapshot/door/x", "status", "health", "camera/door/state", "reported", "reply/x"];
             let _ = read(&format!("vedette/v1/gate/{}", topics[which]), bytes, false, 0);
         }
     }

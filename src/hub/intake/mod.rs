@@ -26,6 +26,7 @@ pub use counts::Counted;
 pub use group::group;
 
 use super::blobs::BlobError;
+use super::clips;
 use super::database::{Database, DatabaseError, Doing as _};
 use super::events::snapshots::NewSnapshot;
 use super::events::store::{self, NewEvent, Stored, Stream};
@@ -37,7 +38,7 @@ use crate::base::shutdown::Stopping;
 use crate::mqtt;
 use crate::mqtt::consumer::{self, Arrived, Consumer, Inlet, Publisher, Wanted};
 use crate::vocab::Id;
-use crate::wire::{self, AckMessage, Presence, Topics};
+use crate::wire::{self, AckMessage, Presence, Reply, Topics};
 use counts::Counts;
 use message::News;
 
@@ -157,6 +158,7 @@ struct Desk {
 struct Batch {
     events: Vec<NewEvent>,
     snapshots: Vec<NewSnapshot>,
+    replies: Vec<(Id, Reply)>,
     heard: BTreeMap<Id, Heard>,
 }
 
@@ -251,6 +253,9 @@ impl Desk {
         for (snapshot, file) in batch.snapshots.iter().zip(&files) {
             Snapshots::note(&mut write, snapshot, file, now).await?;
         }
+        for (agent, reply) in &batch.replies {
+            clips::answered(&mut write, agent, reply).await?;
+        }
         let stored = store::store(&mut write, &batch.events, now).await?;
         write.commit().await.doing("storing what came in")?;
         Ok(stored)
@@ -288,11 +293,14 @@ impl Batch {
     fn add(&mut self, agent: Id, news: News, retained: bool) {
         // An offline may be the broker's word, and not the agent's.
         let is_will = matches!(&news, News::Presence(presence) if presence.status == Presence::Offline);
-        let heard = self.heard.entry(agent).or_default();
+        let heard = self.heard.entry(agent.clone()).or_default();
         heard.spoke |= !retained && !is_will;
         match news {
             News::Event(event) => self.events.push(*event),
             News::Snapshot(snapshot) => self.snapshots.push(snapshot),
+            News::Reply(reply) if clips::is_ours(&reply.id) => self.replies.push((agent, reply)),
+            // Somebody else has asked.
+            News::Reply(_) => {}
             News::Presence(presence) => heard.presence.push(presence),
             News::Health(health) => heard.health = Some(health),
             News::Camera(camera, state) => {

@@ -218,7 +218,7 @@ async fn forward(write: &mut Transaction<'static, Any>, id: &str, spec: &Spec) -
             Wish::Model(slot.clone(), DesiredModel { rollout, package, proof })
         }
         Target::Config { overlay, .. } => {
-            let text = rows::overlay(write, overlay).await?;
+            let text = rows::overlay(write, &overlay.sha256).await?;
             let trial = Some(spec.terms.trial.clone().unwrap_or_default());
             Wish::Config(DesiredConfig { rollout, overlay: Some(overlay.clone()), text, trial })
         }
@@ -241,7 +241,7 @@ async fn back(
         Target::Config { .. } => {
             let overlay = previous.and_then(Artifact::overlay).cloned();
             let text = match &overlay {
-                Some(overlay) => rows::overlay(write, overlay).await?,
+                Some(overlay) => rows::overlay(write, &overlay.sha256).await?,
                 None => None,
             };
             Wish::Config(DesiredConfig { rollout, overlay, text, trial: None })
@@ -260,7 +260,7 @@ async fn move_to(
     let has_new_state = course.state != rollout.course.state;
     rows::move_to(write, &rollout.id, course, if has_new_state { now } else { changed_ns }).await?;
     if has_new_state {
-        let hub = Caller { name: HUB.to_owned(), role: Role::Engineer };
+        let hub = Caller::new(HUB, Role::Engineer);
         let details = json!({ "state": course.state, "why": course.why });
         Audit::note(write, now, &hub, &Change { action: "rollout.state", object: &rollout.id, details }).await?;
     }

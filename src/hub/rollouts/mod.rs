@@ -159,6 +159,15 @@ impl Rollouts {
         Ok(newest.iter().map(facts).collect())
     }
 
+    /// The text of an overlay that was ever rolled out from here, by its SHA-256.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn overlay(&self, sha256: &str) -> Result<Option<String>, DatabaseError> {
+        let mut read = self.database.pool().acquire().await.doing("reading an overlay")?;
+        rows::overlay(&mut read, sha256).await
+    }
+
     /// One rollout with its nodes.
     ///
     /// # Errors
@@ -169,7 +178,7 @@ impl Rollouts {
         let stored = rows::one(&mut read, id).await?.ok_or_else(|| missing(id))?;
         let nodes = rows::nodes(&mut read, id, None, now).await?;
         let text = match &stored.rollout.spec.target {
-            Target::Config { overlay, .. } => rows::overlay(&mut read, overlay).await?,
+            Target::Config { overlay, .. } => rows::overlay(&mut read, &overlay.sha256).await?,
             Target::Model { .. } => None,
         };
         Ok(RolloutFacts::whole(&stored, &nodes, text, now))

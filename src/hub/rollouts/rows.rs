@@ -212,12 +212,9 @@ pub(super) async fn keep_overlay(
 }
 
 /// The text of an overlay, if it was ever rolled out from here.
-pub(super) async fn overlay(
-    connection: &mut AnyConnection,
-    overlay: &OverlayRef,
-) -> Result<Option<String>, DatabaseError> {
+pub(super) async fn overlay(connection: &mut AnyConnection, sha256: &str) -> Result<Option<String>, DatabaseError> {
     let doing = "reading an overlay";
-    let row = sqlx::query("SELECT text FROM overlays WHERE sha256 = $1").bind(&overlay.sha256);
+    let row = sqlx::query("SELECT text FROM overlays WHERE sha256 = $1").bind(sha256);
     let row = row.fetch_optional(connection).await.doing(doing)?;
     row.map(|row| row.try_get("text").doing(doing)).transpose()
 }

@@ -165,13 +165,13 @@ impl Inlet {
         self.shared.status.subscribe()
     }
 
-    /// For whoever publishes what must stay at the broker.
+    /// For whoever publishes what must stay at the broker, or what must be answered.
     pub fn publisher(&self) -> Publisher {
         Publisher { shared: self.shared.clone() }
     }
 }
 
-/// Where what must stay at the broker goes in. Cloning is cheap.
+/// Where what must stay at the broker, or must be answered, goes in. Cloning is cheap.
 #[derive(Clone)]
 pub struct Publisher {
     shared: Arc<Shared>,
@@ -183,6 +183,13 @@ impl Publisher {
     pub fn retain(&self, topic: &str, payload: Vec<u8>) -> bool {
         let client = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
         client.as_ref().is_some_and(|client| client.try_publish(topic, QoS::AtLeastOnce, true, payload).is_ok())
+    }
+
+    /// Publishes once, not retained, at QoS 1; returns whether there was a connection and room. It is lost where that
+    /// connection ends too soon, or nobody listens.
+    pub fn tell(&self, topic: &str, payload: Vec<u8>) -> bool {
+        let client = self.shared.client.lock().unwrap_or_else(PoisonError::into_inner);
+        client.as_ref().is_some_and(|client| client.try_publish(topic, QoS::AtLeastOnce, false, payload).is_ok())
     }
 
     /// How the consumer is now.

@@ -26,7 +26,10 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
         let concrete = path.replace("{model}", "none").replace("{version}", "1").replace("{label}", "champion");
         let concrete = concrete.replace("{name}", "nobody").replace("{alias}", "champion");
         let concrete = concrete.replace("{agent}", "gate").replace("{camera}", "door");
-        let concrete = concrete.replace("{episode}", "door-1").replace("{rollout}", "people-1-1");
+        let concrete = concrete
+            .replace("{suppression}", "false-0")
+            .replace("{episode}", "door-1")
+            .replace("{rollout}", "people-1-1");
         let concrete = concrete.replace("{sha256}", &"0".repeat(64));
         let need = needs(method, path);
         let status = hub.open(method, &concrete, None, &[]).await.status.as_u16();
@@ -35,6 +38,7 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
         assert_eq!(forged == 401, need != Need::Nothing, "{method} {path} with a forged token: {forged}");
         for (role, token) in &tokens {
             let status = hub.open(method, &concrete, Some(token), &[]).await.status.as_u16();
+            // What only agents may do none of these does.
             let suffices = need == Need::Nothing || matches!(need, Need::AtLeast(least) if *role >= least);
             assert_eq!(status == 403, !suffices, "{method} {path} as {role}: {status}");
             assert_ne!(status, 401, "{method} {path} as {role}");

@@ -12,12 +12,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use vedette::model::keys::PublicKey;
 
+use super::clips::{Recording, Sender, agent_token};
 use super::running::{Running, start};
 use super::site::{Site, push_model};
 use super::sites::{self, Manner};
 use super::visitor::api;
 use crate::support::mosquitto::{self, Mosquitto};
 use crate::support::session::eventually;
+use crate::support::subscriber::Subscriber;
 
 /// Where pictures of the pages are put, where somebody wants some: a folder.
 const SHOTS: &str = "VEDETTE_TEST_SHOTS";
@@ -211,6 +213,43 @@ async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &s
     complaints(browser).await;
 }
 
+/// A guard fetches the clip of an alert, sees it come, and plays it, without a reload.
+async fn a_clip_is_fetched_and_played(hub: &Running, browser: &Client, broker: &Mosquitto) {
+    let agent = Subscriber::start(broker.port(), "gate-commands", "vedette/v1/gate/command/clip").await;
+    let folder = tempfile::tempdir().unwrap();
+    let recording = Recording::of_a_camera(folder.path());
+    let number = api(hub, "/api/v1/events?episode=door-1").await["events"][0]["number"].clone();
+    browser.goto(&format!("{}/ui/events/{number}", hub.url)).await.unwrap();
+    script(browser, "window.same = true").await;
+    click(browser, "#clip-part button").await;
+    eventually("its agent is asked", async || !agent.messages().is_empty()).await;
+    let told = text(browser, "#clip-part").await;
+    assert!(told.contains("hands has asked for it"), "{told}");
+    let command: Value = serde_json::from_slice(&agent.messages()[0].payload).unwrap();
+    assert_eq!(command["args"]["episode"], "door-1");
+    let sender = Sender::new(&hub.url, &agent_token(hub, "gate").await);
+    sender.begin("gate", "door-1", &recording).await;
+    until(browser, "#clip-part progress").await;
+    sender.hand_in("gate", "door-1", &recording).await;
+    until(browser, "#clip-part video").await;
+    let length = "return document.querySelector('video').duration";
+    eventually("the browser knows how long it is", async || {
+        script(browser, length).await.as_f64().is_some_and(|seconds| (3.5..4.5).contains(&seconds))
+    })
+    .await;
+    script(browser, "document.querySelector('video').muted = true; document.querySelector('video').play()").await;
+    let seen =
+        "const v = document.querySelector('video'); return [v.currentTime, v.videoWidth, v.error && v.error.message]";
+    eventually("it is played", async || {
+        let seen = script(browser, seen).await;
+        assert_eq!(seen[2], Value::Null, "{seen}");
+        seen[0].as_f64().unwrap() > 0.5 && seen[1] == 320
+    })
+    .await;
+    assert_eq!(script(browser, "return window.same").await, true, "the page was never loaded again");
+    assert_eq!(complaints(browser).await, Vec::<String>::new());
+}
+
 /// An engineer rolls a model out from its page, and sees one agent after the other, and all of it taken back, without a reload.
 async fn a_model_is_rolled_out_and_taken_back(hub: &Running, browser: &Client, broker: &Mosquitto) {
     let key: PublicKey = api(hub, "/api/v1/hub-key").await["public"].as_str().unwrap().parse().unwrap();
@@ -266,6 +305,7 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
     let pages = [
         ("fleet", "/ui/"),
         ("alerts", "/ui/alerts"),
+        ("suppressions", "/ui/suppressions"),
         ("events", "/ui/events"),
         ("event", event.as_str()),
         ("agent", "/ui/agents/gate"),
@@ -324,6 +364,7 @@ async fn a_guard_sees_alerts_come_and_judges_them_in_a_real_browser() {
     let browser = driver.browser().await;
     let shots = std::env::var_os(SHOTS).map(PathBuf::from);
     a_guard_at_work(&hub, &browser, &site, &token).await;
+    a_clip_is_fetched_and_played(&hub, &browser, &broker).await;
     site.was(1, "stalled").await;
     site.was(3, "streaming").await;
     site.stored(&hub, 4).await;

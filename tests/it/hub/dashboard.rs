@@ -21,7 +21,11 @@ const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x>";
 fn concrete(path: &str) -> String {
     let path = path.replace("{file}", "none.js").replace("{number}", "1").replace("{model}", "none");
     let path = path.replace("{agent}", "gate").replace("{camera}", "door").replace("{name}", "door-1");
-    path.replace("{rollout}", "none").replace("{episode}", "door-1").replace("{*rest}", "nothing/here")
+    path.replace("{suppression}", "false-0")
+        .replace("{sha256}", &"0".repeat(64))
+        .replace("{rollout}", "none")
+        .replace("{episode}", "door-1")
+        .replace("{*rest}", "nothing/here")
 }
 
 #[tokio::test(flavor = "multi_thread")]

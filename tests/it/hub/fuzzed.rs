@@ -4,12 +4,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use super::clips::agent_token;
 use super::running::{Running, start};
 use crate::serving::graphs::doubled;
 use crate::support::postgres;
 
 /// The names that the routes are asked for, so that most requests get past "there is no such model".
-const NAMES: &str = "[parameters]\nmodel = \"doubled\"\nversion = \"1\"\n";
+const NAMES: &str = "[parameters]\nmodel = \"doubled\"\nversion = \"1\"\nagent = \"gate\"\n";
 
 /// It shows tokens that are not valid by the thousand.
 const PATIENT: &str = "access: { failures_per_minute: 1000000 }\n";
@@ -81,7 +82,10 @@ async fn no_request_makes_the_hub_fail(lines: &str) {
     let admin = hub.admin.clone();
     // Unloading comes last: the others are to find the model. The live stream does not end by itself.
     let (rest, unload) = (["--exclude-path-regex", "unload|events/live"], ["--include-path-regex", "unload"]);
-    for (token, further) in [(admin.as_str(), rest), ("nobody's", rest), (admin.as_str(), unload)] {
+    // What only an agent may do is asked by one.
+    let (agent, handing_in) = (agent_token(&hub, "gate").await, ["--include-path-regex", "clips"]);
+    let all = [(admin.as_str(), rest), ("nobody's", rest), (agent.as_str(), handing_in), (admin.as_str(), unload)];
+    for (token, further) in all {
         let output = ask(&program, &hub, token, &further).await;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{told}\n{}", String::from_utf8_lossy(&output.stderr));

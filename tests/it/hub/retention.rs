@@ -5,6 +5,7 @@ use std::path::Path;
 use sqlx::Row as _;
 use vedette::base::clock::SystemClock;
 use vedette::base::shutdown::Shutdown;
+use vedette::hub::clips::Clips;
 use vedette::hub::database::Database;
 use vedette::hub::events::snapshots::NewSnapshot;
 use vedette::hub::events::{Keeper, Retention, Snapshots};
@@ -64,8 +65,10 @@ async fn the_oldest_go_where_there_is_too_much(url: &str, folder: &Path) {
         max_snapshot_mib: pictures,
         ..Retention::default()
     };
+    let clips = Clips::open(database.clone(), SystemClock::shared(), &folder.join("clips"), 1 << 20).unwrap();
     let start = |retention| {
-        let keeper = Keeper::new(database.clone(), snapshots.clone(), retention, SystemClock::shared());
+        let clock = SystemClock::shared();
+        let keeper = Keeper::new(database.clone(), snapshots.clone(), clips.clone(), retention, clock);
         tokio::spawn(keeper.run(stopping.clone()))
     };
     let all = start(keep(Some(8), Some(8)));
