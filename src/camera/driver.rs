@@ -12,10 +12,10 @@ use super::machine::Machine;
 use super::media_clock::{Discontinuity, MediaClock};
 use super::stats::{CameraStats, Meter};
 use super::steps::{Action, Input, Vitals};
-use super::{Settings, StateChange, Viewer};
+use super::{Settings, StateChange, Tape, Viewer};
 use crate::base::clock::SharedClock;
 use crate::base::threads;
-use crate::decode::{Codec, Counts, DecodeError, Source, Stream, StreamEvent, Want};
+use crate::decode::{Codec, Counts, DecodeError, Source, Stream, StreamEvent, Tap, Want};
 use crate::vocab::{CameraState, Frame, Id, WallTime};
 
 /// How often the signs of life are looked at while a stream is open.
@@ -78,6 +78,8 @@ pub(super) struct Driver {
     pub stats: Arc<Mutex<CameraStats>>,
     machine: Machine,
     stream: Option<Stream>,
+    /// Who keeps what the current stream sends, where somebody does.
+    tape: Option<Arc<dyn Tape>>,
     media: MediaClock,
     meter: Meter,
     want: Want,
@@ -113,6 +115,7 @@ impl Driver {
             inbox,
             stats,
             stream: None,
+            tape: None,
             media: MediaClock::default(),
             meter: Meter::default(),
             rejected: Vec::new(),
@@ -241,7 +244,10 @@ impl Driver {
         self.seq_base = self.seq_next;
         let inbox = self.inbox.clone();
         let wake = Box::new(move || inbox.wake());
-        let stream = Stream::open(&self.source, &self.settings.decode, &self.rejected, self.clock.clone(), wake)?;
+        self.tape = self.viewer.tape();
+        let tap = self.tape.clone().map(|tape| tape as Arc<dyn Tap>);
+        let (source, decode, clock) = (&self.source, &self.settings.decode, self.clock.clone());
+        let stream = Stream::open(source, decode, &self.rejected, clock, wake, tap)?;
         stream.set_want(self.want);
         self.stream = Some(stream);
         Ok(())
@@ -275,6 +281,7 @@ impl Driver {
     fn deliver(&mut self, mut frame: Frame) {
         let stream_time = Duration::from_nanos(frame.pts.as_nanos());
         let (media, jump) = self.media.stamp(stream_time, self.clock.mono());
+        self.tape.iter().for_each(|tape| tape.anchor(frame.pts, media));
         let size = (frame.width, frame.height);
         let known = self.size.replace(size);
         for cause in [jump, self.codec_change(), size_change(known, size)].into_iter().flatten() {

@@ -21,7 +21,7 @@ pub use steps::Picture;
 
 use crate::base::clock::SharedClock;
 use crate::base::threads;
-use crate::decode::{self, DecodeError, Source, Want};
+use crate::decode::{self, DecodeError, Source, Tap, Want};
 use crate::vocab::{CameraState, Frame, Id, MediaTime, WallTime};
 use driver::{Command, Driver, Inbox, lock};
 use steps::Input;
@@ -48,6 +48,17 @@ pub trait Viewer: Send {
     fn state(&mut self, change: StateChange);
     /// The next picture may not continue those before: forget what moved.
     fn discontinuity(&mut self, cause: Discontinuity);
+    /// Who keeps what the camera sends, where somebody does. Asked with each new connection; what comes to the tape of one
+    /// before is of a stream that is over.
+    fn tape(&mut self) -> Option<Arc<dyn Tape>> {
+        None
+    }
+}
+
+/// Keeps what a camera sends over one connection, undecoded.
+pub trait Tape: Tap {
+    /// A picture of the stream: where `stream`, on the clock of the packets, lies on the camera's media clock.
+    fn anchor(&self, stream: MediaTime, media: MediaTime);
 }
 
 /// One camera, connected for as long as this exists. Dropping it stops it.

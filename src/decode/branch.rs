@@ -11,7 +11,7 @@ use gstreamer_video as gst_video;
 
 use super::feed::{Arrival, Feed};
 use super::watch::{Chooser, watch_decoder, watch_input, watch_raw};
-use super::{Codec, DecodeError, DecoderChoice, codec, picture};
+use super::{Codec, DecodeError, DecoderChoice, codec, picture, tap};
 
 /// How the pictures leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,8 +138,11 @@ pub(super) fn attach(
     }
     // Without its parser a stream still decodes, only keyframes may not be told apart.
     if let Some(name) = codec.parser().filter(|name| gst::ElementFactory::find(name).is_some()) {
-        chain.push(make(name)?);
+        let parser = make(name)?;
+        tap::listen(&parser, codec, feed);
+        chain.push(parser);
     }
+    tap::refuse(feed, codec);
     let decoder = choose_decoder(codec, feed, plan)?;
     feed.update_info(|info| {
         info.codec = Some(codec.clone());

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use gstreamer as gst;
@@ -12,7 +12,7 @@ use super::gate::Gate;
 use super::lag::Lag;
 use super::rate::Limiter;
 use super::want::{SharedWant, Want};
-use super::{Codec, DecodeError, Source, damage};
+use super::{Codec, DecodeError, Source, Tap, damage};
 use crate::base::clock::SharedClock;
 
 /// A timestamp further back than this is of a clock that went back, not of pictures in another order than they are shown.
@@ -116,6 +116,8 @@ pub(super) struct Feed {
     pub limiter: Mutex<Limiter>,
     pub lag: Mutex<Lag>,
     pub damage: damage::Watch,
+    /// Who gets every encoded picture, where somebody does.
+    pub tap: Option<Arc<dyn Tap>>,
     /// Pictures that are to stay in the decoder. That it has made them is known, and counted, when the next one comes out.
     kept: AtomicU64,
     /// Timestamps of the keyframes in the decoder, by which their pictures are known when they come out.
@@ -146,6 +148,7 @@ impl Feed {
             limiter: Mutex::default(),
             lag: Mutex::default(),
             damage: damage::Watch::new(),
+            tap: None,
             kept: AtomicU64::default(),
             keyframes: Mutex::default(),
             owed: Mutex::default(),
@@ -154,6 +157,11 @@ impl Feed {
             outcome: Mutex::default(),
             wake,
         }
+    }
+
+    /// The same, with somebody who gets every encoded picture.
+    pub fn with_tap(self, tap: Option<Arc<dyn Tap>>) -> Self {
+        Self { tap, ..self }
     }
 
     pub fn counts(&self) -> Counts {

@@ -76,7 +76,7 @@ impl Live {
         let (wake, woken) = sync_channel(1);
         // A call that finds the channel full has been made before and was not answered yet.
         let wake = Box::new(move || wake.try_send(()).unwrap_or(()));
-        let stream = Stream::open(source, settings, rejected, clock.clone(), wake)?;
+        let stream = Stream::open(source, settings, rejected, clock.clone(), wake, None)?;
         Ok(Self { source: source.clone(), stream: Some(stream), woken, first: None, limit, clock: clock.clone() })
     }
 }

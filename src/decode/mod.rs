@@ -15,6 +15,7 @@ mod film;
 mod gate;
 mod lag;
 mod live;
+mod mux;
 mod picture;
 mod pipeline;
 mod pool;
@@ -25,6 +26,8 @@ mod settings;
 mod source;
 mod stream;
 pub mod street;
+mod tap;
+mod timing;
 mod want;
 mod watch;
 
@@ -36,9 +39,11 @@ pub use error::DecodeError;
 pub use feed::{Counts, Info, Wake};
 pub use film::film;
 pub use live::Live;
+pub use mux::{MuxError, Muxer};
 pub use settings::{DecoderChoice, Settings, Transport};
 pub use source::{Source, SourceError};
 pub use stream::{Stream, StreamEvent};
+pub use tap::Tap;
 pub use want::Want;
 
 /// Makes GStreamer ready. Called by everything here that needs it; calling it early moves its cost to the start.

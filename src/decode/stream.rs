@@ -11,7 +11,7 @@ use super::pipeline::Pipeline;
 use super::source::Place;
 use super::street::Street;
 use super::want::Want;
-use super::{DecodeError, Settings, Source, init, picture};
+use super::{Codec, DecodeError, Settings, Source, Tap, init, picture, tap};
 use crate::base::clock::SharedClock;
 use crate::vocab::Frame;
 
@@ -41,7 +41,8 @@ enum Producer {
 }
 
 impl Stream {
-    /// Starts opening `source`. `rejected` names decoders that are known not to work for it.
+    /// Starts opening `source`. `rejected` names decoders that are known not to work for it; `tap` gets every encoded
+    /// picture, decoded or not.
     ///
     /// # Errors
     /// When GStreamer or an element is not installed, or a file does not exist. What needs the network shows later, in
@@ -52,11 +53,14 @@ impl Stream {
         rejected: &[String],
         clock: SharedClock,
         wake: Wake,
+        tap: Option<Arc<dyn Tap>>,
     ) -> Result<Self, DecodeError> {
         init()?;
         let gate = if source.is_live() { Gate::live() } else { Gate::open() };
-        let feed = Arc::new(Feed::new(source.clone(), clock, gate, Want::of_rate(settings.max_fps), wake));
+        let feed = Feed::new(source.clone(), clock, gate, Want::of_rate(settings.max_fps), wake).with_tap(tap);
+        let feed = Arc::new(feed);
         if let Place::Scene(scene) = source.place() {
+            tap::refuse(&feed, &Codec::Raw);
             let street = Street::new(scene.seed, scene.width, scene.height, scene.fps);
             let drawing = Drawing::start(feed.clone(), scene.fps, move |number| picture_of(&street, number))?;
             return Ok(Self { feed, producer: Some(Producer::Drawing(drawing)), said: false });

@@ -2,20 +2,29 @@
 //!
 //! A file is written under a name that begins with a dot, synchronised, renamed, and then the folder is synchronised. What
 //! begins with a dot at the start was left by a crash and is deleted. Before a file is written, the oldest ones are deleted
-//! until it fits the quota.
+//! until it fits the quota; those that are precious go last.
+//!
+//! Pictures and clips lie in one folder, each kind with a quota of its own, by the extension of their names.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use super::Settings;
+use sha2::{Digest as _, Sha256};
+
+use super::{ClipSettings, Settings};
 
 /// File names are cut to this length, without their extension.
 const LONGEST_NAME: usize = 120;
+/// The extensions of pictures.
+const PICTURES: &[&str] = &["jpg", "png"];
+/// The extension of clips.
+const CLIPS: &[&str] = &[CLIP];
+const CLIP: &str = "mp4";
 
-/// Why a picture was not kept.
+/// Why a file was not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
     /// The folder cannot be created or read.
@@ -70,10 +79,53 @@ impl EvidenceError {
 pub struct Folder {
     path: PathBuf,
     quota: u64,
-    /// Name and size, the oldest first.
-    files: VecDeque<(String, u64)>,
+    /// The extensions of its files, without the dot; drafts have the first.
+    kinds: &'static [&'static str],
+    /// The oldest first.
+    files: VecDeque<Kept>,
     bytes: u64,
     shed: u64,
+    /// What was deleted and not asked about yet.
+    deleted: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    name: String,
+    bytes: u64,
+    /// Whether it is deleted only after all that are not.
+    precious: bool,
+    since: SystemTime,
+}
+
+/// A file that is being written by somebody else, under a name that begins with a dot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    name: String,
+    hidden: PathBuf,
+}
+
+impl Draft {
+    /// Where to write it.
+    pub fn path(&self) -> &Path {
+        &self.hidden
+    }
+
+    /// The name that it will have.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// A file that is on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    /// Its name within the folder.
+    pub name: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Their SHA-256, in hex.
+    pub sha256: String,
 }
 
 impl Folder {
@@ -82,29 +134,116 @@ impl Folder {
     /// # Errors
     /// When the folder can be neither created nor read.
     pub fn open(settings: &Settings) -> Result<Self, EvidenceError> {
-        let path = settings.folder.clone();
+        Self::of_kind(&settings.folder, PICTURES, settings.quota_bytes, &|_| false)
+    }
+
+    /// The same for clips. `is_precious` says which of those that are there are deleted last.
+    ///
+    /// # Errors
+    /// When the folder can be neither created nor read.
+    pub fn open_clips(settings: &ClipSettings, is_precious: &dyn Fn(&str) -> bool) -> Result<Self, EvidenceError> {
+        Self::of_kind(&settings.folder, CLIPS, settings.quota_bytes, is_precious)
+    }
+
+    fn of_kind(
+        path: &Path,
+        kinds: &'static [&'static str],
+        quota: u64,
+        is_precious: &dyn Fn(&str) -> bool,
+    ) -> Result<Self, EvidenceError> {
+        let path = path.to_owned();
         let fault = |source| EvidenceError::Folder { folder: path.clone(), source };
         fs::create_dir_all(&path).map_err(fault)?;
-        let mut found: Vec<(SystemTime, String, u64)> = Vec::new();
+        let mut files: Vec<Kept> = Vec::new();
         for entry in fs::read_dir(&path).map_err(fault)? {
             let entry = entry.map_err(fault)?;
             let (Ok(name), Ok(facts)) = (entry.file_name().into_string(), entry.metadata()) else { continue };
             if !facts.is_file() {
                 continue;
             }
-            if name.starts_with('.') && name.ends_with(".tmp") {
+            if name.starts_with('.') && kinds.iter().any(|kind| name.ends_with(&format!(".{kind}.tmp"))) {
                 // Deleting it again is tried at the next start.
                 let _ = fs::remove_file(entry.path());
-            } else if name.ends_with(".jpg") || name.ends_with(".png") {
-                found.push((facts.modified().unwrap_or(SystemTime::UNIX_EPOCH), name, facts.len()));
+            } else if kinds.iter().any(|kind| name.ends_with(&format!(".{kind}"))) {
+                let since = facts.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+                files.push(Kept { precious: is_precious(&name), name, bytes: facts.len(), since });
             }
         }
-        found.sort();
-        let bytes = found.iter().map(|(_, _, size)| size).sum();
-        let files = found.into_iter().map(|(_, name, size)| (name, size)).collect();
-        let mut folder = Self { path, quota: settings.quota_bytes, files, bytes, shed: 0 };
+        files.sort_by(|a, b| (a.since, &a.name).cmp(&(b.since, &b.name)));
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        let (files, deleted) = (files.into(), Vec::new());
+        let mut folder = Self { path, quota, kinds, files, bytes, shed: 0, deleted };
         folder.make_room(0);
         Ok(folder)
+    }
+
+    /// A file to be written under a name made of `name`, and taken in with [`Folder::adopt`].
+    pub fn draft(&self, name: &str) -> Draft {
+        let name = file_name(name, self.kinds.first().copied().unwrap_or_default());
+        Draft { hidden: self.hidden(&name), name }
+    }
+
+    /// Keeps what was written as a draft: whole on the disk, then under its name.
+    ///
+    /// # Errors
+    /// As [`Folder::save`]; the draft is then deleted.
+    pub fn adopt(&mut self, draft: &Draft, precious: bool) -> Result<Saved, EvidenceError> {
+        let kept = self.try_adopt(draft, precious);
+        if kept.is_err() {
+            self.discard(draft);
+            self.shed += 1;
+        }
+        kept
+    }
+
+    /// Throws a draft away.
+    pub fn discard(&self, draft: &Draft) {
+        // It may not have been begun; if it cannot be deleted, the next start tries again.
+        let _ = fs::remove_file(&draft.hidden);
+    }
+
+    /// What is there under this name, as it lies on the disk; `None` where there is nothing that can be read.
+    pub fn look(&self, name: &str) -> Option<Saved> {
+        let (bytes, sha256) = digest(&self.path.join(name)).ok()?;
+        Some(Saved { name: name.to_owned(), bytes, sha256 })
+    }
+
+    /// Whether a file of this name is there.
+    pub fn holds(&self, name: &str) -> bool {
+        self.path.join(name).exists()
+    }
+
+    /// Deletes what is older than `limit` at `now`, precious or not.
+    pub fn expire(&mut self, limit: Duration, now: SystemTime) {
+        while self.files.front().is_some_and(|file| now.duration_since(file.since).is_ok_and(|age| age > limit)) {
+            self.delete(0);
+        }
+    }
+
+    /// The names of what was deleted since the last call, for the quota or its age.
+    pub fn take_deleted(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.deleted)
+    }
+
+    fn hidden(&self, name: &str) -> PathBuf {
+        self.path.join(format!(".{name}.tmp"))
+    }
+
+    fn try_adopt(&mut self, draft: &Draft, precious: bool) -> Result<Saved, EvidenceError> {
+        let Draft { name, hidden } = draft;
+        let file = self.path.join(name);
+        let fault = |source| fault_at(&file, source);
+        File::open(hidden).and_then(|file| file.sync_all()).map_err(fault)?;
+        let (bytes, sha256) = digest(hidden).map_err(fault)?;
+        if bytes > self.quota {
+            return Err(EvidenceError::TooLarge { name: name.clone(), bytes, quota: self.quota });
+        }
+        self.make_room(bytes);
+        rename(hidden, &file, &self.path).map_err(fault)?;
+        self.bytes += bytes;
+        let since = modified(&file);
+        self.files.push_back(Kept { name: name.clone(), bytes, precious, since });
+        Ok(Saved { name: name.clone(), bytes, sha256 })
     }
 
     /// Keeps `jpeg` under a name made of `name`, in place of an earlier one of that name, and returns the file name.
@@ -132,7 +271,7 @@ impl Folder {
         kept.map(|()| name)
     }
 
-    /// How many pictures could not be kept.
+    /// How many files could not be kept.
     pub fn shed(&self) -> u64 {
         self.shed
     }
@@ -158,43 +297,72 @@ impl Folder {
             return Err(EvidenceError::TooLarge { name: name.to_owned(), bytes: size, quota: self.quota });
         }
         // One that will be replaced is the last to be deleted, so that it is still there if the new one fails.
-        let replaced = self.files.iter().position(|(old, _)| old == name).and_then(|at| self.files.remove(at));
-        let old_size = replaced.as_ref().map_or(0, |(_, size)| *size);
+        let replaced = self.files.iter().position(|old| old.name == name).and_then(|at| self.files.remove(at));
+        let old_size = replaced.as_ref().map_or(0, |old| old.bytes);
         self.files.extend(replaced);
         self.make_room(size.saturating_sub(old_size));
-        let (hidden, file) = (self.path.join(format!(".{name}.tmp")), self.path.join(name));
+        let (hidden, file) = (self.hidden(name), self.path.join(name));
         let written = write(&hidden, &file, &self.path, jpeg);
         if let Err(source) = written {
             // If it cannot be deleted either, the next start tries again.
             let _ = fs::remove_file(&hidden);
-            let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            return Err(if full {
-                EvidenceError::Full { file, source }
-            } else {
-                EvidenceError::Write { file, source }
-            });
+            return Err(fault_at(&file, source));
         }
-        self.files.pop_back_if(|(old, _)| old == name);
+        let since = modified(&file);
+        self.files.pop_back_if(|old| old.name == name);
         self.bytes -= old_size;
-        self.files.push_back((name.to_owned(), size));
+        self.files.push_back(Kept { name: name.to_owned(), bytes: size, precious: false, since });
         self.bytes += size;
         Ok(())
     }
 
-    /// Deletes the oldest files until `more` bytes fit. A file that cannot be deleted is no longer counted: it would
-    /// otherwise stand in the way of all others for ever.
+    /// Deletes the oldest files until `more` bytes fit: first those that are not precious, then the others.
     fn make_room(&mut self, more: u64) {
-        while self.bytes + more > self.quota {
-            let Some((name, size)) = self.files.pop_front() else { return };
-            self.bytes -= size;
-            match fs::remove_file(self.path.join(&name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(file = name, %error, "cannot delete an old picture");
-                }
-                _ => {}
+        while self.bytes + more > self.quota && !self.files.is_empty() {
+            self.delete(self.files.iter().position(|file| !file.precious).unwrap_or(0));
+        }
+    }
+
+    /// Deletes a file. One that cannot be deleted is no longer counted: it would otherwise stand in the way of all others
+    /// for ever.
+    fn delete(&mut self, index: usize) {
+        let Some(Kept { name, bytes, .. }) = self.files.remove(index) else { return };
+        self.bytes -= bytes;
+        match fs::remove_file(self.path.join(&name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(file = name, %error, "cannot delete an old file of evidence");
+            }
+            _ => {}
+        }
+        self.deleted.push(name);
+    }
+}
+
+fn fault_at(file: &Path, source: io::Error) -> EvidenceError {
+    let file = file.to_owned();
+    let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    if full { EvidenceError::Full { file, source } } else { EvidenceError::Write { file, source } }
+}
+
+/// When a file was written, by the clock of its disk.
+fn modified(file: &Path) -> SystemTime {
+    fs::metadata(file).and_then(|facts| facts.modified()).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// The length of a file, and the SHA-256 of its bytes in hex.
+fn digest(path: &Path) -> io::Result<(u64, String)> {
+    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
+    let mut length = 0;
+    loop {
+        match file.read(&mut buffer)? {
+            0 => break,
+            read => {
+                hash.update(&buffer[..read]);
+                length += read as u64;
             }
         }
     }
+    Ok((length, hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()))
 }
 
 fn write(hidden: &Path, file: &Path, folder: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -202,8 +370,17 @@ fn write(hidden: &Path, file: &Path, folder: &Path, bytes: &[u8]) -> io::Result<
     out.write_all(bytes)?;
     out.sync_all()?;
     drop(out);
+    rename(hidden, file, folder)
+}
+
+fn rename(hidden: &Path, file: &Path, folder: &Path) -> io::Result<()> {
     fs::rename(hidden, file)?;
     File::open(folder)?.sync_all()
+}
+
+/// The name of the file of a clip that is called so.
+pub fn clip_name(name: &str) -> String {
+    file_name(name, CLIP)
 }
 
 /// A name that cannot leave the folder: `a-z`, `0-9` and `-` stay; where anything else had to go, a digest of the whole
@@ -311,6 +488,60 @@ mod tests {
         fn drop(&mut self) {
             let _ = Command::new("umount").arg(self.0.path()).output();
         }
+    }
+
+    fn clips(folder: &Path, quota_bytes: u64) -> ClipSettings {
+        ClipSettings { folder: folder.to_owned(), quota_bytes, ..ClipSettings::default() }
+    }
+
+    fn adopt(folder: &mut Folder, name: &str, bytes: &[u8], precious: bool) -> Result<Saved, EvidenceError> {
+        let draft = folder.draft(name);
+        fs::write(draft.path(), bytes).unwrap();
+        folder.adopt(&draft, precious)
+    }
+
+    #[test]
+    fn a_draft_becomes_a_file_with_its_digest() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open_clips(&clips(temp.path(), 100), &|_| false).unwrap();
+        let saved = adopt(&mut folder, "gate-door-1-1", b"abc", true).unwrap();
+        // The digest of "abc" out of FIPS 180-2.
+        let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(saved, Saved { name: "gate-door-1-1.mp4".into(), bytes: 3, sha256: sha256.into() });
+        assert_eq!(folder.look("gate-door-1-1.mp4"), Some(saved));
+        assert_eq!((names(temp.path()), folder.look("other.mp4")), (vec!["gate-door-1-1.mp4".to_owned()], None));
+        let error = adopt(&mut folder, "large", &[0; 101], true).unwrap_err();
+        assert_eq!((error.reason(), names(temp.path()).len()), ("over-quota", 1), "the draft is gone");
+        assert_eq!(folder.adopt(&folder.draft("never"), true).unwrap_err().reason(), "write-failed");
+    }
+
+    #[test]
+    fn precious_files_make_room_last_and_pictures_have_a_quota_of_their_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut pictures = Folder::open(&settings(temp.path(), 100)).unwrap();
+        pictures.save("picture", &[0; 100]).unwrap();
+        let mut folder = Folder::open_clips(&clips(temp.path(), 250), &|_| false).unwrap();
+        for (name, precious) in [("alert-1", true), ("event-1", false), ("alert-2", true), ("event-2", false)] {
+            adopt(&mut folder, name, &[0; 100], precious).unwrap();
+        }
+        assert_eq!(folder.take_deleted(), ["event-1.mp4", "alert-1.mp4"], "the event before the older alert");
+        let mut again = Folder::open_clips(&clips(temp.path(), 250), &|name| name.starts_with("alert")).unwrap();
+        adopt(&mut again, "event-3", &[0; 100], false).unwrap();
+        assert_eq!(again.take_deleted(), ["event-2.mp4"]);
+        assert_eq!(names(temp.path()), ["alert-2.mp4", "event-3.mp4", "picture.jpg"]);
+    }
+
+    #[test]
+    fn what_is_too_old_goes_whatever_it_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let mut folder = Folder::open_clips(&clips(temp.path(), 1000), &|_| false).unwrap();
+        adopt(&mut folder, "a", &[0; 10], true).unwrap();
+        let day = Duration::from_secs(24 * 3600);
+        let now = modified(&temp.path().join("a.mp4"));
+        folder.expire(day, now);
+        assert_eq!(folder.count(), 1);
+        folder.expire(day, now + 2 * day);
+        assert_eq!((folder.count(), folder.bytes(), folder.take_deleted()), (0, 0, vec!["a.mp4".to_owned()]));
     }
 
     #[test]

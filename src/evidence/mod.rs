@@ -1,20 +1,30 @@
-//! Pictures that prove an event: the best one of each episode, drawn upon, coded as JPEG and kept within a quota.
+//! Pictures and clips that prove an event.
+//!
+//! The best picture of each episode is drawn upon, coded as JPEG and kept within a quota.
 //!
 //! [`Snapshots`] runs with the line: it copies a picture, made smaller, whenever an episode has a clearly better one, so
 //! that no buffer of a decoder is ever held. A [`Shot`] taken from it is coded away from the line, and a [`Folder`] keeps
 //! the file.
+//!
+//! A [`Ring`] holds what a camera sent lately, undecoded; a [`Plan`] says which clips are cut of it. Whoever drives both
+//! writes the files as [`Draft`]s of a [`Folder`].
 
 mod canvas;
 mod folder;
 mod font;
 mod heat;
+mod plan;
 mod rgb;
+mod ring;
 mod shot;
 
-pub use folder::{EvidenceError, Folder};
+pub use folder::{Draft, EvidenceError, Folder, Saved, clip_name};
+pub use plan::{About, Announced, Happening, Plan, PlanSettings};
+pub use self::ring::{Cursor, ReadState, Reading, Ring, RingError, RingLimits};
 pub use shot::{Mark, Shot, Snapshots};
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How pictures are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +53,33 @@ impl Default for Settings {
             quality: 85,
             max_width: 1280,
             max_open: 16,
+        }
+    }
+}
+
+/// How clips are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClipSettings {
+    /// Where the files go; the folder of the pictures, by default.
+    pub folder: PathBuf,
+    /// The most that all clips together may take, bytes; the oldest make room, those of alerts last. Default 2 GiB.
+    pub quota_bytes: u64,
+    /// How long a clip is kept at most. Default 30 days.
+    pub keep: Duration,
+    /// Which clips are cut.
+    pub plan: PlanSettings,
+    /// How much of what a camera sends is held in memory.
+    pub ring: RingLimits,
+}
+
+impl Default for ClipSettings {
+    fn default() -> Self {
+        Self {
+            folder: Settings::default().folder,
+            quota_bytes: 2 << 30,
+            keep: Duration::from_secs(30 * 24 * 3600),
+            plan: PlanSettings::default(),
+            ring: RingLimits::default(),
         }
     }
 }

@@ -118,6 +118,8 @@ pub enum EventKind {
     ModelChange,
     /// The configuration was replaced, or a replacement was refused.
     ConfigChange,
+    /// A clip that other events announced is on the disk, or will never be; see [`Evidence`].
+    Clip,
 }
 
 impl From<FiringKind> for EventKind {
@@ -183,6 +185,7 @@ impl EventKind {
             Self::ClockStep => "clock-step",
             Self::ModelChange => "model-change",
             Self::ConfigChange => "config-change",
+            Self::Clip => "clip",
         }
     }
 }
@@ -282,10 +285,39 @@ pub struct Evidence {
     /// The snapshot's file name within the agent's evidence folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
-    /// The clip's file name within the agent's evidence folder.
+    /// The clip's file name within the agent's evidence folder. Told as soon as the happening begins; that the file is
+    /// there, or why not, is told by an event of kind `clip` that names it too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<String>,
+    /// What the file of the clip is, once it is on the disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_file: Option<ClipFile>,
+    /// Why there is no clip where one was due, such as `disk-full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_missing: Option<String>,
     /// Why there is no snapshot where one was due, such as `disk-full`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
+}
+
+/// The file of a clip, as it lies on the agent's disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClipFile {
+    /// SHA-256 of its bytes, in hex.
+    pub sha256: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// When its first picture was captured, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub begins: String,
+    /// When its last picture was captured, RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    pub ends: String,
+    /// Its first picture on the camera's media clock, in milliseconds.
+    pub begins_pts_ms: u64,
+    /// Its last picture on the camera's media clock, in milliseconds.
+    pub ends_pts_ms: u64,
+    /// The episodes that it shows; none where somebody asked for it.
+    #[serde(default)]
+    pub episodes: Vec<String>,
 }

@@ -13,6 +13,7 @@ mod health;
 mod heat;
 mod id;
 mod labels;
+mod packet;
 mod secret;
 mod time;
 mod track;
@@ -20,7 +21,7 @@ mod track;
 pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
 pub use detection::Detection;
 pub use event::{
-    ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
+    ClipFile, ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
 };
 pub use firing::{EndReason, Firing, FiringKind, FiringPhase, Measure};
 pub use frame::{Frame, FrameBytes, PixelFormat, Plane};
@@ -29,6 +30,7 @@ pub use health::{CameraState, DropReason, StageLatency};
 pub use heat::{HEAT_COLUMNS, HEAT_ROWS, HeatMap};
 pub use id::{Id, IdError};
 pub use labels::Labels;
+pub use packet::{Encoding, Packet, VideoCodec};
 pub use secret::Secret;
 pub use time::{MediaTime, WallTime};
 pub use track::{Track, TrackId, TrackState};

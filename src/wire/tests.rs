@@ -63,7 +63,7 @@ fn loitering() -> Event {
             threshold: 0.4,
         }),
         config_revision: "0123456789ab".into(),
-        evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), clip: None, missing: None },
+        evidence: Evidence { snapshot: Some("door-hang-around-17.jpg".into()), ..Evidence::default() },
         gap: None,
         condition: None,
         heat: None,
