@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::agent::clips::ClipRequest;
 use crate::agent::commands::{self, Log, Order};
 use crate::agent::post::Post;
 use crate::agent::site::Site;
@@ -105,6 +106,7 @@ fn carry_out(site: &mut Site, order: &Order, id: &str, office: &impl Office) -> 
             }
             Err(reason) => Reply::refused(id, ReplyCode::Refused, reason),
         },
+        Order::Clip(request) => clip(site, request, id),
         Order::Status => Reply { result: serde_json::to_value(office.health(site)).ok(), ..Reply::ok(id) },
     }
 }
@@ -117,6 +119,17 @@ fn at_post(site: &Site, camera: &Id, id: &str, action: impl FnOnce(&Arc<Post>) -
             Err(reason) => Reply::refused(id, ReplyCode::Failed, reason),
         },
         None => Reply::refused(id, ReplyCode::NotFound, format!("there is no camera {camera}")),
+    }
+}
+
+fn clip(site: &Site, request: &ClipRequest, id: &str) -> Reply {
+    let Some(clips) = site.clips() else {
+        let reason = "no clips are kept here: evidence.clips.keep is none";
+        return Reply::refused(id, ReplyCode::Refused, reason);
+    };
+    match clips.ask(request, id, WallTime::from_unix_nanos(site.clock().unix_nanos())) {
+        Ok(result) => Reply { result: Some(result), ..Reply::ok(id) },
+        Err((code, reason)) => Reply::refused(id, code, reason),
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::vocab::Id;
+use crate::agent::clips::{ClipRequest, Wanted};
+use crate::vocab::{Id, WallTime};
 use crate::wire::{Command, Reply, ReplyCode};
 
 /// How long the answer to a command is remembered.
@@ -31,6 +32,8 @@ pub enum Order {
     RestartCamera(Id),
     /// Answer with the agent's health.
     Status,
+    /// Answer what there is of a clip, cut it where there is none, and bring it to the hub if that is wanted.
+    Clip(ClipRequest),
 }
 
 /// Reads what the command called `name` asks for.
@@ -48,8 +51,9 @@ pub fn interpret(name: &str, command: &Command) -> Result<Order, Reply> {
         "reload" => arguments.check(&[]).map(|()| Order::Reload),
         "restart-camera" => Ok(Order::RestartCamera(arguments.only_camera()?)),
         "status" => arguments.check(&[]).map(|()| Order::Status),
+        "clip" => arguments.clip().map(Order::Clip),
         _ => {
-            let known = "snapshot, camera/enable, reload, restart-camera, status";
+            let known = "snapshot, camera/enable, reload, restart-camera, status, clip";
             let reason = format!("there is no command {:?}; there are {known}", shortened(name));
             Err(Reply::refused(&command.id, ReplyCode::Unknown, reason))
         }
@@ -87,6 +91,29 @@ impl Arguments<'_> {
         let text = self.command.args.get("camera").and_then(|v| v.as_str());
         let text = text.ok_or_else(|| self.malformed("args.camera must name a camera".to_owned()))?;
         Id::new(text).map_err(|error| self.malformed(format!("args.camera: {error}")))
+    }
+
+    /// `{"episode": …}`, or `{"camera": …, "from": …, "to": …}`; with `"upload": false` it stays here.
+    fn clip(&self) -> Result<ClipRequest, Reply> {
+        let args = &self.command.args;
+        let upload = if args.contains_key("upload") { self.flag("upload")? } else { true };
+        if args.contains_key("episode") {
+            self.check(&["episode", "upload"])?;
+            let episode = args.get("episode").and_then(|v| v.as_str());
+            let episode = episode.ok_or_else(|| self.malformed("args.episode must name an episode".to_owned()))?;
+            return Ok(ClipRequest { of: Wanted::Episode(episode.to_owned()), upload });
+        }
+        self.check(&["camera", "from", "to", "upload"])?;
+        let of = Wanted::Span { camera: self.camera()?, from: self.time("from")?, to: self.time("to")? };
+        Ok(ClipRequest { of, upload })
+    }
+
+    fn time(&self, key: &str) -> Result<WallTime, Reply> {
+        let time =
+            self.command.args.get(key).and_then(|v| v.as_str()).and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let nanos = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
+        let wrong = || self.malformed(format!("args.{key} must be a time such as 2026-11-23T14:30:00Z"));
+        nanos.map(WallTime::from_unix_nanos).ok_or_else(wrong)
     }
 
     fn flag(&self, key: &str) -> Result<bool, Reply> {

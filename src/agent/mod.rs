@@ -7,6 +7,7 @@
 mod ailments;
 mod cadence;
 mod change;
+mod clips;
 mod clockwatch;
 mod command_desk;
 mod commands;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::agent::ailments::Ailments;
+use crate::agent::clips::Recording;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
@@ -52,6 +53,8 @@ pub struct Post {
     want: Mutex<Option<Want>>,
     /// Whether the line is closed: whatever comes later, from a thread that was slow to end, is not told.
     is_closed: AtomicBool,
+    /// What keeps its clips, where any are kept.
+    recording: Option<Arc<Recording>>,
     means: Means,
 }
 
@@ -79,6 +82,7 @@ impl Post {
         key: CameraKey,
         line: Line,
         worker: Option<Arc<Worker>>,
+        recording: Option<Arc<Recording>>,
         means: Means,
     ) -> Arc<Self> {
         let sight = Sight::new(means.clock.mono());
@@ -92,6 +96,7 @@ impl Post {
             worker: RwLock::new(worker),
             want: Mutex::new(None),
             is_closed: AtomicBool::new(false),
+            recording,
             means,
         })
     }
@@ -252,6 +257,7 @@ impl Post {
             self.is_closed.store(true, Ordering::Relaxed);
             line.close()
         });
+        self.recording.iter().for_each(|recording| recording.close());
     }
 
     /// Closes it because the agent stops, and says so in the camera's state: what is retained outlives the agent.
@@ -280,7 +286,10 @@ impl Post {
     fn tell(&self, happens: impl FnOnce(&mut Line) -> Vec<Occurrence>) {
         let mut line = lock(&self.line);
         if !self.is_closed() {
-            self.means.recorder.record(happens(&mut line));
+            let mut occurrences = happens(&mut line);
+            let clips = self.recording.as_ref().map(|recording| (recording, recording.announce(&mut occurrences)));
+            self.means.recorder.record(occurrences);
+            clips.into_iter().for_each(|(recording, clips)| clips.into_iter().for_each(|clip| recording.cut(clip)));
             self.set_want(line.want());
         }
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 
+use crate::agent::clips::ledger::Ledger;
 use crate::agent::engine::error_chain;
 use crate::agent::envelope;
 use crate::agent::oversize::Oversize;
@@ -48,6 +49,8 @@ struct Desk {
     evidence: evidence::Settings,
     /// Where pictures are kept; none where the folder cannot be used.
     folder: Result<Folder, EvidenceError>,
+    /// Where clips are noted before an event names them, where there are any.
+    clips: Option<Arc<Ledger>>,
     recorded: Arc<AtomicU64>,
 }
 
@@ -60,6 +63,7 @@ impl Recorder {
         origin: Origin,
         spool: Arc<dyn Spool>,
         evidence: evidence::Settings,
+        clips: Option<Arc<Ledger>>,
         clock: SharedClock,
     ) -> io::Result<Self> {
         let (jobs, waiting) = mpsc::sync_channel(WAITING);
@@ -71,7 +75,7 @@ impl Recorder {
         if let Err(error) = &folder {
             tracing::error!(error = error_chain(error), "pictures cannot be kept; events say so");
         }
-        let desk = Desk { origin, topics, writer, record_bytes, evidence, folder, recorded: recorded.clone() };
+        let desk = Desk { origin, topics, writer, record_bytes, evidence, folder, clips, recorded: recorded.clone() };
         let thread = threads::spawn("record", move || desk.work(&waiting))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), recorded })
     }
@@ -154,8 +158,10 @@ impl Desk {
                 Phase::End => "-best",
             };
             let name = format!("{}{suffix}", event.episode);
-            event.evidence = self.save(&camera, &name, &shot);
+            let Evidence { snapshot, missing, .. } = self.save(&camera, &name, &shot);
+            event.evidence = Evidence { snapshot, missing, ..event.evidence };
         }
+        self.note_clip(&event);
         let (class, topic) = self.address(&event);
         let origin = self.origin.clone();
         let limit = self.record_bytes;
@@ -166,6 +172,16 @@ impl Desk {
             if size > limit { Oversize { size, limit }.stand_in(message) } else { record }
         });
         self.recorded.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A clip that an event names is known on the disk before the event is: it is told of whatever happens.
+    fn note_clip(&self, event: &Event) {
+        let (Some(clips), Some(file), Some(camera)) = (&self.clips, &event.evidence.clip, &event.camera) else {
+            return;
+        };
+        if event.rule.is_some() && event.phase == Phase::Start {
+            clips.announce(file, camera, Some(&event.episode), event.severity == Severity::Alert);
+        }
     }
 
     /// Keeps and publishes a picture; what the event says of it.
@@ -243,7 +259,7 @@ mod tests {
         let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
         let agent = Id::new("gate").unwrap();
         let origin = Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
-        let recorder = Recorder::start(origin, spool.clone(), evidence, clock).unwrap();
+        let recorder = Recorder::start(origin, spool.clone(), evidence, None, clock).unwrap();
         let mut narrator = Narrator::new(event::Settings::new(agent, None, 1));
         recorder.record(vec![told(&mut narrator, "short"), told(&mut narrator, &"long ".repeat(500))]);
         recorder.record(vec![told(&mut narrator, "short")]);

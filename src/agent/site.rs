@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use crate::agent::cadence;
 use crate::agent::change;
+use crate::agent::clips::{self, Clips};
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::engine::{Engine, Running, error_chain, head};
 use crate::agent::forward::Forwarder;
@@ -61,6 +62,8 @@ pub struct Site {
     history: Option<history::Store>,
     forwarder: Arc<Forwarder>,
     means: Means,
+    /// Clips, where any are kept.
+    clips: Option<Clips>,
     engines: BTreeMap<Id, Engine>,
     packages: Packages,
     /// Beside each engine at most one other model: on its way to decide, or that decided before.
@@ -107,7 +110,8 @@ impl Site {
     ) -> Result<Self, StartError> {
         let Layered { config, layers } = layered;
         let origin = Origin { agent: config.id.clone(), site: config.site.clone(), boot: boot.clone() };
-        let recorder = Recorder::start(origin, stores.spool.clone(), stores.evidence, clock.clone())
+        let ledger = clips::ledger(&config, &stores.spool);
+        let recorder = Recorder::start(origin, stores.spool.clone(), stores.evidence, ledger.clone(), clock.clone())
             .map_err(|source| StartError::Thread { name: "record", source })?;
         let means = Means {
             recorder: Arc::new(recorder),
@@ -117,6 +121,7 @@ impl Site {
             evidence: config.evidence.evidence_settings(),
             clock_watch: Arc::new(ClockWatch::new(clock.clone())),
         };
+        let clips = Clips::start(&config, ledger, &means)?;
         // Episodes must never repeat: the epoch is drawn anew for each run.
         let epoch = fastrand::u64(1..=u64::from(u32::MAX));
         let narrator = Narrator::new(event::Settings::new(config.id.clone(), None, epoch));
@@ -132,6 +137,7 @@ impl Site {
             history: stores.history,
             forwarder,
             means,
+            clips,
             engines: BTreeMap::new(),
             packages: stores.packages,
             candidates: BTreeMap::new(),
@@ -239,6 +245,11 @@ impl Site {
         self.history.as_ref()
     }
 
+    /// Clips, where any are kept.
+    pub fn clips(&self) -> Option<&Clips> {
+        self.clips.as_ref()
+    }
+
     /// The queue on disk.
     pub fn spool(&self) -> &Arc<dyn Spool> {
         &self.spool
@@ -258,8 +269,10 @@ impl Site {
     pub fn stop(mut self) {
         // Said before anything is waited for, so that it is delivered however long a camera takes to end.
         self.posts.values().for_each(|post| post.close_for_good());
+        let finishing = self.clips.as_ref().map(Clips::finish);
         let all: Vec<Id> = self.posts.keys().cloned().collect();
         self.withdraw(&all);
+        finishing.into_iter().for_each(clips::Finishing::wait);
         // Before the models end: an inference that hangs must not keep what is recorded from the disk.
         self.means.recorder.flush();
         self.candidates.clear();
@@ -339,7 +352,8 @@ impl Site {
         }
         let key = CameraKey(self.next_key);
         self.next_key += 1;
-        let post = Post::new(camera, key, line, worker, self.means.clone());
+        let recording = self.clips.as_ref().and_then(|clips| clips.record(&camera));
+        let post = Post::new(camera, key, line, worker, recording, self.means.clone());
         write(&self.desks).insert(key, post.clone());
         self.posts.insert(post.id().clone(), post.clone());
         if let Err(error) = post.connect() {

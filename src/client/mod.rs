@@ -1,5 +1,7 @@
 //! A client of the hub's API: for the command line, and for agents that fetch what the hub wants them to have. Blocks.
 
+mod clips;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use ureq::{Agent, Body, SendBody};
 
 use crate::model::hex;
 use crate::vocab::Secret;
+pub use clips::ClipUpload;
 
 /// How often a transfer that broke off goes on before it is given up.
 const MOST_RESUMES: u32 = 8;
@@ -72,9 +75,26 @@ pub enum ClientError {
         /// What was asked for.
         sha256: String,
     },
+    /// What arrived at the hub is twice not what was sent.
+    #[error("what arrived at the hub of {sha256} is another file, and again when it was sent once more")]
+    Mismatch {
+        /// What was sent.
+        sha256: String,
+    },
     /// The transfer broke off again and again.
     #[error("the transfer broke off {MOST_RESUMES} times; run the command again to go on where it stopped")]
     BrokeOff,
+}
+
+impl ClientError {
+    /// Whether the same may succeed later, without anybody changing anything here.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Reach { .. } | Self::Away { .. } | Self::BrokeOff => true,
+            Self::Refused { status, .. } => *status >= 500,
+            _ => false,
+        }
+    }
 }
 
 /// Told how many bytes of how many have been transferred.

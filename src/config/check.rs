@@ -4,6 +4,7 @@
 mod address;
 mod broker;
 mod camera;
+mod clips;
 mod hub;
 mod kind;
 mod place;
@@ -237,6 +238,7 @@ impl Check<'_> {
             folder: state_dir.join(&evidence.folder),
             quota: u64::from(evidence.quota_mib) * MIB,
             snapshot_max: evidence.snapshot_kib as usize * 1024,
+            clips: clips::read(self, &evidence.clips, state_dir.join(&evidence.folder)),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! schema for the sake of good faults: `x-remedy` (what to do about a wrong value) and `x-private` (never show a value).
 
 mod camera;
+mod clips;
 mod family;
 mod picture;
 mod rule;
@@ -19,6 +20,7 @@ use crate::detect::bundled;
 use crate::vocab::Id;
 
 pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Share, Suppress, Transport, Zone};
+pub use clips::{Clips, Keep};
 pub use family::Family;
 pub use picture::Picture;
 pub use rule::Rule;
@@ -43,7 +45,7 @@ pub struct Document {
     /// What runs the models.
     #[serde(default)]
     pub runtime: Runtime,
-    /// Pictures that show an event.
+    /// Pictures and clips that show an event.
     #[serde(default)]
     pub evidence: Evidence,
     /// The tracks of the last days, which `vedette rules test` tries changed rules on: boxes, classes and scores, no
@@ -254,24 +256,26 @@ pub struct Runtime {
     pub require_signed: bool,
 }
 
-/// Pictures that show an event.
+/// Pictures and clips that show an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Evidence {
     /// Where they are kept, relative to `agent.state_dir`.
     #[schemars(length(min = 1, max = 4096))]
     pub folder: String,
-    /// The space they may take, in MiB; the oldest make room.
+    /// The space that pictures may take, in MiB; the oldest make room.
     #[schemars(range(min = 16, max = 1_048_576))]
     pub quota_mib: u32,
     /// The largest snapshot that is published, in KiB; it must fit into `mqtt.max_packet_kib`.
     #[schemars(range(min = 8, max = 16384))]
     pub snapshot_kib: u32,
+    /// Clips.
+    pub clips: Clips,
 }
 
 impl Default for Evidence {
     fn default() -> Self {
-        Self { folder: "evidence".to_owned(), quota_mib: 512, snapshot_kib: 128 }
+        Self { folder: "evidence".to_owned(), quota_mib: 512, snapshot_kib: 128, clips: Clips::default() }
     }
 }
 

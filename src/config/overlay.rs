@@ -82,6 +82,7 @@ const REASONS: &[(&str, &str)] = &[
     ("password_file", "credentials stay on the box"),
     ("verify_tls", "whom a camera's connection trusts stays with the box"),
     ("enabled", "which cameras are used stays with the box"),
+    ("clips", "what is recorded of a place stays with the box"),
     ("file", "models come by rollouts of models"),
     ("provider", "what the machine has stays with the box"),
     ("device", "what the machine has stays with the box"),

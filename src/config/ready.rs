@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Picture, Provider, Transport};
 use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
+use crate::evidence::ClipSettings;
 use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon};
 
@@ -33,7 +34,7 @@ pub struct Config {
     pub models: Vec<Model>,
     /// ONNX Runtime's shared library, where one is named.
     pub runtime_library: Option<PathBuf>,
-    /// Pictures that show an event.
+    /// Pictures and clips that show an event.
     pub evidence: Evidence,
     /// The tracks of the last days.
     pub history: History,
@@ -121,7 +122,7 @@ pub enum LabelSource {
     File(PathBuf),
 }
 
-/// Pictures that show an event.
+/// Pictures and clips that show an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// Where they are kept; absolute.
@@ -130,6 +131,8 @@ pub struct Evidence {
     pub quota: u64,
     /// The largest published snapshot, in bytes.
     pub snapshot_max: usize,
+    /// How clips are kept, where they are.
+    pub clips: Option<ClipSettings>,
 }
 
 /// The tracks of the last days.
@@ -189,6 +192,8 @@ pub struct Camera {
     pub ptz: bool,
     /// What is watched in the picture as a whole.
     pub picture: Picture,
+    /// Whether clips are kept of it, where any are.
+    pub clips: bool,
     /// What looks at the pictures.
     pub detect: Option<Detect>,
     /// What counts as motion.

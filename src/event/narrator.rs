@@ -161,7 +161,7 @@ impl Narrator {
             explanation: notice.explain(self.settings.camera.as_ref()),
             at: context.pts,
         };
-        Event { gap: notice.gap(), ..self.event(telling, context) }
+        Event { gap: notice.gap(), evidence: notice.evidence(), ..self.event(telling, context) }
     }
 
     fn narrate_one(&mut self, firing: &Firing, context: &Context) -> Option<Event> {

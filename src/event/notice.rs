@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::explain::span;
-use crate::vocab::{CameraState, EventKind, Explanation, Gap, Id, Measure, ModelFacts, WallTime};
+use crate::vocab::{CameraState, EventKind, Evidence, Explanation, Gap, Id, Measure, ModelFacts, WallTime};
 
 /// Something that [`Narrator::notice`](super::Narrator::notice) tells: an event without duration, kept for the record.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,13 @@ pub enum Notice {
         model: ModelFacts,
         /// What happened to it.
         change: ModelChange,
+    },
+    /// A clip is on the disk, or will never be.
+    Clip {
+        /// Its file, or why there is none.
+        evidence: Evidence,
+        /// What it does not show of what it was to show, in words; empty where it shows all.
+        lacks: String,
     },
     /// The configuration was replaced, or a replacement refused. Revisions are as in `config_revision`.
     Config {
@@ -130,6 +137,7 @@ impl Notice {
             Self::ClockStep { .. } => EventKind::ClockStep,
             Self::Model { .. } => EventKind::ModelChange,
             Self::Config { .. } => EventKind::ConfigChange,
+            Self::Clip { .. } => EventKind::Clip,
         }
     }
 
@@ -137,6 +145,13 @@ impl Notice {
         match self {
             Self::Gap { numbers, .. } => numbers.clone(),
             _ => None,
+        }
+    }
+
+    pub(super) fn evidence(&self) -> Evidence {
+        match self {
+            Self::Clip { evidence, .. } => evidence.clone(),
+            _ => Evidence::default(),
         }
     }
 
@@ -176,6 +191,7 @@ impl Notice {
             Self::ClockStep { from, to } => clock_step(*from, *to),
             Self::Model { model, change } => model_change(model, change),
             Self::Config { revision, change } => config_change(revision, change),
+            Self::Clip { evidence, lacks } => clip(&camera, evidence, lacks),
         }
     }
 }
@@ -239,6 +255,19 @@ fn config_change(revision: &str, change: &ConfigChange) -> Explanation {
         ConfigChange::Reverted { why } => {
             plain(with_cause(format!("configuration {revision} was given up for the one before"), why))
         }
+    }
+}
+
+fn clip(camera: &str, evidence: &Evidence, lacks: &str) -> Explanation {
+    let name = evidence.clip.as_deref().unwrap_or("a clip");
+    let Some(file) = &evidence.clip_file else {
+        let why = evidence.clip_missing.as_deref().unwrap_or_default();
+        return plain(with_cause(with_cause(format!("there is no clip {name} of {camera}"), why), lacks));
+    };
+    let seconds = file.ends_pts_ms.saturating_sub(file.begins_pts_ms) as f64 / 1e3;
+    Explanation {
+        text: with_cause(format!("the clip {name} of {camera} shows {}", span(seconds)), lacks),
+        measures: vec![Measure::plain("clip_s", seconds), Measure::plain("clip_bytes", file.bytes as f64)],
     }
 }
 

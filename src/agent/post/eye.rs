@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::{Post, lock};
 use crate::agent::cadence::Verdict;
+use crate::agent::clips::Recording;
 use crate::agent::sight::Told;
-use crate::camera::{Discontinuity, StateChange, Viewer};
+use crate::camera::{Discontinuity, StateChange, Tape, Viewer};
 use crate::event::Notice;
 use crate::scene::Picture;
 use crate::vocab::{CameraState, DropReason, Frame};
@@ -71,5 +72,9 @@ impl Viewer for Eye {
             sight.cut = sight.last_pts.map(|_| sight.last_seq);
         }
         post.tell(|line| line.cut(&notice));
+    }
+
+    fn tape(&mut self) -> Option<Arc<dyn Tape>> {
+        self.post.recording.as_ref().map(Recording::tape)
     }
 }

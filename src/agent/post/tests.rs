@@ -35,7 +35,7 @@ fn bench_with(heat: bool) -> Bench {
     let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
     let agent = Id::new("a").unwrap();
     let origin = wire::Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
-    let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), clock.clone()).unwrap();
+    let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), None, clock.clone()).unwrap();
     let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
     let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
     let means = Means {
@@ -66,7 +66,7 @@ fn bench_with(heat: bool) -> Bench {
         evidence,
         config_revision: "one".into(),
     };
-    let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, means);
+    let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, None, means);
     Bench { folder, clock, spool, post }
 }
 

@@ -53,6 +53,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         idle_keyframes: camera.idle_keyframes,
         ptz: camera.ptz,
         picture: camera.picture.clone(),
+        clips: camera.clips,
         detect: detect?,
         motion: motion?,
         heat: camera.maps.heat && camera.detect.is_some(),

@@ -68,6 +68,9 @@ pub struct Camera {
     /// What is watched in the picture as a whole.
     #[serde(default)]
     pub picture: Picture,
+    /// Whether clips are kept of it, where `evidence.clips.keep` says that they are. Only streams in H.264 and H.265 can be.
+    #[serde(default = "yes")]
+    pub clips: bool,
     /// What looks at the pictures. Default: nothing; the camera is only watched over.
     pub detect: Option<Detect>,
     /// What counts as motion.
