@@ -6,6 +6,7 @@ mod accuracy;
 mod bench;
 mod bundled;
 mod camera;
+mod clips;
 mod commands;
 mod conditions;
 mod config;

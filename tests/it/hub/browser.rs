@@ -25,14 +25,14 @@ use crate::support::subscriber::Subscriber;
 const SHOTS: &str = "VEDETTE_TEST_SHOTS";
 
 /// Drives browsers; killed when dropped.
-struct Driver {
+pub struct Driver {
     child: Child,
     url: String,
 }
 
 impl Driver {
     /// Starts chromedriver, or says visibly that the test is skipped.
-    async fn start() -> Option<Self> {
+    pub async fn start() -> Option<Self> {
         let folders = std::env::var_os("PATH").unwrap_or_default();
         let program =
             std::env::split_paths(&folders).map(|folder| folder.join("chromedriver")).find(|path| path.exists());
@@ -53,7 +53,8 @@ impl Driver {
         Some(driver)
     }
 
-    async fn browser(&self) -> Client {
+    /// A browser.
+    pub async fn browser(&self) -> Client {
         // Started as root, as in a container, it refuses its own sandbox.
         let arguments =
             ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--window-size=1280,900"];

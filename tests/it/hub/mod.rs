@@ -5,7 +5,7 @@ mod access;
 mod accounts;
 mod admin;
 mod blobs;
-mod browser;
+pub mod browser;
 mod bucket;
 mod clips;
 mod configurations;

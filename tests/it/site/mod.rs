@@ -5,6 +5,7 @@
 
 mod agent;
 mod clip;
+mod clips;
 mod commands;
 mod conditions;
 mod delivery;

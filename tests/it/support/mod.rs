@@ -2,6 +2,7 @@
 
 pub mod certificates;
 pub mod child;
+pub mod clip_hub;
 pub mod clips;
 pub mod crowd;
 pub mod data;
