@@ -218,6 +218,23 @@ mod tests {
             ("reload", "{}", Order::Reload),
             ("restart-camera", r#"{"camera":"door"}"#, Order::RestartCamera(door)),
             ("status", "{}", Order::Status),
+            (
+                "clip",
+                r#"{"episode":"gate-door-1-7","upload":false}"#,
+                Order::Clip(ClipRequest { of: Wanted::Episode("gate-door-1-7".to_owned()), upload: false }),
+            ),
+            (
+                "clip",
+                r#"{"camera":"yard","from":"1970-01-01T00:00:01Z","to":"1970-01-01T01:00:03+01:00"}"#,
+                Order::Clip(ClipRequest {
+                    of: Wanted::Span {
+                        camera: Id::new("yard").unwrap(),
+                        from: WallTime::from_unix_nanos(1_000_000_000),
+                        to: WallTime::from_unix_nanos(3_000_000_000),
+                    },
+                    upload: true,
+                }),
+            ),
         ];
         for (name, args, order) in cases {
             assert_eq!(interpret(name, &command(args)), Ok(order), "{name}");
@@ -233,6 +250,9 @@ mod tests {
             ("snapshot", r#"{"camera":"a/+/#"}"#, "args.camera: an id is made of"),
             ("snapshot", r#"{"camera":"door","extra":1}"#, "unknown argument \"extra\"; allowed: camera"),
             ("camera/enable", r#"{"camera":"door","enabled":"no"}"#, "args.enabled must be true or false"),
+            ("clip", "{}", "args.camera must name a camera"),
+            ("clip", r#"{"episode":7}"#, "args.episode must name an episode"),
+            ("clip", r#"{"camera":"door","from":"now"}"#, "args.from must be a time"),
             ("reload", r#"{"force":true}"#, "this command has no arguments"),
         ];
         for (name, args, reason) in cases {

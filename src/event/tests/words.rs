@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice};
-use crate::vocab::{CameraState, Condition, DayNight, EndReason, Finding, PictureChange, Relief};
+use crate::vocab::{
+    CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief,
+};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, Occupancy, Queue,
     RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
@@ -102,6 +104,25 @@ fn conducts() -> Vec<Firing> {
     ]
 }
 
+fn clip(ends_pts_ms: Option<u64>, missing: Option<&str>, lacks: &str) -> Notice {
+    let file = |ends_pts_ms| ClipFile {
+        sha256: "ab".into(),
+        bytes: 1_234_567,
+        begins: "2026-11-23T12:00:00.000Z".into(),
+        ends: "2026-11-23T12:00:14.250Z".into(),
+        begins_pts_ms: 0,
+        ends_pts_ms,
+        episodes: vec!["door-1".into()],
+    };
+    let evidence = Evidence {
+        clip: Some("door-1.mp4".into()),
+        clip_file: ends_pts_ms.map(file),
+        clip_missing: missing.map(str::to_owned),
+        ..Evidence::default()
+    };
+    Notice::Clip { evidence, lacks: lacks.into() }
+}
+
 fn notices() -> Vec<Notice> {
     let why = || "no data for 5 s".to_owned();
     let model_is = |change| Notice::Model { model: model(), change };
@@ -127,6 +148,9 @@ fn notices() -> Vec<Notice> {
         model_is(ModelChange::Failed { why: "the golden picture was not recognised".into() }),
         model_is(ModelChange::Hangs { since: Duration::from_millis(31_400) }),
         model_is(ModelChange::Resumed { after: Duration::from_secs(50) }),
+        clip(Some(14_250), None, ""),
+        clip(Some(60_000), None, "what happens goes on after it"),
+        clip(None, Some("disk-full"), "no room on the disk for door-1.mp4"),
         config_is(ConfigChange::Applied),
         config_is(ConfigChange::Refused { faults: 3 }),
         config_is(ConfigChange::Reverted { why: "the hub was not reached for 60 s".into() }),
