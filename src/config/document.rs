@@ -19,7 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::detect::bundled;
 use crate::vocab::Id;
 
-pub use camera::{Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Share, Suppress, Transport, Zone};
+pub use camera::{
+    Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Share, Suppress, Transport, Zone,
+};
 pub use clips::{Clips, Keep};
 pub use family::Family;
 pub use picture::Picture;

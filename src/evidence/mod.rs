@@ -18,9 +18,9 @@ mod rgb;
 mod ring;
 mod shot;
 
+pub use self::ring::{Cursor, ReadState, Reading, Ring, RingError, RingLimits};
 pub use folder::{Draft, EvidenceError, Folder, Saved, clip_name};
 pub use plan::{About, Announced, Happening, Plan, PlanSettings};
-pub use self::ring::{Cursor, ReadState, Reading, Ring, RingError, RingLimits};
 pub use shot::{Mark, Shot, Snapshots};
 
 use std::path::PathBuf;

@@ -99,6 +99,8 @@ fn alert(phase: Phase, seconds: u64) -> Event {
         config_revision: "0123456789ab".to_owned(),
         evidence: Evidence::default(),
         gap: None,
+        condition: None,
+        heat: None,
     }
 }
 

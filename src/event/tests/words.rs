@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice};
-use crate::vocab::{
-    CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief,
-};
+use crate::vocab::{CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, Occupancy, Queue,
     RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
