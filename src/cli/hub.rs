@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let runtime = multi_threaded()?;
     runtime.block_on(async {
         let stopping = stop_on_signals()?;
-        Ok::<_, Failure>(serve(settings, stopping).await.map_err(anyhow::Error::from)?)
+        Ok::<_, Failure>(Box::pin(serve(settings, stopping)).await.map_err(anyhow::Error::from)?)
     })?;
     runtime.shutdown_background();
     tracing::info!("the hub has stopped");

@@ -53,7 +53,7 @@ fn fade(canvas: &mut Canvas) {
         let [r, g, b] = pixel.map(u32::from);
         let grey = (r * 299 + g * 587 + b * 114) / 1000;
         // In steps of four, which nobody sees and PNG makes much smaller.
-        *pixel = [(70 + grey / 2 & !3) as u8; 3];
+        *pixel = [((70 + grey / 2) & !3) as u8; 3];
     }
 }
 
