@@ -3,7 +3,7 @@
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use vedette::decode::street::Street;
 use vedette::evidence::{Mark, Settings, Shot, Snapshots};
-use vedette::scene::Scene;
+use vedette::scene::{Background, BackgroundSettings, Scene};
 use vedette::vocab::{Frame, MediaTime, Rect};
 
 const SIZES: [(u32, u32); 3] = [(640, 360), (768, 432), (1920, 1080)];
@@ -31,6 +31,15 @@ fn look(c: &mut Criterion) {
                 let frame = &mut pictures[number % 8];
                 frame.pts = MediaTime::from_millis(number as u64 * 100);
                 scene.step(frame)
+            });
+        });
+        let (mut background, mut number) = (Background::new(BackgroundSettings::default()), 0);
+        group.bench_function(format!("background {width}x{height}"), |b| {
+            b.iter(|| {
+                number += 1;
+                let frame = &mut pictures[number % 8];
+                frame.pts = MediaTime::from_millis(number as u64 * 100);
+                background.step(frame);
             });
         });
     }

@@ -101,6 +101,8 @@ pub enum Movement {
 pub enum Verdict {
     /// Give it to the detector.
     Look,
+    /// It was looked at already, by the line itself.
+    Seen,
     /// Leave it. With [`DropReason::Still`] everybody who is followed stands where he stood.
     Leave(DropReason),
 }

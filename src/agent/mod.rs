@@ -17,6 +17,7 @@ pub mod doctor;
 mod engine;
 mod envelope;
 mod feeding;
+mod followed;
 pub mod forward;
 mod health;
 mod kept;

@@ -7,6 +7,7 @@
 //!                                  └───▶ history, where tracks are kept: what rules are told is written there first
 //! ```
 //!
+//! A camera for which no detector looks is looked at by the scene itself: what moves before the background.
 //! Live and replayed pictures take the same way; only who runs the detector differs.
 
 mod whole;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use crate::agent::ailments::Ailments;
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
+use crate::agent::followed::Followed;
 use crate::behaviour::{self, Heat, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
@@ -35,6 +37,8 @@ pub struct Settings {
     pub cadence: cadence::Settings,
     /// What is watched in the picture as a whole.
     pub scene: scene::Settings,
+    /// Whether whatever moves before the background is what is looked for, in place of a detector.
+    pub by_motion: bool,
     /// How objects are followed.
     pub track: track::Settings,
     /// Zones, lines and rules.
@@ -62,6 +66,10 @@ pub struct Line {
     ailments: Ailments,
     cadence: Cadence,
     tracker: Tracker,
+    followed: Followed,
+    by_motion: bool,
+    /// What moves, where that is looked for. Kept for its memory.
+    moving: Vec<Detection>,
     heat: Option<Heat>,
     rules: Rules,
     narrator: Narrator,
@@ -142,6 +150,9 @@ impl Line {
             ailments: Ailments::default(),
             cadence: Cadence::new(settings.cadence),
             tracker: Tracker::starting_at(settings.track, first_track),
+            followed: Followed::new(&settings.labels, settings.by_motion),
+            by_motion: settings.by_motion,
+            moving: Vec::new(),
             heat: settings.heat.then(Heat::new),
             rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
             narrator: Narrator::new(settings.event),
@@ -183,10 +194,27 @@ impl Line {
             // Nothing moved: whoever is followed stands where he stood, however long nobody looks.
             self.tracker.hold(frame.pts);
         }
-        if verdict != Verdict::Look {
-            occurrences.extend(self.pass());
-        }
+        let verdict = match verdict {
+            Verdict::Look if self.by_motion => {
+                occurrences.extend(self.see_motion(frame, clock));
+                Verdict::Seen
+            }
+            Verdict::Look => Verdict::Look,
+            Verdict::Seen | Verdict::Leave(_) => {
+                occurrences.extend(self.pass(Some(frame)));
+                verdict
+            }
+        };
         Looked { verdict, picture: Some(sight.picture), ailments, occurrences }
+    }
+
+    /// Takes in what moves before the background.
+    fn see_motion(&mut self, frame: &Frame, clock: ClockState) -> Vec<Occurrence> {
+        let mut moving = std::mem::take(&mut self.moving);
+        self.scene.moving(self.followed.expected(frame.pts), &mut moving);
+        let occurrences = self.seen(frame, &moving, clock);
+        self.moving = moving;
+        occurrences
     }
 
     /// Takes in what the detector saw in a frame.
@@ -196,6 +224,8 @@ impl Line {
         self.last_tick = frame.pts;
         let tracks = self.tracker.step(frame.pts, detections);
         self.cadence.follow(frame.pts, tracks);
+        self.followed.follow(frame.pts, tracks);
+        self.scene.cover(frame.pts, || self.followed.covers(tracks));
         if let Some(heat) = &mut self.heat {
             heat.step(frame.pts, tracks);
         }
@@ -204,6 +234,7 @@ impl Line {
         // Kept as they are shown to the rules: rounded, so that they can be shown them again.
         let tracks = log.map_or(tracks, |log| log.look(frame.pts, frame.captured, size, tracks));
         self.rules.set_picture_size(size.0, size.1);
+        self.rules.set_regions(self.scene.regions());
         let firings = self.rules.step(frame.pts, frame.captured, tracks);
         let mut events = self.narrator.narrate(firings, &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
@@ -266,6 +297,7 @@ impl Line {
         let counts = self.rules.saved_counts().clone();
         self.rules = Rules::new(behaviour, labels.clone(), timezone);
         self.rules.restore_counts(counts);
+        self.followed = Followed::new(&labels, self.by_motion);
         self.told.labels = labels;
         self.illustrate(events, None)
     }
@@ -281,7 +313,7 @@ impl Line {
             return Vec::new();
         }
         (self.told.pts, self.told.captured, self.told.clock) = (now, wall, clock);
-        self.pass()
+        self.pass(None)
     }
 
     /// Ends everything that is open: the last call before a line is dropped.
@@ -328,7 +360,8 @@ impl Line {
         }
     }
 
-    fn pass(&mut self) -> Vec<Occurrence> {
+    /// Time passes, with a picture that no detector looks at where there is one.
+    fn pass(&mut self, frame: Option<&Frame>) -> Vec<Occurrence> {
         if self.told.pts.since(self.last_tick) < TICK {
             return Vec::new();
         }
@@ -336,9 +369,10 @@ impl Line {
         if let Some(log) = &mut self.log {
             log.wait(self.told.pts, self.told.captured);
         }
+        self.rules.set_regions(self.scene.regions());
         let firings = self.rules.tick(self.told.pts, self.told.captured);
         let events = self.narrator.narrate(firings, &self.told.context());
-        self.illustrate(events, None)
+        self.illustrate(events, frame)
     }
 
     /// Gives each event of a rule the picture that shows it: the present one at its start, the best one at its end.
@@ -355,7 +389,8 @@ impl Line {
                     self.snapshots.consider(&event.episode, frame, label, *score, *bbox);
                     self.shown.push(Shown { episode: event.episode.clone(), track: subject.track });
                 }
-                Some(Shot::of(frame, event.subject.as_ref().map(mark), &self.evidence))
+                let region = event.region.map(|bbox| Mark { label: event.kind.as_str().to_owned(), score: 1.0, bbox });
+                Some(Shot::of(frame, event.subject.as_ref().map(mark).or(region), &self.evidence))
             }
             (Phase::End, _) => {
                 self.shown.retain(|shown| shown.episode != event.episode);
@@ -386,3 +421,6 @@ impl Told {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::agent::silent::Silent;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Shutdown;
 use crate::base::threads;
-use crate::config::{self, Camera, Config, Model};
+use crate::config::{Camera, Config, Model};
 use crate::decode::Live;
 use crate::detect::{Detector, LibrarySearch, runtime};
 use crate::mqtt::{self, Identity, Presence, Session, Subscription};
@@ -156,8 +156,7 @@ impl Probe {
 
     /// What is wrong with the rules of the cameras that this model looks at, in the light of its labels.
     fn rule_faults(&self, model: &Model, labels: &Labels) -> Vec<String> {
-        let looked_at =
-            |camera: &&Camera| camera.detect.as_ref().is_some_and(|detect: &config::Detect| detect.model == model.name);
+        let looked_at = |camera: &&Camera| camera.model() == Some(&model.name);
         let cameras = self.config.cameras.iter().filter(looked_at);
         let faults = cameras.flat_map(|camera| {
             let faults = camera.behaviour_settings().faults(labels);

@@ -16,6 +16,7 @@ use crate::decode::{self, Clip};
 use crate::detect::{self, Detector, LibrarySearch, RuntimeError};
 use crate::event;
 use crate::history::{self, HistoryError};
+use crate::scene::MOVING;
 use crate::vocab::{ClockState, Event, Frame, Id, Labels, Severity};
 use crate::wire::{Class, MessageId, Origin};
 
@@ -112,14 +113,20 @@ pub struct Summary {
 /// A replay in progress.
 struct Replay<'a> {
     line: Line,
-    detector: Detector,
+    /// None where the line itself looks, for what moves before the background.
+    detector: Option<Detector>,
     origin: Origin,
     sequence: [u64; 2],
     summary: Summary,
     tell: &'a mut dyn FnMut(&EventMessage),
 }
 
-/// Loads ONNX Runtime, which [`replay`] needs.
+/// Whether a model looks at this camera's pictures, or would if there were such a camera.
+pub fn needs_runtime(config: &Config, camera: &Id) -> bool {
+    find_camera(config, camera).is_ok_and(|camera| camera.model().is_some())
+}
+
+/// Loads ONNX Runtime, which [`replay`] needs where [`needs_runtime`] says so.
 ///
 /// # Errors
 /// When it is nowhere to be found, or too old; the error says where it was looked for.
@@ -140,7 +147,7 @@ pub fn replay(
     tell: &mut dyn FnMut(&EventMessage),
 ) -> Result<Summary, ReplayError> {
     let camera = find_camera(config, &request.camera)?;
-    let (detector, settings) = prepare(config, camera, clock.clone())?;
+    let (detector, settings) = prepare(config, camera, &clock)?;
     let store = request.tracks.as_ref().map(|folder| history::Store::open(unbounded(folder), clock)).transpose()?;
     let facts = settings.model.as_ref();
     let head = facts.map(|facts| engine::head(camera, &settings.labels, facts));
@@ -166,14 +173,30 @@ fn find_camera<'a>(config: &'a Config, id: &Id) -> Result<&'a config::Camera, Re
     })
 }
 
-fn prepare(config: &Config, camera: &config::Camera, clock: SharedClock) -> Result<(Detector, Settings), ReplayError> {
+/// The detector and its model; none where no model looks.
+fn open(
+    config: &Config,
+    camera: &config::Camera,
+    clock: &SharedClock,
+) -> Result<Option<(Detector, config::Model)>, ReplayError> {
+    let Some(model) = camera.model() else { return Ok(None) };
+    let no_detect = || ReplayError::NoDetect { camera: camera.id.clone() };
+    let model = config.models.iter().find(|m| m.name == *model).ok_or_else(no_detect)?;
+    let cache = Some(config.state_dir.join("engines"));
+    engine::open(model, &model.detect_settings(cache), clock)
+        .map(Some)
+        .map_err(|source| ReplayError::Model { model: model.name.clone(), source: Box::new(source) })
+}
+
+fn prepare(
+    config: &Config,
+    camera: &config::Camera,
+    clock: &SharedClock,
+) -> Result<(Option<Detector>, Settings), ReplayError> {
     let no_detect = || ReplayError::NoDetect { camera: camera.id.clone() };
     let detect = camera.detect.as_ref().ok_or_else(no_detect)?;
-    let model = config.models.iter().find(|m| m.name == detect.model).ok_or_else(no_detect)?;
-    let cache = Some(config.state_dir.join("engines"));
-    let (detector, model) = engine::open(model, &model.detect_settings(cache), &clock)
-        .map_err(|source| ReplayError::Model { model: model.name.clone(), source: Box::new(source) })?;
-    let labels: Labels = detector.labels().clone();
+    let opened = open(config, camera, clock)?;
+    let labels = opened.as_ref().map_or_else(|| Labels::new([MOVING]), |(detector, _)| detector.labels().clone());
     let settings = Settings {
         cadence: cadence::Settings {
             fps: detect.fps,
@@ -182,17 +205,18 @@ fn prepare(config: &Config, camera: &config::Camera, clock: SharedClock) -> Resu
             idle_keyframes: false,
         },
         scene: camera.scene_settings(),
-        track: model.track_settings(&labels),
+        by_motion: camera.detects_motion(),
+        track: opened.as_ref().map(|(_, model)| model.track_settings(&labels)).unwrap_or_default(),
         behaviour: camera.behaviour_settings(),
         heat: camera.heat,
         event: event::Settings::new(config.id.clone(), Some(camera.id.clone()), 0),
         timezone: config.timezone.clone(),
-        model: Some(told_facts(&detector, &model)),
+        model: opened.as_ref().map(|(detector, model)| told_facts(detector, model)),
         labels,
         evidence: config.evidence.evidence_settings(),
         config_revision: config.revision.as_str().into(),
     };
-    Ok((detector, settings))
+    Ok((opened.map(|(detector, _)| detector), settings))
 }
 
 impl Replay<'_> {
@@ -218,10 +242,10 @@ impl Replay<'_> {
         self.summary.length = Duration::from_nanos(frame.pts.as_nanos());
         let looked = self.line.look(frame, ClockState::Media);
         self.tell(looked.occurrences);
-        if looked.verdict == Verdict::Look {
-            self.summary.looks += 1;
+        self.summary.looks += u64::from(matches!(looked.verdict, Verdict::Look | Verdict::Seen));
+        if let (Verdict::Look, Some(detector)) = (looked.verdict, &mut self.detector) {
             let at_ms = frame.pts.as_millis();
-            self.detector
+            detector
                 .detect(frame, detections)
                 .map_err(|source| ReplayError::Detect { at_ms, source: Box::new(source) })?;
             let occurrences = self.line.seen(frame, detections, ClockState::Media);

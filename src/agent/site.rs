@@ -39,6 +39,7 @@ use crate::detect::{self, CameraKey, LibrarySearch};
 use crate::event::{self, Narrator, Notice};
 use crate::history;
 use crate::mqtt;
+use crate::scene::MOVING;
 use crate::spool::Spool;
 use crate::vocab::{Id, Labels, MediaTime, ModelFacts, WallTime};
 use crate::wire::{Origin, Topics};
@@ -170,7 +171,7 @@ impl Site {
         let old = std::mem::replace(&mut self.config, config);
         let concerned = |camera: &&config::Camera| {
             let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
-            let has_new_model = camera.detect.as_ref().is_some_and(|d| changed_models.contains(&d.model));
+            let has_new_model = camera.model().is_some_and(|model| changed_models.contains(model));
             !is_same || has_new_model || self.posts.get(&camera.id).is_some_and(|post| post.is_outdated())
         };
         let concerned: Vec<Id> = old.cameras.iter().filter(concerned).map(|camera| camera.id.clone()).collect();
@@ -222,8 +223,7 @@ impl Site {
 
     fn start_engines(&mut self) -> Result<(), StartError> {
         let wanted: Vec<config::Model> = self.config.models.clone();
-        let is_used =
-            |name: &Id| self.config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
+        let is_used = |name: &Id| self.config.cameras.iter().any(|c| c.model() == Some(name));
         let missing: Vec<config::Model> =
             wanted.into_iter().filter(|m| is_used(&m.name) && !self.engines.contains_key(&m.name)).collect();
         if missing.is_empty() {
@@ -269,7 +269,7 @@ impl Site {
     }
 
     fn engines_to_replace(&self, config: &Config) -> Vec<Id> {
-        let is_used = |name: &Id| config.cameras.iter().any(|c| c.detect.as_ref().is_some_and(|d| d.model == *name));
+        let is_used = |name: &Id| config.cameras.iter().any(|c| c.model() == Some(name));
         let stays = |engine: &Engine| {
             config.models.contains(&engine.config) && engine.running.is_ok() && is_used(engine.name())
         };
@@ -278,7 +278,7 @@ impl Site {
 
     /// Posts a camera: makes its line and connects it.
     fn post(&mut self, camera: config::Camera) {
-        let running = camera.detect.as_ref().and_then(|d| self.engines.get(&d.model));
+        let running = camera.model().and_then(|model| self.engines.get(model));
         let running = running.and_then(|engine| Some((engine, engine.running.as_ref().ok()?)));
         let settings = self.line_settings(&camera, running);
         let worker = running.map(|(_, running)| running.worker.clone());
@@ -305,7 +305,12 @@ impl Site {
     }
 
     fn line_settings(&self, camera: &config::Camera, running: Option<(&Engine, &Running)>) -> pipeline::Settings {
-        let labels = running.map(|(_, r)| r.labels.clone()).unwrap_or_default();
+        let by_motion = camera.detects_motion();
+        let labels = match running {
+            Some((_, running)) => running.labels.clone(),
+            None if by_motion => Labels::new([MOVING]),
+            None => Labels::default(),
+        };
         let detect = camera.detect.as_ref();
         pipeline::Settings {
             cadence: cadence::Settings {
@@ -314,6 +319,7 @@ impl Site {
                 idle_keyframes: camera.idle_keyframes,
             },
             scene: camera.scene_settings(),
+            by_motion,
             track: running.map(|(_, running)| running.config.track_settings(&labels)).unwrap_or_default(),
             behaviour: camera.behaviour_settings(),
             heat: camera.heat,

@@ -6,6 +6,7 @@ use super::gathering::Gathering;
 use super::journey::Journey;
 use super::kind::RuleKind;
 use super::line_crossing::LineCrossing;
+use super::objects::Objects;
 use super::occupancy::{Limits, Occupancy};
 use super::queue::Queue;
 use super::repeated_passing::RepeatedPassing;
@@ -15,7 +16,7 @@ use super::scattering::Scattering;
 use super::settings::{Rule, Settings};
 use super::tailgating::Tailgating;
 use super::{crowding, intrusion, loitering, near_vehicle, running, speed, stopped, wrong_way};
-use crate::vocab::{Id, Labels, Place};
+use crate::vocab::{Id, Labels, Place, RegionChange};
 
 /// What a rule is to do, and where.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,8 @@ pub(super) fn employ(rule: &Rule, settings: &Settings, labels: &Labels) -> Optio
         RuleKind::RepeatedPassing { at_least, seconds, .. } => {
             Box::new(RepeatedPassing::new(&post, *at_least, *seconds))
         }
+        RuleKind::ObjectLeft { limits, .. } => Box::new(Objects::new(&post, RegionChange::Left, *limits)),
+        RuleKind::ObjectRemoved { limits, .. } => Box::new(Objects::new(&post, RegionChange::Removed, *limits)),
         RuleKind::LineCrossing { direction, .. } => Box::new(LineCrossing::new(&post, *direction)),
         RuleKind::Tailgating { direction, seconds, .. } => Box::new(Tailgating::new(&post, *direction, *seconds)),
         RuleKind::Journey { line, direction, then_direction, seconds, .. } => {

@@ -11,7 +11,8 @@ use super::presence::Presence;
 use super::scale::Scale;
 use super::settings::{Rule, ScoreOf};
 use crate::vocab::{
-    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, Track, TrackId,
+    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, StaticRegion, Track,
+    TrackId,
     WallTime,
 };
 
@@ -26,6 +27,8 @@ pub(super) struct Moment<'a> {
     pub ending: Option<EndReason>,
     pub zone: &'a TimeZone,
     pub labels: &'a Labels,
+    /// What was left or removed, as of the last picture.
+    pub regions: &'a [StaticRegion],
     /// The tracks of the frame; none where only time has passed.
     pub tracks: &'a [Track],
     /// How each of them moves.
@@ -53,6 +56,7 @@ impl Identity {
             key,
             place: Some(self.place.clone()),
             track: None,
+            region: None,
             at,
             measures: Vec::new(),
         }

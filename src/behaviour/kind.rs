@@ -167,6 +167,31 @@ pub enum RuleKind {
         /// Within how long.
         seconds: Duration,
     },
+    /// Something was left.
+    ObjectLeft {
+        /// The zone.
+        zone: Id,
+        /// How long it must have been there, and how large it may be.
+        limits: ObjectLimits,
+    },
+    /// Something was taken away.
+    ObjectRemoved {
+        /// The zone.
+        zone: Id,
+        /// How long it must have been missing, and how large it may be.
+        limits: ObjectLimits,
+    },
+}
+
+/// Which objects count that were left or removed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ObjectLimits {
+    /// For how long before it is said.
+    pub seconds: Duration,
+    /// For how long its owner must have been away, where one was seen.
+    pub owner_away: Duration,
+    /// The most of the picture that it may cover, 0..1.
+    pub max_area: f32,
 }
 
 impl RuleKind {
@@ -190,6 +215,8 @@ impl RuleKind {
             Self::Gathering { .. } => FiringKind::Gathering,
             Self::Scattering { .. } => FiringKind::Scattering,
             Self::RepeatedPassing { .. } => FiringKind::RepeatedPassing,
+            Self::ObjectLeft { .. } => FiringKind::ObjectLeft,
+            Self::ObjectRemoved { .. } => FiringKind::ObjectRemoved,
         }
     }
 
@@ -211,7 +238,9 @@ impl RuleKind {
             | Self::Queue { zone, .. }
             | Self::Gathering { zone, .. }
             | Self::Scattering { zone, .. }
-            | Self::RepeatedPassing { zone, .. } => Place::Zone(zone.clone()),
+            | Self::RepeatedPassing { zone, .. }
+            | Self::ObjectLeft { zone, .. }
+            | Self::ObjectRemoved { zone, .. } => Place::Zone(zone.clone()),
         }
     }
 
@@ -255,6 +284,11 @@ impl RuleKind {
             }
             _ => Duration::from_secs(10),
         }
+    }
+
+    /// Whether it is about what the background model finds.
+    pub fn needs_background(&self) -> bool {
+        matches!(self, Self::ObjectLeft { .. } | Self::ObjectRemoved { .. })
     }
 
     /// Whether it measures metres, and so needs the camera's ground.

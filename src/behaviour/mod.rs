@@ -9,6 +9,7 @@
 //!             ├─► crossing (each line: who went over) ─┬─► line crossing, tailgating, journey
 //!             │                                        └─► counts
 //!             └─► motion (each track: how it moves)  ────► to all that ask for speeds
+//!   regions ──────► objects left and removed ───────────────────────────────────────────────────────────────────► firings
 //! ```
 //!
 //! Each kind of rule has a file that opens with exactly when it fires. All share `gate.rs` (schedule, labels, scores,
@@ -43,6 +44,7 @@ mod line_crossing;
 mod loitering;
 mod motion;
 mod near_vehicle;
+mod objects;
 mod occupancy;
 mod parked;
 mod presence;
@@ -68,7 +70,7 @@ mod wrong_way;
 pub use counts::{Count, Counts, LabelCount, Passages};
 pub use ground::{Ground, GroundError};
 pub use heat::{Heat, SavedHeat};
-pub use kind::RuleKind;
+pub use kind::{ObjectLimits, RuleKind};
 pub use rules::Rules;
 pub use scale::{Distance, Speed};
 pub use schedule::{Schedule, ScheduleError};

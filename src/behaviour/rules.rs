@@ -13,7 +13,9 @@ use super::presence::ZoneWatch;
 use super::scale::Scale;
 use super::settings::{Anchor, Rule, Settings};
 use super::suppression::{Suppressed, Suppressions};
-use crate::vocab::{EndReason, Firing, FiringKind, Id, Labels, MediaTime, Place, Track, TrackId, TrackState, WallTime};
+use crate::vocab::{
+    EndReason, Firing, FiringKind, Id, Labels, MediaTime, Place, StaticRegion, Track, TrackId, TrackState, WallTime,
+};
 
 /// A track that was not reported for this long is a new one when it is reported again.
 const RECALL: Duration = Duration::from_secs(10);
@@ -38,6 +40,8 @@ pub struct Rules {
     revision: u64,
     /// The tracks that were reported lately, and when.
     known: Vec<(TrackId, MediaTime)>,
+    /// What was left or removed.
+    regions: Vec<StaticRegion>,
     /// Kept for its memory.
     spare: Vec<u32>,
 }
@@ -82,6 +86,7 @@ impl Rules {
             journeys,
             revision: 0,
             known: Vec::new(),
+            regions: Vec::new(),
             spare: Vec::new(),
         }
     }
@@ -92,6 +97,12 @@ impl Rules {
         if width > 0 && height > 0 {
             self.scale.aspect = width as f32 / height as f32;
         }
+    }
+
+    /// Takes in what was left or removed, as of the picture of the next step or tick.
+    pub fn set_regions(&mut self, regions: &[StaticRegion]) {
+        self.regions.clear();
+        self.regions.extend_from_slice(regions);
     }
 
     /// Takes in the tracks of a frame that was looked at, captured at `now`. `wall` is the time of day at which schedules
@@ -206,6 +217,7 @@ impl Rules {
             ending,
             zone: &self.timezone,
             labels: &self.labels,
+            regions: &self.regions,
             tracks,
             movements: &self.movements,
             scale: &self.scale,

@@ -53,8 +53,10 @@ enum Speed {
 /// [`Failure::Refused`] when the configuration, camera or model cannot be used.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = check::configuration(&args.config)?.config;
-    let search = onnx_runtime::search(config.runtime_library.clone());
-    replay::load_runtime(&search).map_err(|error| Failure::Running(error.into()))?;
+    if replay::needs_runtime(&config, &args.camera) {
+        let search = onnx_runtime::search(config.runtime_library.clone());
+        replay::load_runtime(&search).map_err(|error| Failure::Running(error.into()))?;
+    }
     let request = Request {
         camera: args.camera.clone(),
         input: Source::file(&args.input),

@@ -215,12 +215,24 @@ pub struct Camera {
 /// What looks at a camera's pictures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Detect {
-    /// One of [`Config::models`].
-    pub model: Id,
+    /// One of [`Config::models`]; none where the background model looks.
+    pub model: Option<Id>,
     /// Pictures a second.
     pub fps: f64,
     /// Whether it looks only while something moves.
     pub motion_gate: bool,
+}
+
+impl Camera {
+    /// The model that looks at its pictures, where one does.
+    pub fn model(&self) -> Option<&Id> {
+        self.detect.as_ref()?.model.as_ref()
+    }
+
+    /// Whether whatever moves before the background is what is looked for.
+    pub fn detects_motion(&self) -> bool {
+        self.detect.as_ref().is_some_and(|detect| detect.model.is_none())
+    }
 }
 
 /// What counts as motion.

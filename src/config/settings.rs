@@ -73,6 +73,12 @@ impl Camera {
                 ..scene::PictureSettings::default()
             },
             conditions: self.condition_settings(),
+            background: self.needs_background().then(|| scene::BackgroundSettings {
+                // A background is compared with over minutes and not over a second: it must depart further.
+                step: self.motion.threshold * 1.5,
+                masks: self.motion.mask.clone(),
+                ..scene::BackgroundSettings::default()
+            }),
         }
     }
 
@@ -94,6 +100,11 @@ impl Camera {
             learn: Duration::from_secs_f64(picture.learn_seconds),
             relearn: Duration::from_secs_f64(picture.relearn_seconds),
         }
+    }
+
+    /// Whether anything of it is about what the background model finds.
+    fn needs_background(&self) -> bool {
+        self.detects_motion() || self.rules.iter().any(|rule| rule.kind.needs_background())
     }
 
     /// Its zones, lines and rules.

@@ -6,10 +6,12 @@ use std::str::FromStr;
 
 use url::Url;
 
+use super::street::Show;
 use crate::vocab::Secret;
 
 /// Where pictures come from: `rtsp://`, `rtsps://`, `v4l2:///dev/video0`, `file:///clip.mp4`, the path of a file, or
-/// `scene://street`, the street that this program draws itself, with any of `?seed=1&width=768&height=432&fps=10`.
+/// `scene://street`, the street that this program draws itself, with any of `?seed=1&width=768&height=432&fps=10`
+/// and of `&lights=on&rain=on&stander=on&things=on`.
 ///
 /// A user name and password in the URL are moved into fields of their own: they are given to the RTSP client as
 /// properties and are part of no text this program writes. `Display` also hides what looks like a password in the
@@ -36,6 +38,7 @@ pub(super) struct Scene {
     pub width: u32,
     pub height: u32,
     pub fps: f64,
+    pub show: Show,
 }
 
 /// Why a text is not a [`Source`].
@@ -76,7 +79,7 @@ pub enum SourceError {
     },
     /// `scene://` with a name or a parameter that it does not have.
     #[error(
-        "scene:// does not know {found}; it is scene://street, with any of ?seed=, width= and height= (16 to 4096) and fps= (1 to 240)"
+        "scene:// does not know {found}; it is scene://street, with any of ?seed=, width= and height= (16 to 4096), fps= (1 to 240), lights=, rain=, stander= and things= (on or off)"
     )]
     Scene {
         /// The first part that is wrong.
@@ -187,7 +190,11 @@ impl Scene {
         if !["", "street"].contains(&name.trim_end_matches('/')) {
             return Err(wrong(name));
         }
-        let mut scene = Self { seed: 1, width: 768, height: 432, fps: 10.0 };
+        let mut scene = Self { seed: 1, width: 768, height: 432, fps: 10.0, show: Show::default() };
+        let switch = |value: &str, of: &mut bool| {
+            *of = value == "on";
+            ["on", "off"].contains(&value)
+        };
         for parameter in parameters.split('&').filter(|p| !p.is_empty()) {
             let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let set = match key {
@@ -195,6 +202,10 @@ impl Scene {
                 "width" => value.parse().map(|width| scene.width = width).is_ok(),
                 "height" => value.parse().map(|height| scene.height = height).is_ok(),
                 "fps" => value.parse().map(|fps| scene.fps = fps).is_ok(),
+                "lights" => switch(value, &mut scene.show.lights),
+                "rain" => switch(value, &mut scene.show.rain),
+                "stander" => switch(value, &mut scene.show.stander),
+                "things" => switch(value, &mut scene.show.things),
                 _ => false,
             };
             let sides = 16..=4096;
@@ -223,8 +234,11 @@ impl fmt::Display for Source {
             Place::Rtsp(url) => f.write_str(&hide_parameters(url.as_str())),
             Place::File(path) => write!(f, "{}", path.display()),
             Place::Device(path) => write!(f, "v4l2://{}", path.display()),
-            Place::Scene(Scene { seed, width, height, fps }) => {
-                write!(f, "scene://street?seed={seed}&width={width}&height={height}&fps={fps}")
+            Place::Scene(Scene { seed, width, height, fps, show }) => {
+                write!(f, "scene://street?seed={seed}&width={width}&height={height}&fps={fps}")?;
+                let Show { lights, rain, stander, things } = *show;
+                let parts = [("lights", lights), ("rain", rain), ("stander", stander), ("things", things)];
+                parts.iter().filter(|(_, is_on)| *is_on).try_for_each(|(key, _)| write!(f, "&{key}=on"))
             }
         }
     }
@@ -336,8 +350,12 @@ mod tests {
             show("scene://street?seed=7&fps=2.5").unwrap(),
             "scene://street?seed=7&width=768&height=432&fps=2.5"
         );
+        assert_eq!(
+            show("scene://?things=on&rain=off&lights=on").unwrap(),
+            "scene://street?seed=1&width=768&height=432&fps=10&lights=on&things=on"
+        );
         for text in
-            ["scene://beach", "scene://street?sed=1", "scene://?width=8", "scene://?fps=NaN", "scene://?seed=-1"]
+            ["scene://street?rain=hard", "scene://beach", "scene://street?sed=1", "scene://?width=8", "scene://?fps=NaN", "scene://?seed=-1"]
         {
             assert!(matches!(show(text), Err(SourceError::Scene { .. })), "{text}");
         }

@@ -61,7 +61,7 @@ impl Stream {
         let feed = Arc::new(feed);
         if let Place::Scene(scene) = source.place() {
             tap::refuse(&feed, &Codec::Raw);
-            let street = Street::new(scene.seed, scene.width, scene.height, scene.fps);
+            let street = Street::with(scene.show, scene.seed, scene.width, scene.height, scene.fps);
             let drawing = Drawing::start(feed.clone(), scene.fps, move |number| picture_of(&street, number))?;
             return Ok(Self { feed, producer: Some(Producer::Drawing(drawing)), said: false });
         }

@@ -93,6 +93,23 @@ pub(super) fn scattering(firing: &Firing) -> String {
     format!("{count} ran apart in {} (limit {limit})", place(firing))
 }
 
+/// `something was left in zone hall 61 s ago (limit 60 s), track 12 went away 45 s ago`, and how it ended.
+pub(super) fn object(firing: &Firing, what: &str, ended: &str) -> String {
+    let (still, limit) = limited(firing, Measure::STILL);
+    let what = format!("{what} {} {} ago (limit {})", place(firing), span(still), span(limit));
+    match EndReason::among(&firing.measures) {
+        Some(EndReason::Ceased) => format!("{what} and {ended}"),
+        Some(reason) => format!("{what}, until {}", when(reason)),
+        None => match measure(firing, Measure::OWNER) {
+            Some(owner) => {
+                let left = span(value_of(firing, Measure::OWNER_LEFT));
+                format!("{what}, track {} was last near it {left} ago", owner.value)
+            }
+            None => format!("{what}, and nobody was seen to do it"),
+        },
+    }
+}
+
 /// The sentence of an occupancy, with the density where that counts.
 pub(super) fn crowding(firing: &Firing) -> String {
     let density = firing.measures.iter().find(|m| [Measure::DENSITY_M2, Measure::DENSITY_PICTURE].contains(&&*m.name));

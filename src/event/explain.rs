@@ -24,6 +24,8 @@ pub(super) fn firing(firing: &Firing, labels: &Labels) -> Explanation {
         FiringKind::Tailgating => conduct::tailgating(firing, labels),
         FiringKind::Journey => conduct::journey(firing, labels),
         FiringKind::RepeatedPassing => conduct::repeated_passing(firing, labels),
+        FiringKind::ObjectLeft => conduct::object(firing, "something was left in", "is gone"),
+        FiringKind::ObjectRemoved => conduct::object(firing, "something was removed from", "is back"),
     };
     Explanation { text, measures: firing.measures.clone() }
 }

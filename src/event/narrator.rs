@@ -8,7 +8,7 @@ use super::picture::Ailing;
 use super::tracks::Followed;
 use crate::vocab::{
     ClockState, EndReason, Event, EventKind, Evidence, Explanation, Firing, FiringPhase, Id, Labels, Measure,
-    MediaTime, ModelFacts, Phase, Place, Severity, Subject, Track, WallTime,
+    MediaTime, ModelFacts, Phase, Place, Rect, Severity, Subject, Track, WallTime,
 };
 
 /// Who tells, and how much.
@@ -101,6 +101,7 @@ pub(super) struct Telling {
     pub episode: String,
     pub rule: Option<Id>,
     pub place: Option<Place>,
+    pub region: Option<Rect>,
     pub subject: Option<Subject>,
     pub explanation: Explanation,
     pub at: MediaTime,
@@ -157,6 +158,7 @@ impl Narrator {
             episode: self.next_episode(),
             rule: None,
             place: None,
+            region: None,
             subject: None,
             explanation: notice.explain(self.settings.camera.as_ref()),
             at: context.pts,
@@ -243,6 +245,7 @@ impl Narrator {
             episode: episode.id.clone(),
             rule: Some(firing.rule.clone()),
             place: firing.place.clone(),
+            region: firing.region,
             subject: firing.track.as_ref().map(|track| subject(track, context.labels)),
             explanation: explain::firing(firing, context.labels),
             at: firing.at,
@@ -259,6 +262,7 @@ impl Narrator {
             camera: self.settings.camera.clone(),
             rule: telling.rule,
             place: telling.place,
+            region: telling.region,
             subject: telling.subject,
             explanation: telling.explanation,
             pts: telling.at,

@@ -63,6 +63,7 @@ impl Narrator {
             episode: followed.episode.clone(),
             rule: None,
             place: None,
+            region: None,
             subject: Some(subject(track, context.labels)),
             explanation: explain::track(track, context.labels, phase == Phase::End),
             at: if phase == Phase::End { track.last_seen } else { track.first_seen },

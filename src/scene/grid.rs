@@ -3,13 +3,18 @@
 //! A cell is a square of a power of two of pixels, so large that 80 to 159 cells lie across the picture (fewer below 320
 //! pixels). Of each cell at most four rows are read, spread evenly: a quarter of a 1080p plane, and still 64 pixels per
 //! cell, enough to average sensor noise away. Pixels right of and below the last whole cell are not looked at.
+//!
+//! A [`Grid::finer`] has twice as many cells each way, of which two rows are read: as many pixels, for what must know
+//! where something begins and ends.
 
-use crate::vocab::{Frame, Plane, Point, Polygon};
+use crate::vocab::{Frame, Plane, Point, Polygon, Rect};
 
-/// Rows that are read of each cell.
-const SAMPLED_ROWS: usize = 4;
-/// The fewest cells across a picture that is wide enough to have them.
-const FEWEST_COLUMNS: u32 = 80;
+/// Rows that are read of each cell, and of each cell of a finer grid.
+const SAMPLED_ROWS: [usize; 2] = [4, 2];
+/// The fewest cells across a picture that is wide enough to have them, and those of a finer grid.
+const FEWEST_COLUMNS: [u32; 2] = [80, 160];
+/// The smallest cells, in pixels.
+const SMALLEST_CELL: [u32; 2] = [4, 2];
 
 /// Means of the luma of each cell, row by row.
 #[derive(Debug, Clone, Default)]
@@ -22,12 +27,18 @@ pub struct Grid {
     means: Vec<f32>,
     masks: Vec<Polygon>,
     open: Vec<bool>,
+    is_finer: bool,
 }
 
 impl Grid {
     /// A grid that has read nothing. Cells that a mask reaches into are not [`open`](Self::open).
     pub fn new(masks: Vec<Polygon>) -> Self {
         Self { masks, ..Self::default() }
+    }
+
+    /// The same with twice as many cells each way.
+    pub fn finer(masks: Vec<Polygon>) -> Self {
+        Self { masks, is_finer: true, ..Self::default() }
     }
 
     /// Reads `frame`. Returns whether the picture has another size than the last one, so that nothing may be compared
@@ -39,6 +50,7 @@ impl Grid {
         }
         let luma = frame.luma();
         match self.cell {
+            2 => self.read_cells::<2>(luma),
             4 => self.read_cells::<4>(luma),
             8 => self.read_cells::<8>(luma),
             16 => self.read_cells::<16>(luma),
@@ -56,6 +68,27 @@ impl Grid {
     /// How many cells lie side by side.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// How many cells lie one below the other.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The columns and rows, each from the first to the one after the last, of the cells that `area` reaches into.
+    pub fn cells_in(&self, area: &Rect) -> ([usize; 2], [usize; 2]) {
+        let span = |from: f32, to: f32, side: u32, cells: usize| {
+            let scale = side as f32 / self.cell.max(1) as f32;
+            let first = ((from.max(0.0) * scale) as usize).min(cells);
+            [first, ((to.max(0.0) * scale).ceil() as usize).clamp(first, cells)]
+        };
+        (span(area.x1, area.x2, self.width, self.columns), span(area.y1, area.y2, self.height, self.rows))
+    }
+
+    /// The box of these columns and rows, each from the first to the one after the last, normalised over the picture.
+    pub fn box_of(&self, [left, right]: [usize; 2], [top, bottom]: [usize; 2]) -> Rect {
+        let at = |cells: usize, side: u32| (cells * self.cell) as f32 / side.max(1) as f32;
+        Rect::new(at(left, self.width), at(top, self.height), at(right, self.width), at(bottom, self.height))
     }
 
     /// The middle of cell `index`, normalised over the picture.
@@ -82,7 +115,8 @@ impl Grid {
     }
 
     fn resize(&mut self, width: u32, height: u32) {
-        let widest = (width / FEWEST_COLUMNS).clamp(4, 64);
+        let of = usize::from(self.is_finer);
+        let widest = (width / FEWEST_COLUMNS[of]).clamp(SMALLEST_CELL[of], 64);
         self.cell = 1 << widest.ilog2();
         (self.width, self.height) = (width, height);
         (self.columns, self.rows) = (width as usize / self.cell, height as usize / self.cell);
@@ -94,8 +128,9 @@ impl Grid {
         if self.columns == 0 {
             return;
         }
-        let step = CELL / SAMPLED_ROWS.min(CELL);
-        let scale = 1.0 / (CELL * SAMPLED_ROWS.min(CELL)) as f32;
+        let sampled = SAMPLED_ROWS[usize::from(self.is_finer)].min(CELL);
+        let step = CELL / sampled;
+        let scale = 1.0 / (CELL * sampled) as f32;
         for (row, means) in self.means.chunks_exact_mut(self.columns).enumerate() {
             means.fill(0.0);
             for sampled in (0..CELL).step_by(step) {

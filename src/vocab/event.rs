@@ -24,6 +24,8 @@ pub struct Event {
     pub place: Option<Place>,
     /// Who or what, where the event is about one object.
     pub subject: Option<Subject>,
+    /// Where in the picture it happened, normalised, where it is about a place and no track.
+    pub region: Option<Rect>,
     /// Why it was raised.
     pub explanation: Explanation,
     /// When the picture was captured, on the camera's media clock.
@@ -97,6 +99,10 @@ pub enum EventKind {
     Scattering,
     /// As above.
     RepeatedPassing,
+    /// As above.
+    ObjectLeft,
+    /// As above.
+    ObjectRemoved,
     /// A confirmed track began or ended.
     Track,
     /// A camera changed its state.
@@ -142,6 +148,8 @@ impl From<FiringKind> for EventKind {
             FiringKind::Gathering => Self::Gathering,
             FiringKind::Scattering => Self::Scattering,
             FiringKind::RepeatedPassing => Self::RepeatedPassing,
+            FiringKind::ObjectLeft => Self::ObjectLeft,
+            FiringKind::ObjectRemoved => Self::ObjectRemoved,
         }
     }
 }
@@ -175,6 +183,8 @@ impl EventKind {
             Self::Gathering => "gathering",
             Self::Scattering => "scattering",
             Self::RepeatedPassing => "repeated-passing",
+            Self::ObjectLeft => "object-left",
+            Self::ObjectRemoved => "object-removed",
             Self::Track => "track",
             Self::CameraState => "camera-state",
             Self::CameraCondition => "camera-condition",

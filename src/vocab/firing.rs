@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Id, MediaTime, Place, Severity, Side, Track};
+use super::{EventKind, Id, MediaTime, Place, Rect, Severity, Side, Track};
 
 /// One thing a rule has to say. A happening that lasts is a `Start`, any number of `Update`s and exactly one `End`, all
 /// with the same `key`; one without duration, such as a crossing, is an `Instant`.
@@ -17,12 +17,15 @@ pub struct Firing {
     pub severity: Severity,
     /// Which part of the happening this is.
     pub phase: FiringPhase,
-    /// Tells apart happenings of one rule that go on at the same time: the track's number, or 0 for the zone as a whole.
+    /// Tells apart happenings of one rule that go on at the same time: the track's or
+    /// static region's number, or 0 for the zone as a whole.
     pub key: u64,
     /// Where.
     pub place: Option<Place>,
     /// Who, as the track was when the rule fired; none where the rule is about a zone as a whole.
     pub track: Option<Track>,
+    /// Where in the picture, where it is about a place and no track.
+    pub region: Option<Rect>,
     /// When, on the camera's media clock.
     pub at: MediaTime,
     /// Every quantity that the rule compared, so that the alert can be explained.
@@ -67,11 +70,15 @@ pub enum FiringKind {
     Scattering,
     /// The same object comes to a zone again and again.
     RepeatedPassing,
+    /// Something was left in a zone.
+    ObjectLeft,
+    /// Something was taken away from a zone.
+    ObjectRemoved,
 }
 
 impl FiringKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::Intrusion,
         Self::Loitering,
         Self::LineCrossing,
@@ -89,6 +96,8 @@ impl FiringKind {
         Self::Gathering,
         Self::Scattering,
         Self::RepeatedPassing,
+        Self::ObjectLeft,
+        Self::ObjectRemoved,
     ];
 
     /// The kind as it stands in configurations and topics, such as `line-crossing`.
@@ -209,6 +218,15 @@ impl Measure {
     pub const SHAPE: &str = "width_by_height";
     /// Seconds that an object has stood still.
     pub const STILL: &str = "still_s";
+
+    /// How far a place departs from what it looked like before, in luma levels.
+    pub const CONTRAST: &str = "contrast";
+    /// The number of the track that was there when something was left or removed.
+    pub const OWNER: &str = "owner_track";
+    /// Seconds since that track was last near.
+    pub const OWNER_LEFT: &str = "owner_left_s";
+    /// How far away that track was seen last, in its own heights.
+    pub const OWNER_DISTANCE: &str = "owner_distance_heights";
 
     /// The measure that says how a line was crossed, by the side that was reached.
     pub fn direction(to: Side) -> Self {

@@ -66,6 +66,9 @@ pub struct EventData {
     /// Who or what, where the event is about one object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Subject>,
+    /// Where in the picture, where it is about a place and no track: left, top, right, bottom, 0..1 over the picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<[f64; 4]>,
     /// One sentence for a person.
     pub explanation: String,
     /// Every quantity that was compared, beside its limit.
@@ -170,6 +173,7 @@ impl EventData {
             rule: event.rule.clone(),
             place: event.place.clone(),
             subject: event.subject.as_ref().map(Subject::from),
+            region: event.region.map(|b| [b.x1, b.y1, b.x2, b.y2].map(short)),
             explanation: event.explanation.text.clone(),
             measures: event.explanation.measures.iter().map(shortened).collect(),
             capture: Capture {

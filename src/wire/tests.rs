@@ -45,6 +45,7 @@ fn loitering() -> Event {
             best_score: 0.93,
             age_ms: 63_200,
         }),
+        region: None,
         explanation: Explanation {
             text: "person stayed 61 s in zone yard (limit 60 s)".into(),
             measures: vec![

@@ -218,3 +218,49 @@ fn rules_test_tells_people_what_would_change_and_refuses_what_it_cannot_try() {
     assert!(text.contains(" door visits in zone all, "), "{text}");
     assert!(text.contains("door/visits       0       6       0"), "{text}");
 }
+
+/// A car park from straight above, where no model sees cars: what moves before the background is counted.
+fn car_park(fps: f64) -> String {
+    format!(
+        "agent: {{ id: replayed }}\nmqtt: {{ url: \"mqtt://127.0.0.1:1883\" }}\n\
+         cameras:\n  - id: door\n    url: \"rtsp://127.0.0.1/none\"\n    \
+         detect: {{ from: background, fps: {fps} }}\n    \
+         lines: [{{ id: middle, from: [0, 0.5], to: [1, 0.5], anchor: centre }}]\n    \
+         rules: [{{ id: cars, kind: line-crossing, line: middle, labels: [moving] }}]\n"
+    )
+}
+
+#[test]
+fn cars_from_straight_above_are_two_up_and_two_down_without_a_model() {
+    let Some(clip) = data::find("video/car-detection.mp4") else { return };
+    for fps in [5.0, 8.0, 12.5] {
+        let (told, _) = replay_by(&clip, &car_park(fps), None);
+        let crossed = events_of(&told, "line-crossing");
+        let direction = |data: &Value| {
+            let measures = data["measures"].as_array().unwrap();
+            measures.iter().find(|m| m["name"] == "direction").unwrap()["value"].as_f64().unwrap()
+        };
+        let (down, up): (Vec<f64>, Vec<f64>) = crossed.iter().map(direction).partition(|way| *way > 0.0);
+        assert_eq!((up.len(), down.len()), (2, 2), "at {fps} pictures a second: {crossed:#?}");
+    }
+}
+
+#[test]
+fn a_bag_that_is_left_in_the_street_is_told_and_its_end_too_with_the_bundled_detector() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("street.mkv");
+    let street = vedette::decode::street::Street::new(7, 768, 432, 10.0);
+    vedette::decode::film(&street, 600, &clip).unwrap();
+    let rule = "{ id: bag, kind: object-left, zone: all, seconds: 10 }";
+    let rules = configuration(Path::new("bundled:vedette-nano"), true)
+        .replace("{ id: visits, kind: occupancy, zone: all, labels: [person] }", rule);
+    let (told, _) = replay_by(&clip, &rules, None);
+    let told: Vec<(String, f64)> = events_of(&told, "object-left")
+        .iter()
+        .map(|data| (data["phase"].as_str().unwrap().to_owned(), data["capture"]["pts_ms"].as_f64().unwrap() / 1000.0))
+        .collect();
+    // It stands alone from 32.6 s to 52.6 s.
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].0 == "start" && (42.4..=44.6).contains(&told[0].1), "{told:?}");
+    assert!(told[1].0 == "end" && (52.4..=58.0).contains(&told[1].1), "{told:?}");
+}

@@ -30,6 +30,7 @@ impl Viewer for Eye {
         post.note_arrival(&frame, looked.picture, looked.ailments);
         match looked.verdict {
             Verdict::Look => post.submit(frame),
+            Verdict::Seen => {}
             Verdict::Leave(reason) => post.dropped(reason),
         }
     }

@@ -56,6 +56,7 @@ fn bench_with(heat: bool) -> Bench {
             },
             ..scene::Settings::default()
         },
+        by_motion: false,
         track: track::Settings::default(),
         behaviour: behaviour::Settings::default(),
         heat,

@@ -59,7 +59,7 @@ impl Site {
 
     /// Why nobody looks at a camera's pictures though a model should.
     fn unseen(&self, post: &Post) -> Option<String> {
-        let model = &post.config.detect.as_ref()?.model;
+        let model = post.config.model()?;
         let is_running = self.engines.get(model).is_some_and(|engine| engine.running.is_ok());
         if is_running { post.unseen() } else { Some(format!("the model {model} does not run")) }
     }

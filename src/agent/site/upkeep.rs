@@ -67,7 +67,7 @@ impl Site {
     }
 
     pub(super) fn posts_of<'a>(&'a self, model: &'a Id) -> impl Iterator<Item = &'a Arc<Post>> {
-        self.posts.values().filter(move |post| post.config.detect.as_ref().is_some_and(|d| d.model == *model))
+        self.posts.values().filter(move |post| post.config.model() == Some(model))
     }
 
     /// Every loss becomes an event, so that the hub does not wait for what never comes. Only while somebody hears it, and

@@ -6,6 +6,7 @@ mod groups;
 mod line_crossing;
 mod model;
 mod moves;
+mod objects;
 mod parked;
 mod passages;
 mod rates;

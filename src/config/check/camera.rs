@@ -31,7 +31,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let detect = detect(check, document, camera, path);
     let motion = motion(check, &camera.motion, &path.key("motion"));
     let (zones, lines) = place::read(check, camera, path);
-    let model = camera.detect.as_ref().and_then(|d| document.models.get(d.model.as_str()));
+    let model = camera.detect.as_ref().and_then(|d| document.models.get(d.model.as_ref()?.as_str()));
     let ground = place::ground(check, camera.ground.as_ref(), &path.key("ground"));
     let surroundings = Surroundings { zones: zones.as_deref(), ground: ground.as_ref().map(Option::as_ref) };
     let rules = rule::read_all(check, camera, model, &surroundings, path);
@@ -90,9 +90,22 @@ fn detect(check: &mut Check, document: &Document, camera: &document::Camera, pat
         check.error(&path, problem, "add `detect: { model: NAME }`, or remove the rules");
         return None;
     };
-    if !document.models.contains_key(detect.model.as_str()) {
-        unknown_model(check, document, &detect.model, &path.key("model"));
-        return None;
+    match (&detect.model, detect.from) {
+        (Some(_), Some(_)) => {
+            let problem = "found it beside `model`, must be one of the two";
+            check.error(&path.key("from"), problem, "remove one of them");
+            return None;
+        }
+        (None, None) => {
+            let problem = "found nothing, must name a model";
+            check.error(&path.key("model"), problem, "add `model: NAME`, or `from: background`");
+            return None;
+        }
+        (Some(model), None) if !document.models.contains_key(model.as_str()) => {
+            unknown_model(check, document, model, &path.key("model"));
+            return None;
+        }
+        _ => {}
     }
     Some(Some(Detect { model: detect.model.clone(), fps: detect.fps, motion_gate: detect.motion_gate }))
 }

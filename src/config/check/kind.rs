@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rule::{Places, place};
 use super::{Check, place as geometry};
-use crate::behaviour::{Distance, Ground, RuleKind, Speed, Zone};
+use crate::behaviour::{Distance, Ground, ObjectLimits, RuleKind, Speed, Zone};
 use crate::config::document;
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -84,8 +84,18 @@ pub(super) fn read(
             let at_least = reader.several();
             RuleKind::RepeatedPassing { zone: zone?, at_least: at_least?, seconds: seconds(600.0) }
         }
+        Kind::ObjectLeft => RuleKind::ObjectLeft { zone: zone?, limits: object_limits(rule) },
+        Kind::ObjectRemoved => RuleKind::ObjectRemoved { zone: zone?, limits: object_limits(rule) },
         Kind::Intrusion | Kind::LineCrossing | Kind::Tailgating | Kind::Journey => RuleKind::Intrusion { zone: zone? },
     })
+}
+
+fn object_limits(rule: &document::Rule) -> ObjectLimits {
+    ObjectLimits {
+        seconds: Duration::from_secs_f64(rule.seconds.unwrap_or(30.0)),
+        owner_away: Duration::from_secs_f64(rule.owner_seconds.unwrap_or(0.0)),
+        max_area: rule.max_area.unwrap_or(0.1) as f32,
+    }
 }
 
 fn watches_line(kind: Kind) -> bool {
@@ -232,13 +242,18 @@ impl Reader<'_, '_> {
 pub(super) fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rule, path: &Path) {
     use Kind::{Crowding, Gathering, Journey, LineCrossing, NearVehicle, Occupancy, Queue};
     use Kind::{RepeatedPassing, Running, Scattering, Speed, Tailgating, WrongWay};
+    const OBJECTS: &[Kind] = &[Kind::ObjectLeft, Kind::ObjectRemoved];
     const WITH_LINE: &[Kind] = &[LineCrossing, Tailgating, Journey];
     const COUNTING: &[Kind] = &[Occupancy, Crowding, Queue, Gathering, Scattering, RepeatedPassing];
     const GROUPING: &[Kind] = &[NearVehicle, Gathering, Scattering];
     let zones: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !watches_line(*kind)).collect();
     let lasting: Vec<Kind> =
         Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Intrusion | LineCrossing)).collect();
-    let keys: [(&str, bool, &[Kind]); 15] = [
+    let of_tracks: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !OBJECTS.contains(kind)).collect();
+    let keys: [(&str, bool, &[Kind]); 18] = [
+        ("labels", !rule.labels.is_empty(), &of_tracks),
+        ("max_area", rule.max_area.is_some(), OBJECTS),
+        ("owner_seconds", rule.owner_seconds.is_some(), OBJECTS),
         ("zone", rule.zone.is_some(), &zones),
         ("line", rule.line.is_some(), WITH_LINE),
         ("seconds", rule.seconds.is_some(), &lasting),

@@ -13,6 +13,9 @@ use crate::vocab::Id;
 /// Labels that stand for several of a model's.
 const GROUPS: [&str; 2] = ["vehicle", "animal"];
 
+/// The label of what moves before the background.
+const MOVING: &str = crate::scene::MOVING;
+
 /// Reads `rules` of a camera that is looked at by `model`.
 pub(super) fn read_all(
     check: &mut Check,
@@ -31,6 +34,10 @@ pub(super) fn read_all(
     let mut rules = Some(Vec::new());
     for (i, rule) in camera.rules.iter().enumerate() {
         let path = path.index(i);
+        if camera.detect.as_ref().is_some_and(|detect| detect.from.is_some()) {
+            of_what_moves(check, &rule.labels, &path.key("labels"));
+            of_what_moves(check, &rule.near, &path.key("near"));
+        }
         labels(check, &rule.labels, model, &path.key("labels"));
         labels(check, &rule.near, model, &path.key("near"));
         let rule = read(check, &places, surroundings, rule, &path);
@@ -145,6 +152,14 @@ pub(super) fn place(
     };
     check.error(&path, format!("found `{named}`, must be {allowed}"), remedy);
     None
+}
+
+/// What moves before the background has one label.
+fn of_what_moves(check: &mut Check, named: &[String], path: &Path) {
+    for (i, label) in named.iter().enumerate().filter(|(_, label)| *label != MOVING) {
+        let problem = format!("found {}, must be `{MOVING}`, as no model looks", phrase::name(label));
+        check.error(&path.index(i), problem, "remove it, or let a model look");
+    }
 }
 
 /// Labels can be checked here only where the configuration lists the model's.

@@ -151,9 +151,12 @@ pub enum Transport {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Detect {
-    /// A name from `models`.
+    /// A name from `models`. Default: none, and then `from` must say what else looks.
     #[schemars(example = &"people")]
-    pub model: Id,
+    pub model: Option<Id>,
+    /// What looks in place of a model. `background`: whatever moves before the learnt background is an object with the label
+    /// `moving`, for views that no model knows, such as from straight above. Default: none.
+    pub from: Option<Onlooker>,
     /// How many pictures a second it looks at.
     #[serde(default = "fps")]
     #[schemars(range(min = 0.1, max = 60.0))]
@@ -161,6 +164,14 @@ pub struct Detect {
     /// Look only while something moves or a followed object is in sight.
     #[serde(default = "yes")]
     pub motion_gate: bool,
+}
+
+/// What looks where no model does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Onlooker {
+    /// The background model.
+    Background,
 }
 
 /// What counts as motion.

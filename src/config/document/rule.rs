@@ -24,7 +24,7 @@ pub struct Rule {
     pub line: Option<Id>,
     /// The labels it is about, as the model names them; `vehicle` and `animal` stand for all such labels. Default:
     /// for speed and stopped, vehicle; for running, crowding, tailgating, fall, near-vehicle, queue, gathering and
-    /// scattering, person; else all.
+    /// scattering, person; else all. Object-left and object-removed refuse them: they are about what no model need know.
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
     pub labels: Vec<String>,
@@ -50,7 +50,8 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_width: f64,
-    /// The area that an object must have, as a share of the picture's.
+    /// The area that an object must have, as a share of the picture's: that of its box, or, of what was left or removed, what
+    /// it really covers.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_area: f64,
@@ -63,10 +64,17 @@ pub struct Rule {
     /// may start. Default: 10, for occupancy, crowding, queue and gathering 0.
     #[schemars(range(min = 0.0, max = 86400.0))]
     pub cooldown_seconds: Option<f64>,
+    /// Object-left and object-removed only: the most of the picture that it may cover, as a share. Default: 0.1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub max_area: Option<f64>,
+    /// Object-left and object-removed only: how many seconds whoever was there when it began must have been away, where
+    /// somebody was seen. Default: 0.
+    #[schemars(range(min = 0.0, max = 86400.0))]
+    pub owner_seconds: Option<f64>,
     /// How many seconds it must go on before it is told; for tailgating, journey, scattering and repeated-passing, within how
     /// many it must happen. Not for intrusion and line-crossing. Default: for loitering 60, occupancy 0, wrong-way 1,
     /// speed 0.5, running 1, stopped 30, crowding 10, tailgating 2, fall 0.7, near-vehicle 3, queue 10, journey 60,
-    /// gathering 10, scattering 3, repeated-passing 600.
+    /// gathering 10, scattering 3, repeated-passing 600, object-left and object-removed 30.
     #[schemars(range(min = 0.0, max = 86400.0))]
     pub seconds: Option<f64>,
     /// Line-crossing, tailgating and journey only: the way the line must be crossed, seen while walking from `from` to `to`.

@@ -1,21 +1,25 @@
 //! `scene://`: a street drawn by this program, for demonstrations and tests without a camera.
 //!
 //! People walk, a car is parked and others pass, somebody leaves a bag that somebody else fetches, and somebody loiters;
-//! after a minute it all starts over. The same seed, size and rate give the same bytes on every machine, and
+//! after a minute it all starts over. What else may happen is a [`Show`]. The same seed, size and rate give the same bytes on every machine, and
 //! [`Street::truth`] says what there is to be seen. Pure: no clock, no files, no chance but the seed.
 
 mod backdrop;
 mod paint;
 mod person;
 mod plot;
+mod show;
 mod vehicle;
 mod view;
 
 use crate::vocab::Rect;
 
+pub use show::Show;
+
 use paint::{Bounds, Tile, cosine, sine};
 use person::Pose;
 use plot::{Drive, Step, Walk};
+use show::{HALF_HOUR, Lights};
 use vehicle::Vehicle;
 use view::View;
 
@@ -59,19 +63,28 @@ pub struct Street {
     noise: Vec<i8>,
     walks: Vec<Walk>,
     drives: Vec<Drive>,
+    show: Show,
+    /// Those who come with the show, in seconds of its half hour.
+    extras: Vec<Walk>,
+    lights: Option<Lights>,
 }
 
 /// Something to be drawn, in the order of how near it is.
 enum Figure<'a> {
     Person(&'a Walk, Pose),
     Vehicle(u32, Vehicle),
-    Bag(paint::Px, f32),
+    Bag(u32, paint::Px, f32),
 }
 
 impl Street {
     /// A street of `width` by `height` pixels (16 to 4096 each, else the nearest) with `fps` pictures a second (0.1 to
     /// 1000). Paints the backdrop, which takes some tenths of a second.
     pub fn new(seed: u64, width: u32, height: u32, fps: f64) -> Self {
+        Self::with(Show::default(), seed, width, height, fps)
+    }
+
+    /// The same street with more that happens.
+    pub fn with(show: Show, seed: u64, width: u32, height: u32, fps: f64) -> Self {
         let (width, height) = (width.clamp(16, 4096), height.clamp(16, 4096));
         let view = View { width: width as f32, height: height as f32 };
         let large = View { width: view.width * 2.0, height: view.height * 2.0 };
@@ -82,7 +95,10 @@ impl Street {
         let mut error = || (random.i8(-NOISE..=NOISE) + random.i8(-NOISE..=NOISE)) / 2;
         let noise = (0..NOISE_LENGTH + width as usize).map(|_| error()).collect();
         let fps = if fps.is_finite() { fps.clamp(0.1, 1000.0) } else { 10.0 };
-        Self { width, height, fps, view, backdrop, noise, walks: plot::walks(seed), drives: plot::drives(seed) }
+        let lights = show.lights.then(|| Lights::new(width, height));
+        let (walks, drives) = (plot::walks(seed), plot::drives(seed));
+        let extras = plot::extras(show, seed);
+        Self { width, height, fps, view, backdrop, noise, walks, drives, show, extras, lights }
     }
 
     /// Pixels across and down.
@@ -99,34 +115,54 @@ impl Street {
     pub fn draw(&self, index: u64, into: &mut Vec<u8>) {
         into.clear();
         into.extend_from_slice(&self.backdrop);
-        for figure in self.figures(self.second(index)) {
+        let late = self.second_of(HALF_HOUR, index);
+        for figure in self.figures(self.second(index), late) {
             let mut tile = Tile::new(figure.bounds(), self.width, self.height);
             figure.draw_shadow(&mut tile);
             figure.draw(&mut tile);
             tile.lay_over(into, self.width, self.height);
+        }
+        let luma = &mut into[..self.width as usize * self.height as usize];
+        if let Some(lights) = &self.lights {
+            lights.shine(late, luma);
+        }
+        if self.show.rain {
+            show::rain(index, late, self.width as usize, luma);
         }
         self.add_noise(index, into);
     }
 
     /// What is to be seen in picture `index`, the farthest first.
     pub fn truth(&self, index: u64) -> Vec<Actor> {
-        self.figures(self.second(index)).iter().filter_map(|figure| self.actor(figure)).collect()
+        let figures = self.figures(self.second(index), self.second_of(HALF_HOUR, index));
+        figures.iter().filter_map(|figure| self.actor(figure)).collect()
     }
 
     fn second(&self, index: u64) -> f32 {
-        // In whole pictures of the minute first, so that late pictures are as exact as early ones.
-        let minute = (f64::from(plot::MINUTE) * self.fps).round().max(1.0) as u64;
-        ((index % minute) as f64 / self.fps) as f32
+        self.second_of(plot::MINUTE, index)
     }
 
-    fn figures(&self, second: f32) -> Vec<Figure<'_>> {
+    fn second_of(&self, span: f32, index: u64) -> f32 {
+        // In whole pictures of the span first, so that late pictures are as exact as early ones.
+        let pictures = (f64::from(span) * self.fps).round().max(1.0) as u64;
+        ((index % pictures) as f64 / self.fps) as f32
+    }
+
+    /// Everything at `second` of the minute, and at second `late` of the half hour.
+    fn figures(&self, second: f32, late: f32) -> Vec<Figure<'_>> {
         let walks = self.walks.iter().filter_map(|walk| Some((walk, walk.at(second)?)));
         let mut figures: Vec<Figure<'_>> = walks.map(|(walk, step)| self.person(walk, step, second)).collect();
         figures.extend(self.drives.iter().map(|drive| self.vehicle(drive, second)));
         if (plot::BAG_LEFT.0..plot::BAG_LEFT.1).contains(&second) {
             let (x, line) = plot::BAG_AT;
-            figures.push(Figure::Bag(self.view.at(x, line, 0.0), self.view.scale(line)));
+            figures.push(Figure::Bag(plot::BAG_ID, self.view.at(x, line, 0.0), self.view.scale(line)));
         }
+        let extras = self.extras.iter().filter_map(|walk| Some(self.person(walk, walk.at(late)?, late)));
+        figures.extend(extras);
+        figures.extend(self.show.things(late).map(|thing| {
+            let (x, line) = thing.at;
+            Figure::Bag(thing.id, self.view.at(x, line, 0.0), self.view.scale(line))
+        }));
         let picture = Bounds::new(0.0, 0.0, self.view.width, self.view.height);
         figures.retain(|figure| overlap(figure.bounds(), picture));
         figures.sort_by(|a, b| a.foot().total_cmp(&b.foot()));
@@ -182,7 +218,7 @@ impl Street {
         let (id, kind, whole) = match figure {
             Figure::Person(walk, pose) => (walk.id, Kind::Person, walk.looks.height * pose.scale * 0.3),
             Figure::Vehicle(id, vehicle) => (*id, Kind::Vehicle, vehicle.body.length() * vehicle.scale),
-            Figure::Bag(_, scale) => (plot::BAG_ID, Kind::Bag, 0.5 * scale),
+            Figure::Bag(id, _, scale) => (*id, Kind::Bag, 0.5 * scale),
         };
         let (w, h) = (self.view.width, self.view.height);
         let bbox = Rect::new(seen.x1 / w, seen.y1 / h, seen.x2 / w, seen.y2 / h);
@@ -206,7 +242,7 @@ impl Figure<'_> {
         match self {
             Self::Person(walk, pose) => person::bounds(&walk.looks, pose),
             Self::Vehicle(_, vehicle) => vehicle.bounds(),
-            Self::Bag(foot, scale) => person::bag_bounds(*foot, *scale),
+            Self::Bag(_, foot, scale) => person::bag_bounds(*foot, *scale),
         }
     }
 
@@ -215,7 +251,7 @@ impl Figure<'_> {
         match self {
             Self::Person(_, pose) => pose.foot.1,
             Self::Vehicle(_, vehicle) => vehicle.foot.1,
-            Self::Bag(foot, _) => foot.1,
+            Self::Bag(_, foot, _) => foot.1,
         }
     }
 
@@ -223,7 +259,7 @@ impl Figure<'_> {
         match self {
             Self::Person(walk, pose) => person::shadow(tile, &walk.looks, pose),
             Self::Vehicle(_, vehicle) => vehicle.shadow(tile),
-            Self::Bag((x, y), s) => tile.spot((x + 0.06 * s, *y), 0.30 * s, 0.06 * s, [12.0; 3], 0.06 * s + 1.0, 0.5),
+            Self::Bag(_, (x, y), s) => tile.spot((x + 0.06 * s, *y), 0.30 * s, 0.06 * s, [12.0; 3], 0.06 * s + 1.0, 0.5),
         }
     }
 
@@ -231,7 +267,7 @@ impl Figure<'_> {
         match self {
             Self::Person(walk, pose) => person::draw(tile, &walk.looks, pose),
             Self::Vehicle(_, vehicle) => vehicle.draw(tile),
-            Self::Bag(foot, scale) => person::draw_bag(tile, *foot, *scale),
+            Self::Bag(_, foot, scale) => person::draw_bag(tile, *foot, *scale),
         }
     }
 }
@@ -325,6 +361,27 @@ mod tests {
         assert_eq!([300, 400, 520, 560].map(bag), [false, true, true, false]);
         let owner = |index: u64| street.truth(index).iter().any(|a| a.id == 7);
         assert!(owner(320) && !owner(400), "whoever brought it has gone");
+    }
+
+    #[test]
+    fn a_show_adds_what_it_says_and_nothing_else() {
+        let fps = 2.0;
+        let plain = Street::new(7, 160, 90, fps);
+        let with = |show| Street::with(show, 7, 160, 90, fps);
+        let at = |second: u64| second * fps as u64;
+        let mean = |street: &Street, second: u64| {
+            picture(street, at(second))[..160 * 90].iter().map(|level| f64::from(*level)).sum::<f64>() / (160.0 * 90.0)
+        };
+        let dusk = with(Show { lights: true, ..Show::default() });
+        assert!(mean(&dusk, 1000) < 0.75 * mean(&plain, 1000) && mean(&dusk, 0) > 0.8 * mean(&plain, 0));
+        let wet = with(Show { rain: true, ..Show::default() });
+        assert!(mean(&wet, 200) > mean(&plain, 200) && picture(&wet, at(50)) == picture(&plain, at(50)));
+        let all = with(Show { lights: true, rain: true, stander: true, things: true });
+        let there = |id: u32, second: u64| all.truth(at(second)).iter().any(|actor| actor.id == id);
+        assert_eq!([230, 300, 540, 560].map(|second| there(show::STANDER, second)), [false, true, true, false]);
+        assert_eq!([100, 150, 300].map(|second| there(70, second)), [false, true, false], "left and fetched");
+        assert_eq!([100, 450, 600].map(|second| there(73, second)), [true, false, true], "taken and brought back");
+        assert_eq!(all.truth(at(1801)), all.truth(at(1)), "after half an hour it starts over");
     }
 
     #[test]

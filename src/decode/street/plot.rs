@@ -2,6 +2,7 @@
 
 use super::paint::Rgb;
 use super::person::Looks;
+use super::show::Show;
 use super::vehicle::Body;
 
 /// After so many seconds everything starts over.
@@ -110,12 +111,12 @@ const PAINTS: [Rgb; 6] = [
     [40.0, 104.0, 92.0],
 ];
 
-/// Everybody who passes, dressed by `seed`.
-pub fn walks(seed: u64) -> Vec<Walk> {
+/// Dresses one after the other.
+fn wardrobe(seed: u64) -> impl FnMut() -> Looks {
     let mut random = fastrand::Rng::with_seed(seed);
     let first = random.usize(0..JACKETS.len());
     let mut dressed = 0;
-    let mut looks = || {
+    move || {
         dressed += 1;
         Looks {
             height: 1.62 + random.f32() * 0.24,
@@ -127,7 +128,17 @@ pub fn walks(seed: u64) -> Vec<Walk> {
             hair: HAIRS[random.usize(0..HAIRS.len())],
             long_hair: random.bool(),
         }
-    };
+    }
+}
+
+/// Everybody who comes with `show`, dressed by `seed`.
+pub fn extras(show: Show, seed: u64) -> Vec<Walk> {
+    show.walks(wardrobe(seed ^ 0xE87A))
+}
+
+/// Everybody who passes, dressed by `seed`.
+pub fn walks(seed: u64) -> Vec<Walk> {
+    let mut looks = wardrobe(seed);
     let ways: [(u32, &[Waypoint]); 8] = [
         // Along the near pavement, to the right.
         (1, &[(1.5, -6.2, 0.90), (11.5, 6.2, 0.90)]),

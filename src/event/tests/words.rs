@@ -7,7 +7,8 @@ use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice};
 use crate::vocab::{CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief};
 use FiringKind::{
-    Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, Occupancy, Queue,
+    Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, ObjectLeft, ObjectRemoved,
+    Occupancy, Queue,
     RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
 };
 use FiringPhase::{End, Instant, Start, Update};
@@ -73,6 +74,8 @@ fn conducts() -> Vec<Firing> {
     let dense = [(Measure::COUNT, 8.0, 8.0), (Measure::DENSITY_M2, 0.5, 0.5), (Measure::HELD, 10.2, 10.0)];
     let queue = [(Measure::COUNT, 6.0, 5.0), (Measure::WAIT, 95.0, 60.0)];
     let way = vec![Measure::plain(Measure::DIRECTION, 1.0)];
+    let alone = [(Measure::STILL, 61.2, 60.0), (Measure::AREA, 0.01, 0.1)];
+    let owner = vec![Measure::plain(Measure::OWNER, 12.0), Measure::against(Measure::OWNER_LEFT, 45.4, 10.0)];
     let visits = [(Measure::VISITS, 3.0, 3.0), (Measure::WINDOW, 95.0, 600.0)];
     vec![
         says(WrongWay, Start, &held("angle_deg", 164.6, 120.0), vec![]),
@@ -99,6 +102,11 @@ fn conducts() -> Vec<Firing> {
         says(Tailgating, Instant, &[(Measure::GAP, 0.8, 2.0)], way),
         says(Journey, Instant, &[(Measure::JOURNEY, 12.3, 60.0)], vec![]),
         says(RepeatedPassing, Instant, &visits, vec![]),
+        says(ObjectLeft, Start, &alone, owner),
+        says(ObjectLeft, End, &alone, vec![EndReason::Ceased.measure()]),
+        says(ObjectRemoved, Start, &alone, vec![]),
+        says(ObjectRemoved, End, &alone, vec![EndReason::Ceased.measure()]),
+        says(ObjectRemoved, End, &alone, vec![EndReason::Schedule.measure()]),
     ]
 }
 
