@@ -34,7 +34,7 @@ use pieces::Pieces;
 use regions::Regions;
 
 /// Where more than this share of the picture changes from one picture to the next, it may have been a lamp.
-const SUDDEN: f32 = 0.01;
+const SUDDEN: f32 = 0.04;
 /// The longest time between two pictures that counts as watched, seconds: the interval of rare keyframes.
 const WATCHED: f32 = 10.0;
 
