@@ -14,6 +14,7 @@ impl Narrator {
             episode: self.next_episode(),
             rule: None,
             place: None,
+            region: None,
             subject: None,
             explanation: explain(&map),
             at: context.pts,

@@ -84,7 +84,7 @@ impl Narrator {
 
 fn telling(kind: EventKind, phase: Phase, episode: String, explanation: Explanation, at: MediaTime) -> Telling {
     let severity = Severity::Event;
-    Telling { kind, severity, phase, episode, rule: None, place: None, subject: None, explanation, at }
+    Telling { kind, severity, phase, episode, rule: None, place: None, region: None, subject: None, explanation, at }
 }
 
 /// Why a condition is believed, in words.

@@ -36,6 +36,7 @@ fn line() -> Line {
         by_motion: false,
         track: track::Settings::default(),
         behaviour,
+        heat: false,
         event: event::Settings::new(Id::new("a").unwrap(), Some(Id::new("street").unwrap()), 1),
         timezone: jiff::tz::TimeZone::UTC,
         model: None,

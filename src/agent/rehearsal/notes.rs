@@ -25,7 +25,7 @@ pub(super) fn of_camera(
     if let (Some(old), Some(new)) = (old, new) {
         notes.extend(of_looks(old, new));
         let models = [(present, old), (changed, new)].map(|(config, camera)| {
-            let name = &camera.detect.as_ref()?.model;
+            let name = camera.model()?;
             config.models.iter().find(|model| model.name == *name)
         });
         notes.extend(of_models(models, heads));

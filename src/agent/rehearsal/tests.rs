@@ -57,8 +57,10 @@ fn line_of(config: &Config, folder: &Path, first_track: u64) -> (Line, Store) {
     let settings = pipeline::Settings {
         cadence: cadence::Settings { fps: 5.0, gate: false, idle_keyframes: false },
         scene: scene::Settings::default(),
+        by_motion: false,
         track: track::Settings::default(),
         behaviour: camera.behaviour_settings(),
+        heat: false,
         event: event::Settings::new(config.id.clone(), Some(camera.id.clone()), 1),
         timezone: config.timezone.clone(),
         model: Some(facts.clone()),
