@@ -78,7 +78,7 @@ fn after_relearning_the_new_view_is_the_cameras_own() {
 fn part_of_the_picture_without_contrast_for_long_is_told() {
     let mut studio = Studio::new(quick());
     studio.see(60.0, &Look::default());
-    let web = Look { contrast: |x| if x < 0.4 { 0.15 } else { 1.0 }, ..Look::default() };
+    let web = Look { contrast: (0.15, 1.0), ..Look::default() };
     assert_eq!(studio.see(50.0, &web), [], "not yet for long");
     let told = studio.see(30.0, &web);
     assert_eq!(began(&told), [Condition::Degraded], "{told:?}");
@@ -90,7 +90,7 @@ fn part_of_the_picture_without_contrast_for_long_is_told() {
 fn fog_that_comes_slowly_and_stays_is_degraded_and_neither_defocused_nor_moved() {
     let mut studio = Studio::new(quick());
     studio.see(60.0, &Look::default());
-    let thick: [fn(f32) -> f32; 5] = [|_| 1.0, |_| 0.8, |_| 0.6, |_| 0.4, |_| 0.2];
+    let thick = [1.0, 0.8, 0.6, 0.4, 0.2].map(|left| (left, left));
     let fog = |second: f64| Look { contrast: thick[((second / 30.0) as usize).min(4)], ..Look::default() };
     let told = studio.film(300.0, fog);
     assert_eq!(began(&told), [Condition::Degraded], "{told:?}");
@@ -129,7 +129,7 @@ fn each_check_can_be_switched_off() {
         studio.see(60.0, &Look::default());
         studio.see(150.0, &look)
     };
-    let web = Look { contrast: |x| if x < 0.4 { 0.15 } else { 1.0 }, ..Look::default() };
+    let web = Look { contrast: (0.15, 1.0), ..Look::default() };
     assert_eq!(off(|s| s.defocused = false, blurred()), []);
     assert_eq!(off(|s| s.moved = false, turned(0.2, 0.0)), []);
     assert_eq!(off(|s| s.degraded = false, web), []);

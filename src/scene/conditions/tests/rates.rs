@@ -17,7 +17,7 @@ fn delays(width: usize, height: usize, fps: f64) -> [f64; 3] {
     [
         delay(Look { blur: 0.012, ..Look::default() }, Condition::Defocused),
         delay(Look { turned: (0.2, 0.0), ..Look::default() }, Condition::Moved),
-        delay(Look { contrast: |x| if x < 0.4 { 0.15 } else { 1.0 }, ..Look::default() }, Condition::Degraded),
+        delay(Look { contrast: (0.15, 1.0), ..Look::default() }, Condition::Degraded),
     ]
 }
 

@@ -17,8 +17,8 @@ pub struct Look {
     pub turned: (f32, f32),
     /// The radius of what a point becomes, as a share of the picture's width.
     pub blur: f32,
-    /// Which share of its contrast is left in each column, 0..1, as a function of how far to the right it lies.
-    pub contrast: fn(f32) -> f32,
+    /// Which share of its contrast is left, 0..1, in the left two fifths of the picture and in the rest.
+    pub contrast: (f32, f32),
     /// What the luma is multiplied with.
     pub light: f32,
     /// Whether there is colour.
@@ -33,7 +33,7 @@ impl Default for Look {
             scene: 1,
             turned: (0.0, 0.0),
             blur: 0.0,
-            contrast: |_| 1.0,
+            contrast: (1.0, 1.0),
             light: 1.0,
             colour: true,
             before: Vec::new(),
@@ -185,7 +185,8 @@ fn draw(look: &Look, width: usize, height: usize) -> Vec<u8> {
     }
     let mut bytes = vec![128u8; width * height * 3 / 2];
     for (at, (byte, luma)) in bytes.iter_mut().zip(&luma).enumerate() {
-        let kept = (look.contrast)((at % width) as f32 / width as f32);
+        let is_left = ((at % width) as f32) < 0.4 * width as f32;
+        let kept = if is_left { look.contrast.0 } else { look.contrast.1 };
         *byte = ((150.0 + (luma - 150.0) * kept) * look.light).clamp(16.0, 235.0) as u8;
     }
     if look.colour {
