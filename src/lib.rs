@@ -9,6 +9,7 @@
 //!   camera ─ decode                RTSP or file ─▶ frames
 //!     └─▶ scene ─▶ detect          is it worth a look? ─▶ detections
 //!           └─▶ track              ─▶ tracks
+//!                ├─▶ identify      ─▶ who somebody is, where a gallery says
 //!                └─▶ behaviour     ─▶ firings of rules
 //!                      └─▶ event   ─▶ events, explained
 //!                            └─▶ evidence ─▶ spool ─▶ mqtt
@@ -23,7 +24,7 @@
 //!   cli                            a file per subcommand
 //! ```
 //!
-//! The rooms of the line never import each other (but camera -> decode): they meet in `agent::pipeline`. Frames may be
+//! The rooms of the line never import each other (but camera -> decode, identify -> detect): they meet in `agent::pipeline`. Frames may be
 //! dropped, and are counted; events may not.
 
 pub mod agent;
@@ -39,6 +40,7 @@ pub mod event;
 pub mod evidence;
 pub mod history;
 pub mod hub;
+pub mod identify;
 pub mod model;
 pub mod mqtt;
 pub mod scene;

@@ -5,11 +5,13 @@
 //!                                                             └─ yes ─▶ the detector (a worker, or inline in a replay)
 //!   frame + detections ─ seen ─ track ── behaviour ── event ── evidence ──▶ occurrences, for the recorder
 //!                                  └───▶ history, where tracks are kept: what rules are told is written there first
+//!                                 └─ whose face is due? ──▶ faces (a thread) ─ recognised ─ event ──▶ occurrences
 //! ```
 //!
 //! A camera for which no detector looks is looked at by the scene itself: what moves before the background.
 //! Live and replayed pictures take the same way; only who runs the detector differs.
 
+mod faces;
 mod whole;
 
 use std::sync::Arc;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use crate::agent::ailments::Ailments;
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
 use crate::agent::followed::Followed;
+use crate::agent::known::{self, Known};
 use crate::behaviour::{self, Heat, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
@@ -55,6 +58,8 @@ pub struct Settings {
     pub labels: Labels,
     /// How pictures of events are kept.
     pub evidence: evidence::Settings,
+    /// How people are recognised, where they are.
+    pub known: Option<known::Settings>,
     /// Names the configuration in force.
     pub config_revision: Arc<str>,
 }
@@ -73,6 +78,8 @@ pub struct Line {
     heat: Option<Heat>,
     rules: Rules,
     narrator: Narrator,
+    /// Who is who, where people are recognised.
+    known: Option<Known>,
     snapshots: Snapshots,
     /// Happenings of one object that go on, whose best picture is looked for.
     shown: Vec<Shown>,
@@ -156,6 +163,7 @@ impl Line {
             heat: settings.heat.then(Heat::new),
             rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
             narrator: Narrator::new(settings.event),
+            known: settings.known.map(|known| Known::new(known, &settings.labels)),
             snapshots: Snapshots::new(&settings.evidence),
             shown: Vec::new(),
             evidence: settings.evidence,
@@ -244,6 +252,11 @@ impl Line {
                 self.snapshots.consider(&shown.episode, frame, self.told.labels.name(*class), *score, *bbox);
             }
         }
+        if let Some(known) = &mut self.known {
+            // Before the tracks that ended are forgotten: their last events still say who it was.
+            known.name(&mut events);
+            known.step(frame, tracks);
+        }
         self.illustrate(events, Some(frame))
     }
 
@@ -257,7 +270,9 @@ impl Line {
         let mut events = self.narrator.narrate(self.rules.reset(self.told.pts), &self.told.context());
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
         events.push(self.narrator.notice(notice, &self.told.context()));
-        self.illustrate(events, None)
+        let occurrences = self.illustrate(events, None);
+        self.known.iter_mut().for_each(Known::clear);
+        occurrences
     }
 
     /// Something is told that concerns the camera rather than what is before the lens.
@@ -298,8 +313,10 @@ impl Line {
         self.rules = Rules::new(behaviour, labels.clone(), timezone);
         self.rules.restore_counts(counts);
         self.followed = Followed::new(&labels, self.by_motion);
+        let occurrences = self.illustrate(events, None);
+        self.known.iter_mut().for_each(|known| known.set_labels(&labels));
         self.told.labels = labels;
-        self.illustrate(events, None)
+        occurrences
     }
 
     /// The camera's state changed.
@@ -376,7 +393,10 @@ impl Line {
     }
 
     /// Gives each event of a rule the picture that shows it: the present one at its start, the best one at its end.
-    fn illustrate(&mut self, events: Vec<Event>, frame: Option<&Frame>) -> Vec<Occurrence> {
+    fn illustrate(&mut self, mut events: Vec<Event>, frame: Option<&Frame>) -> Vec<Occurrence> {
+        if let Some(known) = &self.known {
+            known.name(&mut events);
+        }
         events.into_iter().map(|event| Occurrence { shot: self.shot_of(&event, frame), event }).collect()
     }
 

@@ -2,6 +2,7 @@
 
 mod ailing;
 mod eye;
+mod faces;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::agent::ailments::Ailments;
 use crate::agent::clips::Recording;
 use crate::agent::clockwatch::ClockWatch;
+use crate::agent::faces::FaceDesk;
 use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
 use crate::agent::sight::{Sight, Told};
@@ -73,6 +75,8 @@ pub struct Means {
     pub evidence: evidence::Settings,
     /// How far the wall clock can be believed.
     pub clock_watch: Arc<ClockWatch>,
+    /// Who looks for faces, if anybody does.
+    pub faces: FaceDesk,
 }
 
 impl Post {
@@ -128,7 +132,15 @@ impl Post {
         if lock(&self.sight).cut.is_some_and(|seq| frame.seq <= seq) {
             return;
         }
-        self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
+        let mut due = None;
+        self.tell(|line| {
+            let occurrences = line.seen(frame, detections, self.means.clock_watch.state());
+            due = line.due_face();
+            occurrences
+        });
+        if let Some(due) = due {
+            self.look_for_face(frame, due);
+        }
     }
 
     /// Another model looks at its pictures from now on; the connection is not touched.

@@ -214,6 +214,7 @@ fn prepare(
         model: opened.as_ref().map(|(detector, model)| told_facts(detector, model)),
         labels,
         evidence: config.evidence.evidence_settings(),
+        known: None,
         config_revision: config.revision.as_str().into(),
     };
     Ok((opened.map(|(detector, _)| detector), settings))

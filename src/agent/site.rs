@@ -11,6 +11,7 @@
 mod access;
 pub mod bed;
 mod candidate;
+mod faces;
 mod ground;
 mod upkeep;
 
@@ -122,6 +123,7 @@ impl Site {
             clock: clock.clone(),
             evidence: config.evidence.evidence_settings(),
             clock_watch: Arc::new(ClockWatch::new(clock.clone())),
+            faces: Default::default(),
         };
         let clips = Clips::start(&config, ledger, &means)?;
         // Episodes must never repeat: the epoch is drawn anew for each run.
@@ -156,6 +158,7 @@ impl Site {
         };
         site.start_engines()?;
         site.require_engines()?;
+        site.renew_faces(None);
         site.clear_orphans();
         site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
         Ok(site)
@@ -170,7 +173,7 @@ impl Site {
         let changed_models: Vec<Id> = self.engines_to_replace(&config);
         let old = std::mem::replace(&mut self.config, config);
         let concerned = |camera: &&config::Camera| {
-            let is_same = self.config.cameras.contains(camera) && old.timezone == self.config.timezone;
+            let is_same = change::leaves_alone(&old, &self.config, camera);
             let has_new_model = camera.model().is_some_and(|model| changed_models.contains(model));
             !is_same || has_new_model || self.posts.get(&camera.id).is_some_and(|post| post.is_outdated())
         };
@@ -184,6 +187,7 @@ impl Site {
         if let Err(error) = self.start_engines() {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
         }
+        self.renew_faces(Some(&old));
         let missing: Vec<config::Camera> =
             self.config.cameras.iter().filter(|c| !self.posts.contains_key(&c.id)).cloned().collect();
         missing.into_iter().for_each(|camera| self.post(camera));
@@ -217,6 +221,7 @@ impl Site {
         finishing.into_iter().for_each(clips::Finishing::wait);
         // Before the models end: an inference that hangs must not keep what is recorded from the disk.
         self.means.recorder.flush();
+        self.end_faces();
         self.candidates.clear();
         self.engines.clear();
     }
@@ -294,7 +299,8 @@ impl Site {
         let key = CameraKey(self.next_key);
         self.next_key += 1;
         let recording = self.clips.as_ref().and_then(|clips| clips.record(&camera));
-        let post = Post::new(camera, key, line, worker, recording, self.means.clone());
+        let means = self.means_of(&camera);
+        let post = Post::new(camera, key, line, worker, recording, means);
         write(&self.desks).insert(key, post.clone());
         self.posts.insert(post.id().clone(), post.clone());
         if let Err(error) = post.connect() {
@@ -327,7 +333,8 @@ impl Site {
             timezone: self.config.timezone.clone(),
             model: running.map(|(_, r)| r.facts.clone()),
             labels,
-            evidence: self.config.evidence.evidence_settings(),
+            evidence: self.evidence_of(camera),
+            known: self.known_settings(camera),
             config_revision: self.config.revision.as_str().into(),
         }
     }

@@ -7,6 +7,7 @@ mod detect;
 mod doctor;
 mod eval;
 mod fleet;
+mod gallery;
 mod hub;
 mod keys;
 mod model;
@@ -46,6 +47,7 @@ enum Command {
     Eval(eval::Args),
     Model(model::Args),
     Keys(keys::Args),
+    Gallery(gallery::Args),
     Hub(hub::Args),
     Registry(registry::Args),
     Fleet(fleet::Args),
@@ -96,6 +98,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Eval(args) => eval::run(args),
         Command::Model(args) => model::run(args),
         Command::Keys(args) => keys::run(args),
+        Command::Gallery(args) => gallery::run(args),
         Command::Hub(args) => hub::run(&args),
         Command::Registry(args) => registry::run(args),
         Command::Fleet(args) => fleet::run(&args),

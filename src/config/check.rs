@@ -6,6 +6,7 @@ mod broker;
 mod camera;
 mod clips;
 mod hub;
+mod identify;
 mod kind;
 mod place;
 mod rule;
@@ -61,6 +62,7 @@ pub(super) fn configure(
     };
     check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
+    let identify = identify::read(&mut check, document, &root.key("identify"));
     let evidence = check.evidence(document, &state_dir);
     let history = read_history(&document.history, &state_dir);
     let spool = read_spool(&document.spool, &state_dir);
@@ -74,6 +76,7 @@ pub(super) fn configure(
         mqtt: mqtt?,
         hub: hub?,
         models: models?,
+        identify: identify?,
         runtime_library: document.runtime.library.as_deref().map(|path| folders.file(path)),
         evidence,
         history,

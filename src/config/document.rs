@@ -7,6 +7,7 @@
 mod camera;
 mod clips;
 mod family;
+mod identify;
 mod picture;
 mod rule;
 
@@ -20,10 +21,11 @@ use crate::detect::bundled;
 use crate::vocab::Id;
 
 pub use camera::{
-    Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Share, Suppress, Transport, Zone,
+    Camera, Corner, Corners, Detect, Ground, Line, Maps, Metres, Motion, Privacy, Share, Suppress, Transport, Zone,
 };
 pub use clips::{Clips, Keep};
 pub use family::Family;
+pub use identify::{CameraIdentify, Embedding, FaceDetector, FaceEmbedder, FaceQuality, Identify, Tell};
 pub use picture::Picture;
 pub use rule::Rule;
 
@@ -47,6 +49,8 @@ pub struct Document {
     /// What runs the models.
     #[serde(default)]
     pub runtime: Runtime,
+    /// Recognising people by their faces; only for cameras that ask for it too. Default: nobody is recognised.
+    pub identify: Option<Identify>,
     /// Pictures and clips that show an event.
     #[serde(default)]
     pub evidence: Evidence,

@@ -42,7 +42,8 @@ pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls}
 pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
-pub use ready::{Camera, Config, Detect, Evidence, History, Hub, LabelSource, Model, Motion, Mqtt, Spool};
+pub use ready::{Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, History, Hub, Identify, LabelSource};
+pub use ready::{Model, Motion, Mqtt, Spool, Tell};
 pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;
@@ -167,6 +168,12 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     }
     for model in config.models.iter().filter(|model| bundled::find(&model.file).is_none()) {
         files.push((format!("models.{}.file", model.name), model.file.clone()));
+    }
+    if let Some(identify) = &config.identify {
+        files.push(("identify.detector.file".to_owned(), identify.detector.file.clone()));
+        files.push(("identify.embedder.file".to_owned(), identify.embedder.file.clone()));
+        files.push(("identify.gallery".to_owned(), identify.gallery.clone()));
+        files.push(("identify.key_file".to_owned(), identify.key_file.clone()));
     }
     // All models have the same.
     let trust = config.models.iter().find_map(|model| model.trust.clone());

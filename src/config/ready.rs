@@ -10,8 +10,10 @@ use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Picture, Provider, Transport};
 use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
 use crate::evidence::ClipSettings;
+use crate::detect::embed::EmbeddingFamily;
+use crate::identify::{Limits, Policy, ShotSettings};
 use crate::model::keys::PublicKey;
-use crate::vocab::{Id, Polygon};
+use crate::vocab::{Id, Polygon, Severity};
 
 /// Everything that a configuration says. Cameras and models can be compared, to apply a change to those it concerns.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Config {
     pub hub: Option<Hub>,
     /// The models, in the order of their names.
     pub models: Vec<Model>,
+    /// Recognising people by their faces, where that is wanted.
+    pub identify: Option<Identify>,
     /// ONNX Runtime's shared library, where one is named.
     pub runtime_library: Option<PathBuf>,
     /// Pictures and clips that show an event.
@@ -206,10 +210,70 @@ pub struct Camera {
     pub lines: Vec<Line>,
     /// The ground, where it is described.
     pub ground: Option<Ground>,
+    /// What is never shown of it.
+    pub privacy_masks: Vec<Polygon>,
+    /// Whether people are recognised by their faces, and who is told of.
+    pub identify: Option<CameraIdentify>,
     /// When to say something.
     pub rules: Vec<Rule>,
     /// Where nothing is raised for a while, what has expired included.
     pub suppress: Vec<Suppression>,
+}
+
+/// What the box has for recognising people by their faces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Identify {
+    /// What finds faces.
+    pub detector: FaceModel,
+    /// What makes vectors of them.
+    pub embedder: FaceModel,
+    /// How that is fed, where it is said.
+    pub family: Option<EmbeddingFamily>,
+    /// The gallery's file.
+    pub gallery: PathBuf,
+    /// Its key.
+    pub key_file: PathBuf,
+    /// When somebody is taken for a person of the gallery.
+    pub policy: Policy,
+    /// What a face must come up to.
+    pub limits: Limits,
+    /// How often people are looked at.
+    pub shots: ShotSettings,
+}
+
+/// A model of faces.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaceModel {
+    /// The ONNX file.
+    pub file: PathBuf,
+    /// The lowest score, 0..1.
+    pub threshold: f32,
+    /// Width and height of its input in pixels, where given.
+    pub input: Option<(u32, u32)>,
+    /// Who runs it.
+    pub provider: Provider,
+    /// Threads of one inference.
+    pub threads: u16,
+}
+
+/// What a camera makes of who is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CameraIdentify {
+    /// Who is told of.
+    pub tell: Vec<Tell>,
+}
+
+/// Of whom an event tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tell {
+    /// Its name in topics and events.
+    pub id: Id,
+    /// The watch lists.
+    pub lists: Vec<Id>,
+    /// Whether it is of people who are not recognised.
+    pub unknown: bool,
+    /// Whether somebody should look now.
+    pub severity: Severity,
 }
 
 /// What looks at a camera's pictures.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
 use super::document::{self, Provider, Transport};
-use super::ready::{Camera, Evidence, History, LabelSource, Model, Mqtt, Spool};
-use crate::vocab::{Labels, Secret};
+use super::ready::{Camera, Evidence, FaceModel, History, Identify, LabelSource, Model, Mqtt, Spool};
+use crate::vocab::{Id, IdError, Labels, Secret};
 use crate::{behaviour, camera, decode, detect, evidence, history, mqtt, scene, spool, track};
 
 /// Why a camera's source cannot be used.
@@ -208,6 +208,36 @@ fn provider(provider: Provider) -> detect::ProviderChoice {
         Provider::Onednn => Known::OneDnn,
         Provider::Directml => Known::DirectMl,
     })
+}
+
+impl Identify {
+    /// How the face detector is run.
+    ///
+    /// # Errors
+    /// Never: its name is an id.
+    pub fn detector_settings(&self) -> Result<detect::Settings, IdError> {
+        self.detector.settings("faces")
+    }
+
+    /// How the embedding model is run.
+    ///
+    /// # Errors
+    /// Never: its name is an id.
+    pub fn embedder_settings(&self) -> Result<detect::Settings, IdError> {
+        self.embedder.settings("embedder")
+    }
+}
+
+impl FaceModel {
+    fn settings(&self, name: &str) -> Result<detect::Settings, IdError> {
+        Ok(detect::Settings {
+            threshold: self.threshold,
+            provider: provider(self.provider),
+            threads: self.threads,
+            input: self.input,
+            ..detect::Settings::new(Id::new(name)?, &self.file)
+        })
+    }
 }
 
 impl Evidence {

@@ -3,7 +3,7 @@
 use crate::base::clock::SharedClock;
 use crate::model::Facts;
 use crate::model::manifest::Thresholds;
-use crate::vocab::{Detection, Frame, Labels, ModelFacts};
+use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts};
 
 use super::error::DetectError;
 use super::families::{Family, OutputPort, Reading, Tensor};
@@ -55,6 +55,8 @@ pub struct Detector {
     session: Session,
     letterbox: Letterbox,
     reading: Reading,
+    /// Of what the last look found.
+    points: Vec<FacePoints>,
     /// The package it came from, and how it did on the pictures in it.
     package: Option<(PackageFacts, GoldenReport)>,
     clock: SharedClock,
@@ -107,8 +109,22 @@ impl Detector {
         }
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
-        let (settings, package) = (settings.clone(), None);
-        Self { settings, facts, family, recognition, labels, spec, report, session, letterbox, reading, package, clock }
+        let (settings, package, points) = (settings.clone(), None, Vec::new());
+        Self {
+            settings,
+            facts,
+            family,
+            recognition,
+            labels,
+            spec,
+            report,
+            session,
+            letterbox,
+            reading,
+            points,
+            package,
+            clock,
+        }
     }
 
     /// Looks at a frame. `found` is emptied first and then holds what was seen, most confident first, with boxes over the
@@ -161,6 +177,12 @@ impl Detector {
         // At 1 nothing is suppressed.
         let iou = if self.reading.is_suppressed { 1.0 } else { self.settings.nms_iou };
         nms::suppress(found, iou, self.settings.max_detections);
+        self.points.clear();
+        if let Some(pointed) = self.reading.decoder.points() {
+            let of = |detection: &Detection| pointed.iter().find(|(bbox, _)| *bbox == detection.bbox);
+            let points = found.iter().filter_map(|detection| of(detection).map(|(_, points)| points));
+            self.points.extend(points.map(|points| points.map(|point| geometry.point_to_picture(point))));
+        }
         for detection in found.iter_mut() {
             detection.bbox = geometry.to_picture(detection.bbox);
         }
@@ -172,6 +194,12 @@ impl Detector {
             infer_us: micros(drawn, inferred),
             decode_us: micros(inferred, self.clock.mono()),
         })
+    }
+
+    /// The five points of each face that the last look found, in its order, over the whole picture; none where the model
+    /// does not tell them.
+    pub fn face_points(&self) -> Option<&[FacePoints]> {
+        self.reading.decoder.points().map(|_| self.points.as_slice())
     }
 
     /// What comes out of the model for a picture, before it is read; numbers of any type as 32-bit floats.

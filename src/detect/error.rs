@@ -177,6 +177,14 @@ pub enum DetectError {
         /// The families that are possible.
         possible: String,
     },
+    /// The model makes no vector of a face or a person.
+    #[error("the model {path} cannot describe a face or a person: {reason}")]
+    Embedding {
+        /// The file.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
     /// The model ran on the golden picture, and what came out is impossible.
     #[error("the model {path} failed its self-test on {provider}: {reason}")]
     SelfTest {

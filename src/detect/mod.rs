@@ -6,10 +6,12 @@
 //!
 //! [`runtime`] loads ONNX Runtime once per process. A [`Detector`] is one model made ready on one provider, recognised
 //! as one of the [`families`](Family), and shown a golden picture before it is trusted. A [`Worker`] is the thread that
-//! owns a detector and takes turns among cameras. [`tensors`] runs any model as a function of named tensors, for the hub.
+//! owns a detector and takes turns among cameras. An [`Embedder`](embed::Embedder) makes a vector of a face or a person that
+//! was cut out of a picture. [`tensors`] runs any model as a function of named tensors, for the hub.
 
 mod deadline;
 mod detector;
+pub mod embed;
 mod error;
 mod families;
 mod golden;

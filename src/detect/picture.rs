@@ -73,6 +73,16 @@ impl RgbPicture {
         self.height
     }
 
+    fn part(&self, left: u32, top: u32, width: u32, height: u32) -> Option<Self> {
+        let (width, height) = (width.min(self.width.checked_sub(left)?), height.min(self.height.checked_sub(top)?));
+        let row = |y: u32| {
+            let start = (y as usize * self.width as usize + left as usize) * 3;
+            &self.data[start..start + 3 * width as usize]
+        };
+        let data: Vec<u8> = (top..top + height).flat_map(row).copied().collect();
+        Self::new(width, height, data).ok()
+    }
+
     /// The bytes.
     pub fn data(&self) -> &[u8] {
         &self.data
@@ -91,6 +101,18 @@ impl Picture {
         match self {
             Self::Frame(frame) => frame.width,
             Self::Rgb(picture) => picture.width,
+        }
+    }
+
+    /// The part of it that begins at `left` and `top` and has at most this size, and where it really begins; of a
+    /// photograph a copy. `None` where nothing of that lies in the picture.
+    pub fn part(&self, left: u32, top: u32, width: u32, height: u32) -> Option<(Self, (u32, u32))> {
+        match self {
+            Self::Frame(frame) => {
+                let part = frame.part(left, top, width, height)?;
+                Some((Self::Frame(part), (left & !1, top & !1)))
+            }
+            Self::Rgb(picture) => picture.part(left, top, width, height).map(|part| (Self::Rgb(part), (left, top))),
         }
     }
 
@@ -147,6 +169,17 @@ mod tests {
         fn plane(&self, index: usize) -> Plane<'_> {
             Plane { data: if index == 0 { &[0; 64] } else { &[0; 20] }, stride: 8 }
         }
+    }
+
+    #[test]
+    fn a_part_of_a_photograph_is_what_lies_there() {
+        let data: Vec<u8> = (0..5 * 4).flat_map(|at| [at, at, at]).collect();
+        let picture = Picture::Rgb(RgbPicture::new(5, 4, data).unwrap());
+        let (part, from) = picture.part(3, 1, 9, 2).unwrap();
+        let Picture::Rgb(part) = part else { panic!("it was a photograph") };
+        assert_eq!((part.width(), part.height(), from), (2, 2, (3, 1)));
+        assert_eq!(part.data(), [8, 8, 8, 9, 9, 9, 13, 13, 13, 14, 14, 14]);
+        assert!(picture.part(5, 0, 2, 2).is_none() && picture.part(9, 9, 2, 2).is_none());
     }
 
     #[test]

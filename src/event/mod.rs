@@ -3,6 +3,7 @@
 //! ```text
 //!   firings ──► Narrator::narrate ─┐
 //!   tracks ───► Narrator::tracks ──┼──► events, each complete but for its evidence and its place in the spool
+//!   faces ─► Narrator::identified ─┤
 //!   notices ──► Narrator::notice ──┤
 //!   pictures ─► Narrator::picture ─┤
 //!   maps ─────► Narrator::heat ────┘
@@ -21,6 +22,7 @@
 mod conduct;
 mod explain;
 mod heat;
+mod identified;
 mod narrator;
 mod notice;
 mod picture;
@@ -28,6 +30,7 @@ mod picture;
 mod tests;
 mod tracks;
 
+pub use identified::Identified;
 pub use narrator::{Context, Narrator, Settings};
 pub use notice::{ConfigChange, ModelChange, Notice};
 pub use picture::cause;

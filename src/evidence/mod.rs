@@ -26,8 +26,10 @@ pub use shot::{Mark, Shot, Snapshots};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::vocab::Polygon;
+
 /// How pictures are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Where the files go; created if absent. Default `evidence`, relative to the agent's state directory.
     pub folder: PathBuf,
@@ -42,6 +44,9 @@ pub struct Settings {
     /// How many episodes may have a picture in memory at a time, above 0; the one that was not improved for longest is
     /// given up. Default 16.
     pub max_open: usize,
+    /// What is never shown of a camera: polygons, normalised, that are filled before anything is kept or published. Default
+    /// none.
+    pub masks: Vec<Polygon>,
 }
 
 impl Default for Settings {
@@ -53,6 +58,7 @@ impl Default for Settings {
             quality: 85,
             max_width: 1280,
             max_open: 16,
+            masks: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! 4:2:0 pictures: a packed, smaller copy of a frame, and its colours as RGB.
 
-use crate::vocab::{Frame, PixelFormat, Plane};
+use crate::vocab::{Frame, PixelFormat, Plane, Point, Polygon};
 
 /// A packed I420 picture in memory of its own.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,30 @@ impl Picture {
             PixelFormat::Nv12 => {
                 shrink(frame.plane(1), Channel { step: 2, first: 0 }, source, chroma, by, &mut self.u);
                 shrink(frame.plane(1), Channel { step: 2, first: 1 }, source, chroma, by, &mut self.v);
+            }
+        }
+    }
+
+    /// Fills what lies in `masks`, polygons normalised over the picture, with grey: nothing of it is left. Colours of a pair of
+    /// columns or rows go where one of the two is covered.
+    pub fn cover(&mut self, masks: &[Polygon]) {
+        for mask in masks {
+            let place = |at: usize, size: usize| (at as f32 + 0.5) / size as f32;
+            let (width, height, across) = (self.width, self.height, self.width.div_ceil(2));
+            // Only within its outline's box is every pixel asked.
+            let reach = |along: fn(&Point) -> f32, size: usize| {
+                let ends = mask.points().iter().map(along).fold((1f32, 0f32), |(a, b), v| (a.min(v), b.max(v)));
+                let (from, to) = (ends.0 * size as f32, ends.1 * size as f32);
+                from as usize..(to.ceil() as usize).min(size)
+            };
+            for y in reach(|point| point.y, height) {
+                for x in reach(|point| point.x, width) {
+                    if mask.contains(Point::new(place(x, width), place(y, height))) {
+                        self.luma[y * width + x] = 128;
+                        let colour = (y / 2) * across + x / 2;
+                        (self.u[colour], self.v[colour]) = (128, 128);
+                    }
+                }
             }
         }
     }
@@ -219,6 +243,23 @@ mod tests {
             for pixel in found.chunks(3) {
                 let near = pixel.iter().zip(rgb).all(|(a, b)| a.abs_diff(b) <= 2);
                 assert!(near, "{yuv:?} full range {full_range}, 709 {bt709}: {pixel:?}, not {rgb:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_covered_and_all_of_the_rest() {
+        let mut picture = Picture::default();
+        picture.copy(&uniform(20, 10, [90, 80, 200], false, false), 100);
+        let corners = [(0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0)];
+        let left = Polygon::new(corners.map(|(x, y)| Point::new(x, y)).to_vec()).unwrap();
+        let before = picture.to_rgb();
+        picture.cover(&[left]);
+        for (at, (pixel, was)) in picture.to_rgb().chunks(3).zip(before.chunks(3)).enumerate() {
+            if at % 20 < 10 {
+                assert_eq!(pixel, [130; 3], "pixel {at}");
+            } else {
+                assert_eq!(pixel, was, "pixel {at}");
             }
         }
     }

@@ -8,7 +8,7 @@ use super::Settings;
 use super::canvas::Canvas;
 use super::heat;
 use super::rgb::Picture;
-use crate::vocab::{Frame, HeatMap, MediaTime, Rect};
+use crate::vocab::{Frame, HeatMap, MediaTime, Polygon, Rect};
 
 /// By how much a score must exceed the best so far before the picture is copied again.
 const CLEARLY_BETTER: f32 = 0.04;
@@ -45,6 +45,7 @@ pub struct Shot {
 pub struct Snapshots {
     max_width: u32,
     max_open: usize,
+    masks: Vec<Polygon>,
     /// The one that was improved last stands last.
     open: Vec<(String, Shot)>,
     /// Memory of pictures that are no longer needed.
@@ -54,7 +55,13 @@ pub struct Snapshots {
 impl Snapshots {
     /// Nothing yet.
     pub fn new(settings: &Settings) -> Self {
-        Self { max_width: settings.max_width, max_open: settings.max_open.max(1), open: Vec::new(), spare: Vec::new() }
+        Self {
+            max_width: settings.max_width,
+            max_open: settings.max_open.max(1),
+            masks: settings.masks.clone(),
+            open: Vec::new(),
+            spare: Vec::new(),
+        }
     }
 
     /// Keeps a copy of `frame` for `episode` if it is its first picture or clearly better than the one kept. Returns
@@ -74,6 +81,7 @@ impl Snapshots {
             None => (episode.to_owned(), self.room()),
         };
         picture.copy(frame, self.max_width);
+        picture.cover(&self.masks);
         let mark = Mark { label: label.to_owned(), score, bbox };
         self.open.push((name, Shot { mark, pts: frame.pts, picture, map: None }));
         true
@@ -121,6 +129,7 @@ impl Shot {
     pub fn of(frame: &Frame, mark: Option<Mark>, settings: &Settings) -> Self {
         let mut picture = Picture::default();
         picture.copy(frame, settings.max_width);
+        picture.cover(&settings.masks);
         let nothing = Mark { label: String::new(), score: 0.0, bbox: Rect::default() };
         Self { mark: mark.unwrap_or(nothing), pts: frame.pts, picture, map: None }
     }

@@ -1,6 +1,6 @@
 //! What a detector says it sees in one frame.
 
-use super::Rect;
+use super::{Point, Rect};
 
 /// One object in one frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,3 +12,7 @@ pub struct Detection {
     /// Where, normalised over the source picture; may reach past its edges by what the model predicted.
     pub bbox: Rect,
 }
+
+/// Five points of a face, normalised over the source picture: both eyes, the tip of the nose, both corners of the mouth. Of
+/// each pair the one that lies further left in the picture of an upright face comes first.
+pub type FacePoints = [Point; 5];

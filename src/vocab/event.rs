@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, FiringKind, HeatMap, Id, Measure, MediaTime, Rect, TrackId, WallTime};
+use super::{Condition, FiringKind, HeatMap, Id, Identity, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,6 +103,8 @@ pub enum EventKind {
     ObjectLeft,
     /// As above.
     ObjectRemoved,
+    /// Somebody on a watch list was recognised, or somebody was not.
+    Identified,
     /// A confirmed track began or ended.
     Track,
     /// A camera changed its state.
@@ -159,7 +161,12 @@ impl EventKind {
     pub fn lasts(self) -> bool {
         !matches!(
             self,
-            Self::LineCrossing | Self::Tailgating | Self::Journey | Self::Scattering | Self::RepeatedPassing
+            Self::LineCrossing
+                | Self::Tailgating
+                | Self::Journey
+                | Self::Scattering
+                | Self::RepeatedPassing
+                | Self::Identified
         )
     }
 
@@ -185,6 +192,7 @@ impl EventKind {
             Self::RepeatedPassing => "repeated-passing",
             Self::ObjectLeft => "object-left",
             Self::ObjectRemoved => "object-removed",
+            Self::Identified => "identified",
             Self::Track => "track",
             Self::CameraState => "camera-state",
             Self::CameraCondition => "camera-condition",
@@ -248,6 +256,8 @@ pub struct Subject {
     pub best_score: f32,
     /// How long it has been followed, in milliseconds of media time.
     pub age_ms: u64,
+    /// Who it was taken for, where faces are recognised and one was good enough.
+    pub identity: Option<Identity>,
 }
 
 /// Why an event was raised.

@@ -216,6 +216,10 @@ impl Measure {
     pub const DROP: &str = "drop";
     /// How much wider than high a box is.
     pub const SHAPE: &str = "width_by_height";
+    /// How like a person of the gallery somebody is: a cosine, -1..1.
+    pub const LIKENESS: &str = "likeness";
+    /// By how much that exceeds the likeness to anybody else.
+    pub const LIKENESS_MARGIN: &str = "likeness_margin";
     /// Seconds that an object has stood still.
     pub const STILL: &str = "still_s";
 

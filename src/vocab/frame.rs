@@ -81,6 +81,19 @@ impl Frame {
         Some(Self::new(width, height, PixelFormat::I420, Arc::new(PackedI420 { w, h, cw, ch, bytes })))
     }
 
+    /// The part of it that begins at column `left` and row `top`, both made even, and has at most this size; nothing is
+    /// copied. `None` where nothing of that lies in the picture.
+    pub fn part(&self, left: u32, top: u32, width: u32, height: u32) -> Option<Self> {
+        let (left, top) = (left & !1, top & !1);
+        let (width, height) = (width.min(self.width.checked_sub(left)?), height.min(self.height.checked_sub(top)?));
+        if width == 0 || height == 0 {
+            return None;
+        }
+        let bytes =
+            Arc::new(Part { whole: self.bytes.clone(), format: self.format, left: left as usize, top: top as usize });
+        Some(Self { width, height, bytes, ..self.clone() })
+    }
+
     /// The luma plane: `height` rows of `width` bytes.
     pub fn luma(&self) -> Plane<'_> {
         self.bytes.plane(0)
@@ -115,5 +128,48 @@ impl FrameBytes for PackedI420 {
             _ => (self.w * self.h + chroma, self.cw, chroma),
         };
         Plane { data: &self.bytes[start..start + len], stride }
+    }
+}
+
+/// A part of another picture.
+struct Part {
+    whole: Arc<dyn FrameBytes>,
+    format: PixelFormat,
+    left: usize,
+    top: usize,
+}
+
+impl FrameBytes for Part {
+    fn plane(&self, index: usize) -> Plane<'_> {
+        let Plane { data, stride } = self.whole.plane(index);
+        let (row, column) = match (index, self.format) {
+            (0, _) => (self.top, self.left),
+            // A pair for every two columns.
+            (_, PixelFormat::Nv12) => (self.top / 2, self.left),
+            (_, PixelFormat::I420) => (self.top / 2, self.left / 2),
+        };
+        Plane { data: data.get(row * stride + column..).unwrap_or_default(), stride }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_shows_what_lies_there_and_ends_where_the_picture_ends() {
+        let (w, h) = (8u8, 6u8);
+        let luma = (0..h).flat_map(|y| (0..w).map(move |x| 10 * y + x));
+        let u = (0..h / 2).flat_map(|y| (0..w / 2).map(move |x| 100 + 10 * y + x));
+        let v = (0..h / 2).flat_map(|y| (0..w / 2).map(move |x| 200 + 10 * y + x));
+        let frame = Frame::from_i420(8, 6, luma.chain(u).chain(v).collect()).unwrap();
+        let part = frame.part(3, 2, 99, 3).unwrap();
+        assert_eq!((part.width, part.height), (6, 3), "it begins at column 2");
+        let first = |index: usize| part.plane(index).data[part.plane(index).stride];
+        assert_eq!((part.luma().data[0], first(0)), (22, 32));
+        assert_eq!((part.plane(1).data[0], first(1), part.plane(2).data[0]), (111, 121, 211));
+        assert!(frame.part(8, 0, 2, 2).is_none() && frame.part(0, 0, 0, 2).is_none());
+        let within = part.part(2, 0, 2, 2).unwrap();
+        assert_eq!((within.luma().data[0], within.plane(2).data[0]), (24, 212), "a part of a part");
     }
 }

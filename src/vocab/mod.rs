@@ -12,6 +12,7 @@ mod geometry;
 mod health;
 mod heat;
 mod id;
+mod identity;
 mod labels;
 mod packet;
 mod region;
@@ -20,7 +21,7 @@ mod time;
 mod track;
 
 pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
-pub use detection::Detection;
+pub use detection::{Detection, FacePoints};
 pub use event::{
     ClipFile, ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
 };
@@ -30,6 +31,7 @@ pub use geometry::{Point, Polygon, PolygonError, Rect, Segment, Side};
 pub use health::{CameraState, DropReason, StageLatency};
 pub use heat::{HEAT_COLUMNS, HEAT_ROWS, HeatMap};
 pub use id::{Id, IdError};
+pub use identity::{Identity, KnownPerson};
 pub use labels::Labels;
 pub use packet::{Encoding, Packet, VideoCodec};
 pub use region::{Cover, Owner, RegionChange, StaticRegion};

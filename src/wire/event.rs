@@ -111,6 +111,36 @@ pub struct Subject {
     pub best_score: f64,
     /// How long it has been followed, in milliseconds.
     pub age_ms: u64,
+    /// Who it was taken for, where faces are recognised and one was good enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// Who somebody was taken for, with all that was compared. Without `person` he is unknown: nobody of the gallery comes close
+/// enough, or two do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Identity {
+    /// The id of the person of the gallery.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Id>,
+    /// The person's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The watch lists that name the person.
+    #[serde(default)]
+    pub lists: Vec<Id>,
+    /// How like the closest person of the gallery he is: a cosine, -1..1.
+    pub score: f64,
+    /// What that had to reach.
+    pub threshold: f64,
+    /// By how much it exceeds the likeness to anybody else.
+    pub margin: f64,
+    /// What that had to reach.
+    pub least_margin: f64,
+    /// The model whose vectors were compared, how it was fed, and how long a vector is.
+    pub space: String,
+    /// The gallery's revision.
+    pub gallery: u64,
 }
 
 /// When the picture was captured, and how far that can be believed.
@@ -206,6 +236,24 @@ impl From<&vocab::Subject> for Subject {
             score: short(subject.score),
             best_score: short(subject.best_score),
             age_ms: subject.age_ms,
+            identity: subject.identity.as_ref().map(Identity::from),
+        }
+    }
+}
+
+impl From<&vocab::Identity> for Identity {
+    fn from(identity: &vocab::Identity) -> Self {
+        let person = identity.person.as_ref();
+        Self {
+            person: person.map(|person| person.id.clone()),
+            name: person.map(|person| person.name.clone()),
+            lists: person.map(|person| person.lists.clone()).unwrap_or_default(),
+            score: short(identity.score),
+            threshold: short(identity.threshold),
+            margin: short(identity.margin),
+            least_margin: short(identity.least_margin),
+            space: identity.space.clone(),
+            gallery: identity.gallery,
         }
     }
 }

@@ -44,6 +44,19 @@ fn loitering() -> Event {
             score: 0.87,
             best_score: 0.93,
             age_ms: 63_200,
+            identity: Some(vocab::Identity {
+                person: Some(vocab::KnownPerson {
+                    id: id("e-1042"),
+                    name: "Ada Lovelace".into(),
+                    lists: vec![id("staff")],
+                }),
+                score: 0.71,
+                threshold: 0.45,
+                margin: 0.5,
+                least_margin: 0.05,
+                space: "mobilefacenet-3f2a9c0b71d4-128".into(),
+                gallery: 12,
+            }),
         }),
         region: None,
         explanation: Explanation {

@@ -16,6 +16,7 @@ mod families;
 mod focus;
 mod hostile;
 mod hub;
+mod identify;
 mod inspect;
 mod model;
 mod mqtt;

@@ -59,6 +59,7 @@ impl Bench {
             clock: self.clock.clone(),
             evidence,
             clock_watch: Arc::new(ClockWatch::new(self.clock.clone())),
+            faces: Default::default(),
         }
     }
 
@@ -101,6 +102,7 @@ fn alert(phase: Phase, seconds: u64) -> Event {
         gap: None,
         condition: None,
         heat: None,
+        region: None,
     }
 }
 

@@ -42,6 +42,7 @@ fn line() -> Line {
         model: None,
         labels,
         evidence: evidence::Settings::default(),
+        known: None,
         config_revision: "one".into(),
     };
     Line::new(settings, 1)

@@ -44,6 +44,7 @@ fn bench_with(heat: bool) -> Bench {
         topics: Topics::new(&agent),
         clock: clock.clone(),
         evidence: evidence.clone(),
+        faces: crate::agent::faces::FaceDesk::default(),
         clock_watch: Arc::new(ClockWatch::new(clock.clone())),
     };
     let settings = pipeline::Settings {
@@ -65,6 +66,7 @@ fn bench_with(heat: bool) -> Bench {
         model: None,
         labels: Labels::default(),
         evidence,
+        known: None,
         config_revision: "one".into(),
     };
     let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, None, means);

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::address::{self, LoginKeys};
 use super::kind::Surroundings;
-use super::{Check, place, pushed, rule, suppress};
-use crate::config::document::{self, Document};
+use super::{Check, identify, place, pushed, rule, suppress};
+use crate::config::document::{self, Corners, Document};
 use crate::config::fault::Path;
 use crate::config::phrase;
 use crate::config::ready::{Camera, Detect, Motion};
-use crate::vocab::Id;
+use crate::vocab::{Id, Polygon};
 
 /// Reads `cameras`.
 pub(super) fn read_all(check: &mut Check, document: &Document, path: &Path) -> Option<Vec<Camera>> {
@@ -36,6 +36,8 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let surroundings = Surroundings { zones: zones.as_deref(), ground: ground.as_ref().map(Option::as_ref) };
     let rules = rule::read_all(check, camera, model, &surroundings, path);
     let suppress = suppress::read_all(check, camera, model, path);
+    let privacy = polygons(check, &camera.privacy.masks, &path.key("privacy").key("masks"));
+    let identify = identify::camera(check, document, camera, path);
     let (source, login) = source?;
     Some(Camera {
         id: camera.id.clone(),
@@ -60,6 +62,8 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         zones: zones?,
         lines: lines?,
         ground: ground?,
+        privacy_masks: privacy?,
+        identify: identify?,
         rules: rules?,
         suppress: suppress?,
     })
@@ -122,15 +126,20 @@ fn unknown_model(check: &mut Check, document: &Document, named: &Id, path: &Path
 }
 
 fn motion(check: &mut Check, motion: &document::Motion, path: &Path) -> Option<Motion> {
-    let mut mask = Some(Vec::new());
-    for (i, corners) in motion.mask.iter().enumerate() {
-        let polygon = place::polygon(check, corners, &path.key("mask").index(i));
-        mask = mask.zip(polygon).map(|(mask, polygon)| pushed(mask, polygon));
-    }
+    let mask = polygons(check, &motion.mask, &path.key("mask"));
     Some(Motion {
         threshold: motion.threshold as f32,
         area: motion.area as f32,
         hold: Duration::from_secs_f64(motion.hold_seconds),
         mask: mask?,
     })
+}
+
+fn polygons(check: &mut Check, all: &[Corners], path: &Path) -> Option<Vec<Polygon>> {
+    let mut ready = Some(Vec::new());
+    for (i, corners) in all.iter().enumerate() {
+        let polygon = place::polygon(check, corners, &path.index(i));
+        ready = ready.zip(polygon).map(|(ready, polygon)| pushed(ready, polygon));
+    }
+    ready
 }

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Picture, Private, Rule};
+use super::{CameraIdentify, Picture, Private, Rule};
 use crate::behaviour::Anchor;
 use crate::vocab::Id;
 
@@ -89,6 +89,12 @@ pub struct Camera {
     pub maps: Maps,
     /// The ground before the camera, for what is measured in metres. Default: none.
     pub ground: Option<Ground>,
+    /// Whether people before it are recognised by their faces, and who is told of. Needs the top-level `identify`. Default:
+    /// nobody is recognised.
+    pub identify: Option<CameraIdentify>,
+    /// What is never shown of it. Default: nothing is hidden.
+    #[serde(default)]
+    pub privacy: Privacy,
     /// When to say something. Default: none.
     #[serde(default)]
     #[schemars(length(max = 128))]
@@ -205,6 +211,15 @@ pub struct Maps {
     /// Once an hour, a map of how long they stood in each part of the picture and which way they went there: an event
     /// `heat-map` with its numbers, and a picture. Needs `detect`.
     pub heat: bool,
+}
+
+/// What is never shown of a camera, in pictures that are kept, published or asked for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// Polygons that are filled with grey, such as a neighbour's windows. Detectors still look there. Default: none.
+    #[schemars(length(max = 32))]
+    pub masks: Vec<Corners>,
 }
 
 /// A part of the picture's width or height, 0..1.

@@ -39,7 +39,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::Facts;
-use crate::vocab::{Detection, Labels, Rect};
+use crate::vocab::{Detection, FacePoints, Labels, Rect};
 
 use super::letterbox::{Fit, Order, Preprocess};
 
@@ -97,9 +97,9 @@ pub enum Family {
     Ultraface,
     /// UltraFace without post-processing: SSD offsets from priors.
     UltrafaceRaw,
-    /// YuNet: faces on three strides, with keypoints, which are not read.
+    /// YuNet: faces on three strides, with five points.
     Yunet,
-    /// SCRFD: faces on three strides with two anchors, or on five with one; keypoints are not read.
+    /// SCRFD: faces on three strides with two anchors, or on five with one; in some files with five points.
     Scrfd,
     /// CenterNet: a heat map per class, sizes and offsets.
     Centernet,
@@ -170,6 +170,12 @@ pub(super) trait Decode: Send {
     /// Outputs have the ranks and types that [`Kind::fits`] saw; where the model suppresses by itself, the number of rows
     /// may differ from run to run.
     fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>);
+
+    /// The five points of each candidate of the last [`decode`](Self::decode), by its box; none where the model
+    /// does not tell them.
+    fn points(&self) -> Option<&[(Rect, FacePoints)]> {
+        None
+    }
 
     /// Whether these outputs, of a run on the golden picture, can be what this decoder takes them for. A decoder of
     /// several forms keeps in mind which one it saw.

@@ -1,6 +1,6 @@
 //! Where a picture lies in a tensor, and the way back from the tensor to the picture.
 
-use crate::vocab::Rect;
+use crate::vocab::{Point, Rect};
 
 /// How a picture is laid into a tensor of another shape.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -56,6 +56,11 @@ impl Geometry {
                 Self { left: (target.0 - width) / 2, top: (target.1 - height) / 2, width, height }
             }
         }
+    }
+
+    /// A place in tensor pixels as a place over the picture, normalised.
+    pub fn point_to_picture(&self, place: Point) -> Point {
+        Point::new((place.x - self.left as f32) / self.width as f32, (place.y - self.top as f32) / self.height as f32)
     }
 
     /// A box in tensor pixels as a box over the picture, normalised.

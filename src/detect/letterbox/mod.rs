@@ -8,8 +8,10 @@
 mod geometry;
 mod plan;
 mod rows;
+mod warp;
 
 pub use geometry::{Fit, Geometry};
+pub use warp::{Affine, Warp};
 
 use crate::vocab::{Frame, PixelFormat};
 

@@ -112,7 +112,7 @@ fn pick<const STEP: usize>(line: &[u16], offset: usize, columns: &Columns, out: 
 }
 
 /// The way from Y'CbCr to R'G'B', for values that are 256 times as large.
-struct Matrix {
+pub(super) struct Matrix {
     luma_scale: f32,
     luma_offset: f32,
     red_v: f32,
@@ -123,7 +123,7 @@ struct Matrix {
 
 impl Matrix {
     /// The matrix of a frame's colour space: the luma weights of BT.601 or BT.709, in limited or full range.
-    fn of(frame: &Frame) -> Self {
+    pub(super) fn of(frame: &Frame) -> Self {
         let (kr, kb) = if frame.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
         let kg = 1.0 - kr - kb;
         let (luma_scale, luma_offset, chroma) =
@@ -140,7 +140,7 @@ impl Matrix {
     }
 
     /// Turns a row of Y, U and V into R, G and B in place, 0..255.
-    fn to_rgb(&self, y: &mut [f32], u: &mut [f32], v: &mut [f32]) {
+    pub(super) fn to_rgb(&self, y: &mut [f32], u: &mut [f32], v: &mut [f32]) {
         for ((y, u), v) in y.iter_mut().zip(u).zip(v) {
             let luma = (*y - self.luma_offset) * self.luma_scale;
             let (cb, cr) = (*u - 32_768.0, *v - 32_768.0);
@@ -153,7 +153,7 @@ impl Matrix {
 
 impl<T: Element> Target<'_, T> {
     /// Third stage: one row of R, G and B, 0..255, into the tensor.
-    fn write(&mut self, row: usize, rgb: [&mut [f32]; 3]) {
+    pub(super) fn write(&mut self, row: usize, rgb: [&mut [f32]; 3]) {
         let [r, g, b] = rgb.map(|channel| &*channel);
         let channels = match self.preprocess.order {
             Order::Rgb => [r, g, b],

@@ -338,9 +338,10 @@ impl Region {
         let [left, right] = self.span.columns;
         let mut count = 0;
         for row in self.span.rows[0]..self.span.rows[1] {
-            for at in row * cells.columns + left..row * cells.columns + right {
-                claimed[at] = cells.is_static(at);
-                count += usize::from(claimed[at]);
+            let first = row * cells.columns;
+            for (at, claimed) in claimed.iter_mut().enumerate().take(first + right).skip(first + left) {
+                *claimed = cells.is_static(at);
+                count += usize::from(*claimed);
             }
         }
         (count as f32 >= STILL_THERE * self.whole as f32).then_some((self.span, count))

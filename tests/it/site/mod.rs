@@ -12,6 +12,7 @@ mod delivery;
 mod demo;
 mod disk;
 mod ear;
+mod faces;
 mod hang;
 mod lifecycle;
 mod outage;
