@@ -11,7 +11,9 @@
 //! A camera for which no detector looks is looked at by the scene itself: what moves before the background.
 //! Live and replayed pictures take the same way; only who runs the detector differs.
 
+mod exchange;
 mod faces;
+mod shown;
 mod whole;
 
 use std::sync::Arc;
@@ -24,13 +26,13 @@ use crate::agent::known::{self, Known};
 use crate::behaviour::{self, Heat, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
-use crate::evidence::{self, Mark, Shot, Snapshots};
+use crate::evidence::{self, Shot, Snapshots};
 use crate::history::Log;
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
-    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Phase, Subject, Track,
-    TrackId, TrackState, WallTime,
+    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Track, TrackId,
+    TrackState, WallTime,
 };
 
 /// What one camera's line is made of.
@@ -290,35 +292,6 @@ impl Line {
         self.told.config_revision = revision;
     }
 
-    /// Another model looks from now on. Where it names the same classes in the same order, everything goes on; otherwise
-    /// what was followed ends, as whatever it was may have another name now.
-    pub fn change_model(&mut self, looker: Looker) -> Vec<Occurrence> {
-        let Looker { model, labels, track, behaviour, timezone } = looker;
-        let threshold = model.threshold;
-        let name = self.told.model.insert(model).name.clone();
-        if labels == self.told.labels {
-            self.tracker.reconfigure(track);
-            return Vec::new();
-        }
-        self.tracker.reset();
-        if let Some(log) = &mut self.log {
-            log.stop(self.told.pts);
-            log.restart(labels.iter().map(str::to_owned).collect(), name, threshold);
-        }
-        let tracks = self.tracker.step(self.told.pts, &[]);
-        let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
-        events.extend(self.narrator.tracks(tracks, &self.told.context()));
-        self.tracker = Tracker::starting_at(track, self.tracker.next_id());
-        let counts = self.rules.saved_counts().clone();
-        self.rules = Rules::new(behaviour, labels.clone(), timezone);
-        self.rules.restore_counts(counts);
-        self.followed = Followed::new(&labels, self.by_motion);
-        let occurrences = self.illustrate(events, None);
-        self.known.iter_mut().for_each(|known| known.set_labels(&labels));
-        self.told.labels = labels;
-        occurrences
-    }
-
     /// The camera's state changed.
     pub fn state_changed(&mut self, from: CameraState, to: CameraState, cause: &str) -> Occurrence {
         self.notice(&Notice::CameraState { from, to, cause: cause.to_owned() })
@@ -391,38 +364,6 @@ impl Line {
         let events = self.narrator.narrate(firings, &self.told.context());
         self.illustrate(events, frame)
     }
-
-    /// Gives each event of a rule the picture that shows it: the present one at its start, the best one at its end.
-    fn illustrate(&mut self, mut events: Vec<Event>, frame: Option<&Frame>) -> Vec<Occurrence> {
-        if let Some(known) = &self.known {
-            known.name(&mut events);
-        }
-        events.into_iter().map(|event| Occurrence { shot: self.shot_of(&event, frame), event }).collect()
-    }
-
-    fn shot_of(&mut self, event: &Event, frame: Option<&Frame>) -> Option<Shot> {
-        event.rule.as_ref()?;
-        match (event.phase, frame) {
-            (Phase::Start, Some(frame)) => {
-                if let (Some(subject), true) = (&event.subject, event.kind.lasts()) {
-                    let Subject { label, score, bbox, .. } = subject;
-                    self.snapshots.consider(&event.episode, frame, label, *score, *bbox);
-                    self.shown.push(Shown { episode: event.episode.clone(), track: subject.track });
-                }
-                let region = event.region.map(|bbox| Mark { label: event.kind.as_str().to_owned(), score: 1.0, bbox });
-                Some(Shot::of(frame, event.subject.as_ref().map(mark).or(region), &self.evidence))
-            }
-            (Phase::End, _) => {
-                self.shown.retain(|shown| shown.episode != event.episode);
-                self.snapshots.take(&event.episode)
-            }
-            _ => None,
-        }
-    }
-}
-
-fn mark(subject: &Subject) -> Mark {
-    Mark { label: subject.label.clone(), score: subject.score, bbox: subject.bbox }
 }
 
 impl Told {

@@ -132,15 +132,8 @@ impl Post {
         if lock(&self.sight).cut.is_some_and(|seq| frame.seq <= seq) {
             return;
         }
-        let mut due = None;
-        self.tell(|line| {
-            let occurrences = line.seen(frame, detections, self.means.clock_watch.state());
-            due = line.due_face();
-            occurrences
-        });
-        if let Some(due) = due {
-            self.look_for_face(frame, due);
-        }
+        self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
+        self.look_for_faces(frame);
     }
 
     /// Another model looks at its pictures from now on; the connection is not touched.

@@ -5,7 +5,7 @@
 use super::*;
 use crate::behaviour::{ObjectLimits, Rule, RuleKind, Zone};
 use crate::decode::street::{Actor, Kind, Show, Street};
-use crate::vocab::{EventKind, Id, Polygon};
+use crate::vocab::{EventKind, Id, Phase, Polygon};
 
 /// As slow as a detector on a small box looks.
 const FPS: f64 = 2.5;

@@ -9,8 +9,10 @@ use crate::identify::Due;
 use crate::vocab::Frame;
 
 impl Post {
-    /// Hands the part of a picture in which a face must be to who looks for faces.
-    pub(super) fn look_for_face(&self, frame: &Frame, due: Due) {
+    /// Hands the part of a picture in which a face must be to who looks for faces, where somebody's is due.
+    pub(super) fn look_for_faces(&self, frame: &Frame) {
+        let due: Option<Due> = lock(&self.line).due_face();
+        let Some(due) = due else { return };
         let faces = self.means.faces.read().unwrap_or_else(PoisonError::into_inner).clone();
         let [left, top, width, height] = head_part(&due.bbox, frame.width, frame.height);
         if let (Some(faces), Some(part)) = (faces, frame.part(left, top, width, height)) {

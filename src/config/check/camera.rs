@@ -37,6 +37,12 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let rules = rule::read_all(check, camera, model, &surroundings, path);
     let suppress = suppress::read_all(check, camera, model, path);
     let privacy = polygons(check, &camera.privacy.masks, &path.key("privacy").key("masks"));
+    let is_recorded = camera.clips && document.evidence.clips.keep != document::Keep::None;
+    if is_recorded && !camera.privacy.masks.is_empty() {
+        let problem =
+            "found them for a camera of which clips are kept, must be one without: clips show the stream as it came";
+        check.error(&path.key("privacy").key("masks"), problem, "write `clips: false` for this camera");
+    }
     let identify = identify::camera(check, document, camera, path);
     let (source, login) = source?;
     Some(Camera {

@@ -89,8 +89,8 @@ pub struct Camera {
     pub maps: Maps,
     /// The ground before the camera, for what is measured in metres. Default: none.
     pub ground: Option<Ground>,
-    /// Whether people before it are recognised by their faces, and who is told of. Needs the top-level `identify`. Default:
-    /// nobody is recognised.
+    /// Whether people before it are recognised by their faces, and who is told of. Needs the top-level `identify`.
+    /// Default: nobody is recognised.
     pub identify: Option<CameraIdentify>,
     /// What is never shown of it. Default: nothing is hidden.
     #[serde(default)]

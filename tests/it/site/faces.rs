@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use rustix::process::Signal;
+
 use super::agent::Agent;
 use super::ear::{Ear, now, until};
 use crate::support::clips;
@@ -84,7 +86,8 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     assert_eq!((&identity["name"], &identity["gallery"]), (&"Bea B.".into(), &1.into()), "{alert:#}");
     assert!(identity["score"].as_f64() >= identity["threshold"].as_f64(), "{alert:#}");
     assert!(alert["data"]["evidence"]["snapshot"].is_string(), "{alert:#}");
-    // The end of the track says who it was.
+    // The track ends with the agent, and its end says who it was.
+    agent.signal(Signal::TERM);
     let end = |(_, event): (_, serde_json::Value)| (event["data"]["phase"] == "end").then_some(event);
     let ended = until("the end of the track", || ear.said("event/track").into_iter().find_map(end)).await;
     assert_eq!(ended["data"]["subject"]["identity"]["person"], "bea", "{ended:#}");
