@@ -77,6 +77,7 @@ impl Camera {
                 // A background is compared with over minutes and not over a second: it must depart further.
                 step: self.motion.threshold * 1.5,
                 masks: self.motion.mask.clone(),
+                lamps: !self.detects_motion(),
                 ..scene::BackgroundSettings::default()
             }),
         }

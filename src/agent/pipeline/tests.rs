@@ -17,7 +17,7 @@ const LATE: f64 = 2.0;
 fn rule(id: &str, kind: impl FnOnce(Id, ObjectLimits) -> RuleKind) -> Rule {
     let limits =
         ObjectLimits { seconds: Duration::from_secs_f64(LIMIT), owner_away: Duration::ZERO, max_area: 0.1 };
-    Rule::new(Id::new(id).unwrap(), kind(Id::new("all").unwrap(), limits))
+    Rule { min_area: 0.003, ..Rule::new(Id::new(id).unwrap(), kind(Id::new("all").unwrap(), limits)) }
 }
 
 fn line() -> Line {

@@ -10,6 +10,7 @@
 //!
 //! A static cell that departs for a moment is hidden by somebody who walks by, and stays static.
 
+use super::Settings;
 use super::field::Field;
 use super::light::Light;
 use super::pieces::{Pieces, Span};
@@ -113,10 +114,10 @@ impl Cells {
 
     /// Takes in the next picture, `passed` seconds after the last. Returns the share of the open cells that have
     /// changed in this picture and had not before.
-    pub fn step(&mut self, grid: &Grid, passed: f32, step: f32, pieces: &mut Pieces) -> f32 {
-        let light = self.normalise(grid, step, pieces);
+    pub fn step(&mut self, grid: &Grid, passed: f32, settings: &Settings, pieces: &mut Pieces) -> f32 {
+        let light = self.normalise(grid, settings, pieces);
         // In a dim light all contrasts are less, and the noise of the sensor is not.
-        let step = step / light.gain.min(1.0);
+        let step = settings.step / light.gain.min(1.0);
         self.feel_edges(passed);
         let (mut open, mut new) = (0u32, 0u32);
         for at in 0..self.back.len() {
@@ -226,7 +227,7 @@ impl Cells {
 
     /// Brings the present picture into the light of the background, and the background into the present light where
     /// the two have come far apart.
-    fn normalise(&mut self, grid: &Grid, step: f32, pieces: &mut Pieces) -> Light {
+    fn normalise(&mut self, grid: &Grid, settings: &Settings, pieces: &mut Pieces) -> Light {
         let light = self.light.unwrap_or(Light::SAME).follow(&self.back, grid.means(), &self.usable);
         let inverse = 1.0 / light.gain;
         for ((apart, back), mean) in self.apart.iter_mut().zip(&self.back).zip(grid.means()) {
@@ -235,7 +236,7 @@ impl Cells {
         if let Some(shift) = self.steadying.find(&self.back, &self.apart, grid.open(), self.columns) {
             if shift.whole != [0, 0] {
                 self.shift(shift.whole);
-                return self.normalise(grid, step, pieces);
+                return self.normalise(grid, settings, pieces);
             }
             let (dx, dy) = shift.taken;
             for at in 0..self.back.len() {
@@ -248,7 +249,9 @@ impl Cells {
         {
             (*level, *jump) = (back + apart, back + apart - *level);
         }
-        relight(self, pieces, step);
+        if settings.lamps {
+            relight(self, pieces, settings.step);
+        }
         self.field.take_from(&mut self.apart, &self.usable, self.columns);
         for ((present, apart), back) in self.present.iter_mut().zip(&self.apart).zip(&self.back) {
             *present = back + apart;

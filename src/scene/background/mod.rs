@@ -45,13 +45,16 @@ pub struct Settings {
     pub step: f32,
     /// The share of the picture that something moving must cover to be seen, 0..1; default 0.0015.
     pub least: f32,
+    /// Whether lamps that are switched are taken for light in the very picture in which they are; default true. It needs to be
+    /// told who is followed from the first picture on, and takes the bonnet of an unknown car with its shadow for a lamp.
+    pub lamps: bool,
     /// Where nothing is looked for, such as burned-in clocks; a cell that a mask reaches into is left out as a whole.
     pub masks: Vec<Polygon>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { step: 9.0, least: 0.0015, masks: Vec::new() }
+        Self { step: 9.0, least: 0.0015, lamps: true, masks: Vec::new() }
     }
 }
 
@@ -91,7 +94,7 @@ impl Background {
             return;
         };
         let passed = frame.pts.since(last).as_secs_f32().min(WATCHED);
-        let new = self.cells.step(&self.grid, passed, self.settings.step, &mut self.pieces);
+        let new = self.cells.step(&self.grid, passed, &self.settings, &mut self.pieces);
         if new > SUDDEN {
             self.regions.light_changed(frame.pts);
         }
