@@ -12,8 +12,7 @@ use super::scale::Scale;
 use super::settings::{Rule, ScoreOf};
 use crate::vocab::{
     EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, StaticRegion, Track,
-    TrackId,
-    WallTime,
+    TrackId, WallTime,
 };
 
 /// What a rule is told about the moment it judges.

@@ -93,13 +93,7 @@ impl Objects {
             && !self.resting.iter().any(|(place, _)| place.iou(&region.bbox) >= SAME_PLACE)
     }
 
-    fn firing(
-        &self,
-        phase: FiringPhase,
-        region: &StaticRegion,
-        now: MediaTime,
-        reason: Option<EndReason>,
-    ) -> Firing {
+    fn firing(&self, phase: FiringPhase, region: &StaticRegion, now: MediaTime, reason: Option<EndReason>) -> Firing {
         let still = seconds(now.since(region.since));
         let mut measures = vec![
             Measure::against(Measure::STILL, still, seconds(self.limits.seconds)),

@@ -163,8 +163,13 @@ impl Check<'_> {
 
     fn models(&mut self, document: &Document) -> Option<Vec<Model>> {
         let root = Path::default().key("models");
-        let used: HashSet<&str> =
-            document.cameras.iter().filter_map(|c| c.detect.as_ref()).filter_map(|d| d.model.as_ref()).map(Id::as_str).collect();
+        let used: HashSet<&str> = document
+            .cameras
+            .iter()
+            .filter_map(|c| c.detect.as_ref())
+            .filter_map(|d| d.model.as_ref())
+            .map(Id::as_str)
+            .collect();
         // A camera whose model is misspelt will be told so; that the model is then unused is no second fault.
         let all_known = used.iter().all(|name| document.models.contains_key(*name))
             && self.is_sound(&Path::default().key("cameras"));

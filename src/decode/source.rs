@@ -354,9 +354,14 @@ mod tests {
             show("scene://?things=on&rain=off&lights=on").unwrap(),
             "scene://street?seed=1&width=768&height=432&fps=10&lights=on&things=on"
         );
-        for text in
-            ["scene://street?rain=hard", "scene://beach", "scene://street?sed=1", "scene://?width=8", "scene://?fps=NaN", "scene://?seed=-1"]
-        {
+        for text in [
+            "scene://street?rain=hard",
+            "scene://beach",
+            "scene://street?sed=1",
+            "scene://?width=8",
+            "scene://?fps=NaN",
+            "scene://?seed=-1",
+        ] {
             assert!(matches!(show(text), Err(SourceError::Scene { .. })), "{text}");
         }
     }

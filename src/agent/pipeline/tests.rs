@@ -15,8 +15,7 @@ const LIMIT: f64 = 10.0;
 const LATE: f64 = 2.0;
 
 fn rule(id: &str, kind: impl FnOnce(Id, ObjectLimits) -> RuleKind) -> Rule {
-    let limits =
-        ObjectLimits { seconds: Duration::from_secs_f64(LIMIT), owner_away: Duration::ZERO, max_area: 0.1 };
+    let limits = ObjectLimits { seconds: Duration::from_secs_f64(LIMIT), owner_away: Duration::ZERO, max_area: 0.1 };
     Rule { min_area: 0.003, ..Rule::new(Id::new(id).unwrap(), kind(Id::new("all").unwrap(), limits)) }
 }
 
@@ -59,9 +58,8 @@ struct Told {
 /// What happens to things in `minutes` of the half hour, by the street's own truth: what there is at the beginning belongs
 /// to the place.
 fn truth(street: &Street, minutes: std::ops::Range<u64>) -> Vec<Told> {
-    let things = |index: u64| -> Vec<u32> {
-        street.truth(index).iter().filter(|a| a.kind == Kind::Bag).map(|a| a.id).collect()
-    };
+    let things =
+        |index: u64| -> Vec<u32> { street.truth(index).iter().filter(|a| a.kind == Kind::Bag).map(|a| a.id).collect() };
     let pictures = minutes.start * (60.0 * FPS) as u64..minutes.end * (60.0 * FPS) as u64;
     let at_first = things(pictures.start);
     let (mut before, mut told) = (at_first.clone(), Vec::new());
@@ -70,10 +68,18 @@ fn truth(street: &Street, minutes: std::ops::Range<u64>) -> Vec<Told> {
         let mut say = |phase, kind| told.push(Told { kind, phase, at });
         let belongs = |id: &u32| at_first.contains(id);
         for id in now.iter().filter(|id| !before.contains(id)) {
-            if belongs(id) { say(Phase::End, EventKind::ObjectRemoved) } else { say(Phase::Start, EventKind::ObjectLeft) }
+            if belongs(id) {
+                say(Phase::End, EventKind::ObjectRemoved)
+            } else {
+                say(Phase::Start, EventKind::ObjectLeft)
+            }
         }
         for id in before.iter().filter(|id| !now.contains(id)) {
-            if belongs(id) { say(Phase::Start, EventKind::ObjectRemoved) } else { say(Phase::End, EventKind::ObjectLeft) }
+            if belongs(id) {
+                say(Phase::Start, EventKind::ObjectRemoved)
+            } else {
+                say(Phase::End, EventKind::ObjectLeft)
+            }
         }
         before = now;
     }

@@ -11,16 +11,12 @@ use crate::vocab::{
 };
 
 fn rules(kind: impl FnOnce(ObjectLimits) -> RuleKind, owner_away: u64) -> Rules {
-    let limits = ObjectLimits {
-        seconds: Duration::from_secs(30),
-        owner_away: Duration::from_secs(owner_away),
-        max_area: 0.1,
-    };
+    let limits =
+        ObjectLimits { seconds: Duration::from_secs(30), owner_away: Duration::from_secs(owner_away), max_area: 0.1 };
     let polygon = Polygon::new(LEFT_HALF.map(Into::into).to_vec()).unwrap();
     let mut rule = rule("alone", kind(limits));
     rule.min_area = 0.001;
-    let settings =
-        Settings { zones: vec![Zone::new(id("yard"), polygon)], rules: vec![rule], ..Settings::default() };
+    let settings = Settings { zones: vec![Zone::new(id("yard"), polygon)], rules: vec![rule], ..Settings::default() };
     Rules::new(settings, labels(), TimeZone::UTC)
 }
 
@@ -57,7 +53,11 @@ fn a_bag_is_told_once_after_its_time_and_ends_when_it_is_taken() {
     assert_eq!(at(&mut rules, 39, &[bag()]), []);
     assert_eq!(at(&mut rules, 40, &[bag()]), [START]);
     assert_eq!(at(&mut rules, 90, &[bag()]), []);
-    assert_eq!(at(&mut rules, 95, &[StaticRegion { is_covered: true, ..bag() }]), [], "somebody before it ends nothing");
+    assert_eq!(
+        at(&mut rules, 95, &[StaticRegion { is_covered: true, ..bag() }]),
+        [],
+        "somebody before it ends nothing"
+    );
     assert_eq!(at(&mut rules, 100, &[]), [CEASED]);
     let again = StaticRegion { id: 4, ..bag() };
     assert_eq!(at(&mut rules, 101, &[again]), [], "the same again within the cooldown");

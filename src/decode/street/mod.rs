@@ -259,7 +259,9 @@ impl Figure<'_> {
         match self {
             Self::Person(walk, pose) => person::shadow(tile, &walk.looks, pose),
             Self::Vehicle(_, vehicle) => vehicle.shadow(tile),
-            Self::Bag(_, (x, y), s) => tile.spot((x + 0.06 * s, *y), 0.30 * s, 0.06 * s, [12.0; 3], 0.06 * s + 1.0, 0.5),
+            Self::Bag(_, (x, y), s) => {
+                tile.spot((x + 0.06 * s, *y), 0.30 * s, 0.06 * s, [12.0; 3], 0.06 * s + 1.0, 0.5)
+            }
         }
     }
 

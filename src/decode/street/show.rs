@@ -61,7 +61,8 @@ impl Show {
         let mut walks = Vec::new();
         if self.stander {
             let (from, until) = STANDS;
-            let way = vec![(from - 5.0, -6.4, 0.90), (from, -1.6, 0.90), (until, -1.6, 0.90), (until + 5.0, -6.6, 0.90)];
+            let way =
+                vec![(from - 5.0, -6.4, 0.90), (from, -1.6, 0.90), (until, -1.6, 0.90), (until + 5.0, -6.6, 0.90)];
             walks.push(Walk { id: STANDER, looks: looks(), way, bends: None, carries: None });
         }
         if self.things {
@@ -70,7 +71,8 @@ impl Show {
                 let comes = [(from > 0.0).then_some((from, true)), (until < HALF_HOUR).then_some((until, false))];
                 for (at, brings) in comes.into_iter().flatten() {
                     let (x, line) = (thing.at.0 + 0.3, thing.at.1 + 0.01);
-                    let way = vec![(at - 5.6, 6.6, line), (at - 1.0, x, line), (at + 1.0, x, line), (at + 5.8, 6.8, line)];
+                    let way =
+                        vec![(at - 5.6, 6.6, line), (at - 1.0, x, line), (at + 1.0, x, line), (at + 5.8, 6.8, line)];
                     let carries = if brings { (0.0, at) } else { (at, HALF_HOUR) };
                     let id = 100 + 2 * index as u32 + u32::from(brings);
                     walks.push(Walk { id, looks: looks(), way, bends: Some((at, 0.7)), carries: Some(carries) });

@@ -8,8 +8,7 @@ use crate::event::{ConfigChange, ModelChange, Notice};
 use crate::vocab::{CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, ObjectLeft, ObjectRemoved,
-    Occupancy, Queue,
-    RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
+    Occupancy, Queue, RepeatedPassing, Running, Scattering, Speed, Stopped, Tailgating, WrongWay,
 };
 use FiringPhase::{End, Instant, Start, Update};
 

@@ -7,8 +7,8 @@
 //! part of anything that moves, and one that is darker and keeps the ground's texture is a shadow.
 
 use super::cells::Cells;
-use super::steadying::gradient;
 use super::pieces::{Piece, Pieces, Span};
+use super::steadying::gradient;
 use crate::scene::Grid;
 use crate::vocab::{Detection, Point, Rect};
 
@@ -37,14 +37,7 @@ pub(super) struct Blobs {
 
 impl Blobs {
     /// See [`Background::moving`](super::Background::moving).
-    pub fn find(
-        &mut self,
-        cells: &Cells,
-        grid: &Grid,
-        least: f32,
-        expected: &[Rect],
-        into: &mut Vec<Detection>,
-    ) {
+    pub fn find(&mut self, cells: &Cells, grid: &Grid, least: f32, expected: &[Rect], into: &mut Vec<Detection>) {
         into.clear();
         let size = (grid.columns(), grid.rows());
         let least = (least * (size.0 * size.1) as f32).max(4.0) as usize;

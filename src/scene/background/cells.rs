@@ -244,8 +244,7 @@ impl Cells {
                 self.apart[at] -= gx * dx + gy * dy;
             }
         }
-        for (((level, jump), apart), back) in
-            self.level.iter_mut().zip(&mut self.jump).zip(&self.apart).zip(&self.back)
+        for (((level, jump), apart), back) in self.level.iter_mut().zip(&mut self.jump).zip(&self.apart).zip(&self.back)
         {
             (*level, *jump) = (back + apart, back + apart - *level);
         }
@@ -274,7 +273,9 @@ impl Cells {
     fn shift(&mut self, by: [i8; 2]) {
         let planes = [&mut self.back, &mut self.spread, &mut self.edge, &mut self.known, &mut self.level];
         planes.into_iter().for_each(|plane| moved(plane, self.columns, by));
-        [&mut self.fresh, &mut self.fresh_for, &mut self.away].into_iter().for_each(|plane| moved(plane, self.columns, by));
+        [&mut self.fresh, &mut self.fresh_for, &mut self.away]
+            .into_iter()
+            .for_each(|plane| moved(plane, self.columns, by));
         [&mut self.changed, &mut self.usable].into_iter().for_each(|plane| moved(plane, self.columns, by));
         for at in edge(self.columns, self.back.len()) {
             self.known[at] = 0.0;

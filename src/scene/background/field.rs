@@ -25,7 +25,12 @@ pub(super) struct Field {
 impl Default for Field {
     fn default() -> Self {
         let tiles = TILES.0 * TILES.1;
-        Self { counts: vec![[0; 2 * LEVELS]; tiles], tiles: vec![None; tiles], levels: vec![0.0; tiles], columns: Vec::new() }
+        Self {
+            counts: vec![[0; 2 * LEVELS]; tiles],
+            tiles: vec![None; tiles],
+            levels: vec![0.0; tiles],
+            columns: Vec::new(),
+        }
     }
 }
 

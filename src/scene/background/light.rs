@@ -85,7 +85,13 @@ impl Cells<'_> {
         }
         let median = |levels: &[u32; 256]| {
             let mut below = 0;
-            levels.iter().position(|count| { below += count; below * 2 >= n }).unwrap_or(0) as f32
+            levels
+                .iter()
+                .position(|count| {
+                    below += count;
+                    below * 2 >= n
+                })
+                .unwrap_or(0) as f32
         };
         Light::of_gain(((median(&now) - BLACK).max(1.0) / (median(&before) - BLACK).max(1.0)).clamp(0.2, 5.0))
     }

@@ -101,7 +101,6 @@ impl Background {
         self.regions.step(frame.pts, &mut self.cells, &self.grid);
     }
 
-
     /// Takes in who is followed after a look at the last picture: whoever stands still is no object.
     pub fn cover(&mut self, now: MediaTime, tracks: &[Cover]) {
         self.cells.cover(tracks, &self.grid);

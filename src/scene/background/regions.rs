@@ -351,7 +351,8 @@ impl Region {
     fn is_hidden(&self, cells: &Cells) -> bool {
         let [left, right] = self.span.columns;
         let rows = self.span.rows[0]..self.span.rows[1];
-        let changed = rows.map(|row| (left..right).filter(|column| cells.changed[row * cells.columns + column]).count());
+        let changed =
+            rows.map(|row| (left..right).filter(|column| cells.changed[row * cells.columns + column]).count());
         changed.sum::<usize>() * 2 > self.span.area()
     }
 

@@ -10,8 +10,8 @@
 //! of what it is in the middle.
 
 use super::cells::Cells;
-use super::steadying::gradient;
 use super::pieces::{Piece, Pieces};
+use super::steadying::gradient;
 use crate::vocab::RegionChange;
 
 /// How much more of an edge one picture must have than the other.
