@@ -32,6 +32,10 @@ pub(super) fn of_camera(
     }
     for (which, side) in [("the configuration in force", old), ("the changed configuration", new)] {
         let Some(settings) = settings_of(side) else { continue };
+        let about_objects = settings.rules.iter().filter(|rule| rule.kind.needs_background());
+        notes.extend(about_objects.map(|rule| {
+            format!("{which}: the rule {} needs the picture, of which nothing is kept: it is not tried", rule.id)
+        }));
         for head in heads {
             let labels = Labels::new(head.labels.iter().map(String::as_str));
             notes
