@@ -37,6 +37,8 @@ pub(super) struct Writer {
     uploads: Option<Uploads>,
     keep: Duration,
     folder: Result<Folder, EvidenceError>,
+    /// What the last run left in the ledger, looked up before this one can announce anything.
+    left: Vec<Entry>,
     open: Vec<Open>,
     tidied: Duration,
 }
@@ -99,8 +101,8 @@ impl Writer {
         if let Err(error) = &folder {
             tracing::error!(error = error_chain(error), "clips cannot be kept; events say so");
         }
-        let tidied = clock.mono();
-        Self { teller, clock, ledger, uploads, keep: settings.keep, folder, open: Vec::new(), tidied }
+        let (left, tidied) = (ledger.entries(), clock.mono());
+        Self { teller, clock, ledger, uploads, keep: settings.keep, folder, left, open: Vec::new(), tidied }
     }
 
     /// Works until nobody can ask for anything any more.
@@ -128,7 +130,7 @@ impl Writer {
 
     /// Tells what became of the clips that the last run announced and did not finish.
     fn account(&mut self) {
-        for entry in self.ledger.entries() {
+        for entry in std::mem::take(&mut self.left) {
             let folder = self.folder.as_ref().ok();
             let facts = match &entry.stage {
                 Stage::Written(_) => {
