@@ -117,7 +117,7 @@ impl Default for FaceQuality {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CameraIdentify {
-    /// Who is told of in an event of his own.
+    /// Who is told of in an event of his own. Default: nobody.
     #[serde(default)]
     #[schemars(length(max = 32))]
     pub tell: Vec<Tell>,
