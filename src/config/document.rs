@@ -275,7 +275,7 @@ pub struct Evidence {
     /// The largest snapshot that is published, in KiB; it must fit into `mqtt.max_packet_kib`.
     #[schemars(range(min = 8, max = 16384))]
     pub snapshot_kib: u32,
-    /// Clips.
+    /// What cameras send around an alert, kept as video. Default: nothing is kept.
     pub clips: Clips,
 }
 

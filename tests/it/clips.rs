@@ -171,11 +171,10 @@ fn pictures_that_refer_to_later_ones_and_h265_are_kept_whole() {
 
 #[test]
 fn a_stream_without_packets_that_can_be_kept_says_so() {
-    for source in ["scene://street?fps=10"] {
-        let reel = Reel::new();
-        watch(source, &reel, |_| true);
-        assert!(reel.0.lock().unwrap().1.as_ref().unwrap().contains("only H.264 and H.265"), "{source}");
-    }
+    let source = "scene://street?fps=10";
+    let reel = Reel::new();
+    watch(source, &reel, |_| true);
+    assert!(reel.0.lock().unwrap().1.as_ref().unwrap().contains("only H.264 and H.265"), "{source}");
     let temp = tempfile::tempdir().unwrap();
     let caps = "format=I420,width=320,height=240,framerate=25/1";
     let film = clips::make(temp.path(), "mjpeg.avi", 10, caps, "jpegenc ! avimux");

@@ -98,7 +98,7 @@ impl Reel {
         }
     }
 
-    fn grey_it(&self, bytes: &mut Vec<u8>) {
+    fn grey_it(&self, bytes: &mut [u8]) {
         self.grey(bytes);
     }
 
@@ -189,7 +189,7 @@ fn a_clip_that_loses_its_colour_is_night_and_one_that_loses_its_light_is_black()
         let mut eye = Eye::new();
         reel.show(&mut eye, 60, |_, _| {});
         assert_eq!(eye.scene.mode(), Some(DayNight::Day), "{clip}");
-        let told = reel.show(&mut eye, 60, Reel::grey_it);
+        let told = reel.show(&mut eye, 60, |reel, bytes| reel.grey_it(bytes));
         assert!(matches!(told[..], [PictureChange::Switched { to: DayNight::Night, .. }]), "{clip}: {told:?}");
         let told = reel.show(&mut eye, 60, |_, _| {});
         assert!(matches!(told[..], [PictureChange::Switched { to: DayNight::Day, .. }]), "{clip}: {told:?}");

@@ -130,7 +130,10 @@ fn assert_told(show: Show, minutes: std::ops::Range<u64>) {
     };
     let missed: Vec<&Told> = due.iter().filter(|due| !said.iter().any(|said| fits(due, said))).collect();
     let invented: Vec<&Told> = said.iter().filter(|said| !due.iter().any(|due| fits(due, said))).collect();
-    assert!(missed.is_empty() && invented.is_empty(), "missed {missed:?}, invented {invented:?}, all {told:?} of {expected:?}");
+    assert!(
+        missed.is_empty() && invented.is_empty(),
+        "missed {missed:?}, invented {invented:?}, all {told:?} of {expected:?}"
+    );
     assert_eq!(said.len(), due.len(), "each once: {said:?}");
     let ends = told.iter().filter(|t| t.phase == Phase::End).count();
     let due = expected.iter().filter(|t| t.phase == Phase::End).count();
