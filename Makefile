@@ -3,7 +3,7 @@
 export VEDETTE_ORT := $(CURDIR)/.ort/cpu/libonnxruntime.so
 export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 
-.PHONY: help demo demo-fleet test test-clients lint bench audit setup
+.PHONY: help demo demo-fleet test test-clients test-deb lint bench audit deb setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
@@ -11,6 +11,8 @@ help:
 	@echo "make test   format, lints and all tests"
 	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub; the hub against S3"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
+	@echo "make deb    a Debian package of what was built here, under target/debian"
+	@echo "make test-deb  install, use, remove and purge it in a bare Debian 12; as root, with debootstrap"
 	@echo "make audit  licences, bans and sources of all dependencies"
 	@echo "make setup  install the packages and ONNX Runtime that the others need"
 
@@ -50,3 +52,12 @@ bench: setup
 audit:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check licenses bans sources
+
+deb:
+	@.ci/setup cpu
+	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
+	cargo build --release --bin vedette
+	cargo deb --no-build
+
+test-deb: deb
+	.ci/test-deb target/debian/vedette_*_$$(dpkg --print-architecture).deb

@@ -281,6 +281,13 @@ mod tests {
     }
 
     #[test]
+    fn what_the_package_installs_is_a_configuration_and_the_default() {
+        let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/debian/hub.yaml");
+        let settings = Settings::load(&installed).unwrap();
+        assert_eq!((settings.listen, settings.data_dir), (Settings::default().listen, Settings::default().data_dir));
+    }
+
+    #[test]
     fn relative_paths_start_at_the_configuration() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hub.yaml");

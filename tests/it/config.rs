@@ -83,6 +83,13 @@ fn every_example_in_the_repository_loads() {
 }
 
 #[test]
+fn what_the_package_installs_loads() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/debian/vedette.yaml");
+    let loaded = config::load(&fs::read(file).unwrap(), &folders()).unwrap();
+    assert_eq!(loaded.warnings.render("vedette.yaml"), "");
+}
+
+#[test]
 fn the_example_of_behaviours_has_every_kind_of_rule() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd/examples/behaviours.yaml");
     let config = load(&fs::read_to_string(file).unwrap()).unwrap().config;

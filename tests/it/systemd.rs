@@ -22,25 +22,33 @@ fn analyze(arguments: &[&str], unit: &Path) -> Option<Output> {
     }
 }
 
-/// A copy of the unit with the settings of `drop_ins` at its end, for the version of systemd-analyze that judges a
-/// single file, and with a program in place that is there before ours is installed.
+/// A copy of the agent's unit with the settings of `drop_ins` at its end, for the version of systemd-analyze that judges
+/// a single file, and with a program in place that is there before ours is installed.
 fn unit_with(drop_ins: &[&str]) -> (TempDir, PathBuf) {
-    let mut text = fs::read_to_string(systemd_folder().join("vedette.service")).unwrap();
+    copy_of("vedette.service", drop_ins)
+}
+
+fn copy_of(unit: &str, drop_ins: &[&str]) -> (TempDir, PathBuf) {
+    let mut text = fs::read_to_string(systemd_folder().join(unit)).unwrap();
     text = text.replace("/usr/bin/vedette", "/bin/true");
-    let (unit, install) = text.split_once("[Install]").unwrap();
-    let mut unit = unit.to_owned();
+    let (head, install) = text.split_once("[Install]").unwrap();
+    let mut head = head.to_owned();
     for name in drop_ins {
-        unit.push_str(&fs::read_to_string(systemd_folder().join("drop-ins").join(name)).unwrap());
+        head.push_str(&fs::read_to_string(systemd_folder().join("drop-ins").join(name)).unwrap());
     }
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("vedette.service");
-    fs::write(&path, format!("{unit}\n[Install]{install}")).unwrap();
+    let path = folder.path().join(unit);
+    fs::write(&path, format!("{head}\n[Install]{install}")).unwrap();
     (folder, path)
 }
 
 /// The exposure level that systemd computes, in tenths; `limit` in tenths too.
 fn assert_exposure(drop_ins: &[&str], limit: u32) {
-    let (_folder, unit) = unit_with(drop_ins);
+    assert_exposure_of("vedette.service", drop_ins, limit);
+}
+
+fn assert_exposure_of(unit: &str, drop_ins: &[&str], limit: u32) {
+    let (_folder, unit) = copy_of(unit, drop_ins);
     let threshold = format!("--threshold={limit}");
     let Some(output) = analyze(&["security", "--offline=true", "--no-pager", &threshold], &unit) else { return };
     let said = String::from_utf8_lossy(&output.stdout);
@@ -71,6 +79,15 @@ fn the_unit_and_every_drop_in_are_sound() {
         let ours: Vec<&str> = said.lines().filter(|line| line.contains("vedette.service")).collect();
         assert!(output.status.success() && ours.is_empty(), "{drop_in:?}: {said}");
     }
+}
+
+#[test]
+fn the_hubs_unit_is_sound_and_as_closed_as_the_agents() {
+    let (_folder, unit) = copy_of("vedette-hub.service", &[]);
+    let Some(output) = analyze(&["verify", "--man=no"], &unit) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("vedette-hub.service"), "{said}");
+    assert_exposure_of("vedette-hub.service", &[], 12);
 }
 
 #[test]
