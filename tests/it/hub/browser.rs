@@ -135,9 +135,15 @@ async fn press(browser: &Client, key: &str) {
     browser.active_element().await.unwrap().send_keys(key).await.unwrap();
 }
 
-async fn sign_in(browser: &Client, token: &str) {
+async fn hands_in_a_token(browser: &Client, token: &str) {
     until(browser, "#token").await.send_keys(token).await.unwrap();
     click(browser, ".sign-in button").await;
+}
+
+/// Signs in and waits for the page that comes of it: a page that is asked for earlier may be overtaken by it.
+async fn sign_in(browser: &Client, token: &str) {
+    hands_in_a_token(browser, token).await;
+    until(browser, "form[action='/ui/sign-out']").await;
 }
 
 async fn verdict(hub: &Running) -> Value {
@@ -155,7 +161,7 @@ async fn complaints(browser: &Client) -> Vec<String> {
 
 async fn a_guard_at_work(hub: &Running, browser: &Client, site: &Site, token: &str) {
     browser.goto(&format!("{}/", hub.url)).await.unwrap();
-    sign_in(browser, "vedette_wrong").await;
+    hands_in_a_token(browser, "vedette_wrong").await;
     let told = text(browser, "#complaint").await;
     assert!(told.contains("this token is not valid"), "{told}");
     // The refused form is a page with status 401, which the browser notes.
