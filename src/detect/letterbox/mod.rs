@@ -6,6 +6,7 @@
 //! OpenCV's `INTER_LINEAR`, because the reference pipelines of the supported models are trained and measured with it.
 
 mod geometry;
+mod patch;
 mod plan;
 mod rows;
 mod warp;

@@ -2,13 +2,14 @@
 //!
 //! Where each element of the tensor lies in the picture is told by an [`Affine`]. Interpolation is bilinear, as in OpenCV's
 //! `warpAffine`, with which the embedding models are trained and measured. A part that is several times as large as the
-//! tensor is sampled in several places for each element, evenly spread over it: single samples of a face of a thousand
-//! pixels would be noise. Chroma is sited as in `plan`. What lies outside the picture is what lies at its edge.
+//! tensor is made smaller by a whole number first (`patch`): single samples of a face of a thousand pixels would be noise.
+//! Chroma is sited as in `plan`. What lies outside the picture is what lies at its edge.
 
 use crate::vocab::{Frame, PixelFormat, Plane};
 
 use super::super::picture::{self, Picture, PictureError, RgbPicture};
 use super::geometry::Geometry;
+use super::patch::{Cut, Patch};
 use super::rows::Matrix;
 use super::{Element, Layout, Preprocess, Target};
 
@@ -23,13 +24,14 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// How many samples along each side of an element its part of the picture needs, 1 to [`MOST_SAMPLES`].
-    fn samples(&self) -> usize {
+    /// By how much its part of the picture is made smaller before it is sampled, so that an element takes about one pixel of
+    /// what is left.
+    pub(super) fn factor(&self) -> usize {
         let [a, b, _] = self.x;
         let [c, d, _] = self.y;
         let scale = (a * d - b * c).abs().sqrt();
         // A scale that is no number becomes 0, and that 1.
-        (scale.round() as usize).clamp(1, MOST_SAMPLES)
+        (scale.round() as usize).clamp(1, LARGEST_FACTOR)
     }
 
     /// Where `(u, v)` lies.
@@ -39,8 +41,8 @@ impl Affine {
     }
 }
 
-/// The most samples along each side of an element.
-const MOST_SAMPLES: usize = 8;
+/// The largest factor by which a part is made smaller: of more than 20,000 pixels no picture has a face.
+const LARGEST_FACTOR: usize = 256;
 
 /// Draws into tensors of one size. It keeps its row buffers, so that drawing costs no allocation.
 #[derive(Debug)]
@@ -49,6 +51,9 @@ pub struct Warp {
     height: u32,
     layout: Layout,
     preprocess: Preprocess,
+    /// Luma, or red, green and blue.
+    full: Patch,
+    chroma: Patch,
     channels: [Vec<f32>; 3],
     luma: Vec<u8>,
 }
@@ -58,7 +63,8 @@ impl Warp {
     pub fn new(width: u32, height: u32, layout: Layout, preprocess: Preprocess) -> Self {
         let row = || vec![0.0; width as usize];
         let luma = vec![0; width as usize * height as usize];
-        Self { width, height, layout, preprocess, channels: [row(), row(), row()], luma }
+        let channels = [row(), row(), row()];
+        Self { width, height, layout, preprocess, full: Patch::default(), chroma: Patch::default(), channels, luma }
     }
 
     /// Draws what `map` says of `picture` into `tensor`, which holds three elements a pixel.
@@ -67,17 +73,33 @@ impl Warp {
     /// When the picture's size or one of its planes is impossible.
     pub fn draw<T: Element>(&mut self, picture: &Picture, map: &Affine, tensor: &mut [T]) -> Result<(), PictureError> {
         assert_eq!(tensor.len(), 3 * self.luma.len(), "the tensor must be the one this was made for");
-        if let Picture::Frame(frame) = picture {
-            picture::check_frame(frame)?;
-        }
+        let matrix = match picture {
+            Picture::Frame(frame) => {
+                picture::check_frame(frame)?;
+                self.cut_frame(frame, map);
+                Some(Matrix::of(frame))
+            }
+            Picture::Rgb(picture) => {
+                self.cut_rgb(picture, map);
+                None
+            }
+        };
         let geometry = Geometry { left: 0, top: 0, width: self.width, height: self.height };
         let mut target =
             Target { tensor, width: self.width, layout: self.layout, preprocess: &self.preprocess, geometry };
         for (row, luma) in self.luma.chunks_exact_mut(self.width.max(1) as usize).enumerate() {
             let [r, g, b] = &mut self.channels;
-            match picture {
-                Picture::Frame(frame) => yuv_row(frame, map, row, [&mut *r, &mut *g, &mut *b]),
-                Picture::Rgb(picture) => rgb_row(picture, map, row, [&mut *r, &mut *g, &mut *b]),
+            match &matrix {
+                Some(matrix) => {
+                    self.full.sample(0, row, 256.0, r);
+                    self.chroma.sample(0, row, 256.0, g);
+                    self.chroma.sample(1, row, 256.0, b);
+                    matrix.to_rgb(r, g, b);
+                }
+                None => [&mut *r, &mut *g, &mut *b]
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(channel, out)| self.full.sample(channel, row, 1.0, out)),
             }
             for (((luma, r), g), b) in luma.iter_mut().zip(&*r).zip(&*g).zip(&*b) {
                 *luma = (0.299 * r + 0.587 * g + 0.114 * b) as u8;
@@ -87,88 +109,32 @@ impl Warp {
         Ok(())
     }
 
+    fn cut_frame(&mut self, frame: &Frame, map: &Affine) {
+        let (size, tensor) = ((frame.width as usize, frame.height as usize), (self.width, self.height));
+        self.full.cut(Cut { plane: frame.luma(), size, step: 1, first: 0 }, map, tensor);
+        // Chroma lies between two rows of luma, and in the column of every second luma sample.
+        let half = |[a, b, c]: [f32; 3], shift: f32| [a / 2.0, b / 2.0, c / 2.0 - shift];
+        let map = Affine { x: half(map.x, 0.0), y: half(map.y, 0.25) };
+        let size = (size.0.div_ceil(2), size.1.div_ceil(2));
+        let cut = |index, step, first| Cut { plane: frame.plane(index), size, step, first };
+        match frame.format {
+            PixelFormat::Nv12 => self.chroma.cut(cut(1, 2, 0), &map, tensor),
+            PixelFormat::I420 => {
+                self.chroma.cut(cut(1, 1, 0), &map, tensor);
+                self.chroma.cut(cut(2, 1, 1), &map, tensor);
+            }
+        }
+    }
+
+    fn cut_rgb(&mut self, picture: &RgbPicture, map: &Affine) {
+        let size = (picture.width() as usize, picture.height() as usize);
+        let plane = Plane { data: picture.data(), stride: 3 * size.0 };
+        self.full.cut(Cut { plane, size, step: 3, first: 0 }, map, (self.width, self.height));
+    }
+
     /// The brightness of what was drawn last, 0..255, row by row.
     pub fn luma(&self) -> &[u8] {
         &self.luma
-    }
-}
-
-/// One row as R, G and B, 0..255.
-fn yuv_row(frame: &Frame, map: &Affine, row: usize, [y_row, u_row, v_row]: [&mut Vec<f32>; 3]) {
-    let chroma = (frame.width.div_ceil(2) as usize, frame.height.div_ceil(2) as usize);
-    let luma = Samples::<1>::new(frame.luma(), 0, (frame.width as usize, frame.height as usize));
-    mean_row(map, row, [&mut *y_row, &mut *u_row, &mut *v_row], |x, y| {
-        let (half_x, half_y) = (x / 2.0, y / 2.0 - 0.25);
-        let (u, v) = match frame.format {
-            PixelFormat::Nv12 => {
-                let pair = |offset| Samples::<2>::new(frame.plane(1), offset, chroma).at(half_x, half_y);
-                (pair(0), pair(1))
-            }
-            PixelFormat::I420 => {
-                let plane = |index| Samples::<1>::new(frame.plane(index), 0, chroma).at(half_x, half_y);
-                (plane(1), plane(2))
-            }
-        };
-        [luma.at(x, y) * 256.0, u * 256.0, v * 256.0]
-    });
-    Matrix::of(frame).to_rgb(y_row, u_row, v_row);
-}
-
-/// One row as R, G and B, 0..255.
-fn rgb_row(picture: &RgbPicture, map: &Affine, row: usize, rows: [&mut Vec<f32>; 3]) {
-    let size = (picture.width() as usize, picture.height() as usize);
-    let colour = |offset| Samples::<3>::new(Plane { data: picture.data(), stride: 3 * size.0 }, offset, size);
-    let colours = [colour(0), colour(1), colour(2)];
-    mean_row(map, row, rows, |x, y| [colours[0].at(x, y), colours[1].at(x, y), colours[2].at(x, y)]);
-}
-
-/// Fills one row with what `sample` gives at the place of each element, or the mean of several places within it.
-fn mean_row(map: &Affine, row: usize, rows: [&mut Vec<f32>; 3], sample: impl Fn(f32, f32) -> [f32; 3]) {
-    let samples = map.samples();
-    let share = 1.0 / (samples * samples) as f32;
-    // Evenly spread over the element, the mean of all at its centre.
-    let off = |at: usize| (at as f32 + 0.5) / samples as f32 - 0.5;
-    let [first, second, third] = rows;
-    for (column, ((a, b), c)) in first.iter_mut().zip(second).zip(third).enumerate() {
-        let mut sum = [0.0; 3];
-        for (down, along) in (0..samples).flat_map(|down| (0..samples).map(move |along| (down, along))) {
-            let (x, y) = map.at(column as f32 + off(along), row as f32 + off(down));
-            sum.iter_mut().zip(sample(x, y)).for_each(|(sum, value)| *sum += value);
-        }
-        [*a, *b, *c] = sum.map(|sum| sum * share);
-    }
-}
-
-/// One channel of a plane, whose samples lie `STEP` bytes apart.
-struct Samples<'a, const STEP: usize> {
-    plane: Plane<'a>,
-    offset: usize,
-    /// Columns and rows, at least one of each.
-    size: (usize, usize),
-}
-
-impl<'a, const STEP: usize> Samples<'a, STEP> {
-    fn new(plane: Plane<'a>, offset: usize, size: (usize, usize)) -> Self {
-        Self { plane, offset, size }
-    }
-
-    /// The value at a place between samples.
-    fn at(&self, x: f32, y: f32) -> f32 {
-        let (last_x, last_y) = (self.size.0 - 1, self.size.1 - 1);
-        // Not `clamp`: a place that is no number becomes the first.
-        let (x, y) = (x.max(0.0).min(last_x as f32), y.max(0.0).min(last_y as f32));
-        let (left, top) = (x as usize, y as usize);
-        let (share_x, share_y) = (x - left as f32, y - top as f32);
-        let (right, below) = ((left + 1).min(last_x), (top + 1).min(last_y));
-        let sample = |column: usize, row: usize| {
-            f32::from(self.plane.data[row * self.plane.stride + column * STEP + self.offset])
-        };
-        let blend = |a: f32, b: f32, share: f32| a + (b - a) * share;
-        blend(
-            blend(sample(left, top), sample(right, top), share_x),
-            blend(sample(left, below), sample(right, below), share_x),
-            share_y,
-        )
     }
 }
 
