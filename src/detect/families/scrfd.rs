@@ -89,3 +89,53 @@ impl Decode for Scrfd {
         check_scores(outputs, self.layers.iter().flat_map(|layer| data(outputs, layer.scores).iter().copied()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoder(points: Option<usize>) -> Scrfd {
+        let level = |stride, columns, rows| Level { stride, columns, rows };
+        let layers = vec![
+            Layer { level: level(8, 2, 2), scores: 0, distances: 1, points },
+            Layer { level: level(16, 1, 1), scores: 3, distances: 4, points: points.map(|_| 5) },
+        ];
+        Scrfd { layers, anchors: 2, points: Vec::new() }
+    }
+
+    #[test]
+    fn boxes_and_points_are_placed_by_the_cell_of_their_anchor_and_scaled_by_its_stride() {
+        // Of the fine stride row 5, the second anchor of cell 2: column 0, row 1. Of the coarse one row 0.
+        let mut fine_scores = [0.1f32; 8];
+        fine_scores[5] = 0.9;
+        let mut fine_distances = [0.0f32; 32];
+        fine_distances[20..24].copy_from_slice(&[0.5, 0.25, 2.0, 3.0]);
+        let mut fine_points = [0.0f32; 80];
+        fine_points[50..60].copy_from_slice(&[0.25, 0.5, 1.25, 0.5, 0.75, 1.0, 0.25, 1.5, 1.25, -0.5]);
+        let (coarse_scores, coarse_distances) = ([0.6f32, 0.2], [0.0f32, 0.0, 1.0, 0.5, 9.0, 9.0, 9.0, 9.0]);
+        let coarse_points: Vec<f32> = (0..20).map(|at| at as f32 / 8.0).collect();
+        let outputs: [&[f32]; 6] =
+            [&fine_scores, &fine_distances, &fine_points, &coarse_scores, &coarse_distances, &coarse_points];
+        let outputs = outputs.map(|data| Tensor { data });
+        let (mut found, mut decoder) = (Vec::new(), decoder(Some(2)));
+        decoder.decode(&outputs, 0.5, &mut found);
+        let seen: Vec<_> = found.iter().map(|d| (d.score, <[f32; 4]>::from(d.bbox))).collect();
+        assert_eq!(seen, [(0.9, [-4.0, 6.0, 16.0, 32.0]), (0.6, [0.0, 0.0, 16.0, 8.0])]);
+        let [(fine, near), (coarse, far)] = decoder.points().unwrap() else { panic!("two faces have points") };
+        assert_eq!((*fine, *coarse), (found[0].bbox, found[1].bbox));
+        let expected = [[2.0, 12.0], [10.0, 12.0], [6.0, 16.0], [2.0, 20.0], [10.0, 4.0]];
+        assert_eq!(*near, expected.map(Point::from));
+        // Point i of the coarse stride is (2i, 2i + 1) eighths of 16 pixels from the corner of its cell.
+        assert_eq!((far[0], far[4]), (Point::new(0.0, 2.0), Point::new(16.0, 18.0)));
+        decoder.decode(&outputs, 0.95, &mut found);
+        assert_eq!(decoder.points(), Some(&[][..]), "those of the last picture are gone");
+    }
+
+    #[test]
+    fn a_file_without_keypoints_tells_none() {
+        let outputs: [&[f32]; 5] = [&[0.9; 8], &[1.0; 32], &[], &[0.9; 2], &[1.0; 8]];
+        let (mut found, mut decoder) = (Vec::new(), decoder(None));
+        decoder.decode(&outputs.map(|data| Tensor { data }), 0.5, &mut found);
+        assert_eq!((found.len(), decoder.points()), (10, None));
+    }
+}
