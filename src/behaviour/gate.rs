@@ -69,6 +69,10 @@ pub(super) struct Gate {
     min_score: f32,
     pub score_of: ScoreOf,
     min_height: f32,
+    /// Least and most, in metres; only where the rule asks.
+    heights_m: Option<(f32, f32)>,
+    /// How high each of the tracks is, where that can be told.
+    heights: Vec<(TrackId, f32)>,
     min_width: f32,
     min_area: f32,
     min_travel: f32,
@@ -87,6 +91,8 @@ impl Gate {
             min_score: rule.min_score,
             score_of: rule.score_of,
             min_height: rule.min_height,
+            heights_m: rule.measures_height().then(|| (rule.min_height_m, rule.max_height_m.unwrap_or(f32::INFINITY))),
+            heights: Vec::new(),
             min_width: rule.min_width,
             min_area: rule.min_area,
             min_travel: rule.min_travel,
@@ -103,6 +109,12 @@ impl Gate {
         if self.min_travel > 0.0 {
             self.travels.clear();
             self.travels.extend(moment.movements.travels());
+        }
+        if self.heights_m.is_some() && moment.is_look {
+            let concerned = moment.tracks.iter().filter(|track| self.wanted.has(track.class));
+            let heights = concerned.filter_map(|track| Some((track.id, moment.scale.height(&track.bbox)?)));
+            self.heights.clear();
+            self.heights.extend(heights);
         }
         if let Some(schedule) = &self.schedule {
             let minute = moment.wall.unix_nanos().div_euclid(60_000_000_000);
@@ -124,9 +136,20 @@ impl Gate {
         self.wanted.has(track.class)
             && score >= self.min_score
             && track.bbox.height() >= self.min_height
+            && self.is_of_height(track)
             && track.bbox.width() >= self.min_width
             && track.bbox.area() >= self.min_area
             && (self.min_travel <= 0.0 || self.travel(track) >= self.min_travel)
+    }
+
+    /// Whether it is as high in metres as the rule asks, or that cannot be told.
+    fn is_of_height(&self, track: &Track) -> bool {
+        let Some((least, most)) = self.heights_m else { return true };
+        self.height(track).is_none_or(|height| (least..=most).contains(&height))
+    }
+
+    fn height(&self, track: &Track) -> Option<f32> {
+        self.heights.iter().find(|(id, _)| *id == track.id).map(|(_, height)| *height)
     }
 
     /// How far it has moved since it was first seen, in its own heights; only where the rule asks for that.
@@ -154,6 +177,9 @@ impl Gate {
             (Measure::WIDTH, track.bbox.width(), self.min_width),
             (Measure::AREA, track.bbox.area(), self.min_area),
         ];
+        if let (Some((least, most)), Some(height)) = (self.heights_m, self.height(track)) {
+            to.push(compared(Measure::HEIGHT_M, height, if most.is_finite() && least <= 0.0 { most } else { least }));
+        }
         if self.min_travel > 0.0 {
             to.push(compared(Measure::TRAVEL, self.travel(track), self.min_travel));
         }

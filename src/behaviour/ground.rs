@@ -61,6 +61,16 @@ impl Ground {
         (depth >= 1.0 / FARTHEST).then(|| ((x / depth) as f32, (y / depth) as f32))
     }
 
+    /// From `(x, y, 1)` on the ground to the picture (0..1), its last positive for what is before the camera: the middle of
+    /// the four points is.
+    pub(super) fn from_ground(&self) -> [[f64; 3]; 3] {
+        let mut back = adjugate(&self.map);
+        // The map gives that middle a depth of 1; the way back gives it the determinant, by which the two undo each other.
+        let determinant: f64 = (0..3).map(|k| self.map[0][k] * back[k][0]).sum();
+        back.iter_mut().flatten().for_each(|entry| *entry /= determinant);
+        back
+    }
+
     /// The area of a zone in square metres; none where it reaches to the horizon.
     pub fn area(&self, zone: &Polygon) -> Option<f32> {
         let corners: Vec<(f32, f32)> = zone.points().iter().map(|p| self.metres(*p)).collect::<Option<_>>()?;

@@ -15,7 +15,7 @@
 //! Each kind of rule has a file that opens with exactly when it fires. All share `gate.rs` (schedule, labels, scores,
 //! sizes, whether it ever moved), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
 //! car from alerting again. Distances are measured in `scale.rs`, in metres on the ground that `ground.rs` projects, or in
-//! body heights.
+//! body heights, and `height.rs` tells how high in metres somebody is who stands there.
 //!
 //! **Looking and waiting.** [`Rules::step`] is for a frame that was looked at, by detector and tracker: a track that is not
 //! sighted in it was not there to be seen. [`Rules::tick`] is for time that passes without: what was away stays away and
@@ -36,6 +36,7 @@ mod gathering;
 mod ground;
 mod groups;
 mod heat;
+mod height;
 mod intrusion;
 mod journey;
 mod kind;

@@ -95,7 +95,7 @@ impl Rules {
     /// taken to be 16 by 9.
     pub fn set_picture_size(&mut self, width: u32, height: u32) {
         if width > 0 && height > 0 {
-            self.scale.aspect = width as f32 / height as f32;
+            self.scale.set_aspect(width as f32 / height as f32);
         }
     }
 

@@ -4,6 +4,7 @@
 //! picture is known: [`Scale::flat`] counts both axes in heights of the picture.
 
 use super::ground::Ground;
+use super::height::Pose;
 use crate::vocab::{Point, Rect};
 
 /// How wide most pictures are, for so long as none has been seen.
@@ -33,11 +34,27 @@ pub(super) struct Scale {
     /// Width of the picture by its height.
     pub aspect: f32,
     pub ground: Option<Ground>,
+    /// How the camera stands over it, where that can be told.
+    pose: Option<Pose>,
 }
 
 impl Scale {
     pub(super) fn new(ground: Option<Ground>) -> Self {
-        Self { aspect: USUAL_ASPECT, ground }
+        let pose = ground.as_ref().and_then(|ground| Pose::new(ground, USUAL_ASPECT));
+        Self { aspect: USUAL_ASPECT, ground, pose }
+    }
+
+    /// The picture has another shape.
+    pub(super) fn set_aspect(&mut self, aspect: f32) {
+        if aspect != self.aspect {
+            self.aspect = aspect;
+            self.pose = self.ground.as_ref().and_then(|ground| Pose::new(ground, aspect));
+        }
+    }
+
+    /// How high in metres somebody is who stands in a box; none where that cannot be told.
+    pub(super) fn height(&self, bbox: &Rect) -> Option<f32> {
+        self.pose.as_ref()?.height(self.ground.as_ref()?, bbox)
     }
 
     /// The place in heights of the picture.

@@ -116,6 +116,11 @@ pub struct Rule {
     pub score_of: ScoreOf,
     /// The height an object's box must have, in pictures (0..1). Default 0.
     pub min_height: f32,
+    /// How high an object must be on the camera's ground, in metres; one whose height cannot be told is not held back.
+    /// Default 0.
+    pub min_height_m: f32,
+    /// How high it may be, in the same way. Default: as high as it likes.
+    pub max_height_m: Option<f32>,
     /// The width an object's box must have, in pictures (0..1). Default 0.
     pub min_width: f32,
     /// The area an object's box must have, in pictures (0..1). Default 0.
@@ -262,11 +267,18 @@ impl Rule {
             min_score: 0.0,
             score_of: ScoreOf::default(),
             min_height: 0.0,
+            min_height_m: 0.0,
+            max_height_m: None,
             min_width: 0.0,
             min_area: 0.0,
             min_travel: 0.0,
             cooldown: None,
         }
+    }
+
+    /// Whether it asks how high an object is in metres.
+    pub(super) fn measures_height(&self) -> bool {
+        self.min_height_m > 0.0 || self.max_height_m.is_some()
     }
 
     pub(super) fn cooldown(&self) -> Duration {
@@ -323,7 +335,7 @@ impl Settings {
                 faults.push(Fault::NoPlace { rule: rule.id.clone(), what, id: id.clone() });
             }
         }
-        if rule.kind.needs_ground() && self.ground.is_none() {
+        if (rule.kind.needs_ground() || rule.measures_height()) && self.ground.is_none() {
             faults.push(Fault::NoGround { rule: rule.id.clone() });
         }
         let of = || format!("rule {}", rule.id);
@@ -333,6 +345,10 @@ impl Settings {
         }
         let shares = [("min_score", rule.min_score), ("min_height", rule.min_height), ("min_width", rule.min_width)];
         number(of, "min_travel", rule.min_travel, (0.0..=100.0).contains(&rule.min_travel), "0 to 100", faults);
+        let heights = [("min_height_m", Some(rule.min_height_m)), ("max_height_m", rule.max_height_m)];
+        for (key, value) in heights.into_iter().filter_map(|(key, value)| Some((key, value?))) {
+            number(of, key, value, (0.0..=100.0).contains(&value), "0 to 100", faults);
+        }
         for (key, value) in shares.into_iter().chain([("min_area", rule.min_area)]) {
             number(of, key, value, (0.0..=1.0).contains(&value), "0 to 1", faults);
         }

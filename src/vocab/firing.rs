@@ -181,6 +181,8 @@ impl Measure {
     pub const SCORE: &str = "score";
     /// Height of the box in pictures.
     pub const HEIGHT: &str = "height";
+    /// Height on the camera's ground in metres.
+    pub const HEIGHT_M: &str = "height_m";
     /// Width of the box in pictures.
     pub const WIDTH: &str = "width";
     /// Area of the box in pictures.

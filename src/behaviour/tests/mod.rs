@@ -3,6 +3,7 @@
 mod counts;
 mod fall;
 mod groups;
+mod heights;
 mod line_crossing;
 mod model;
 mod moves;

@@ -35,6 +35,7 @@ pub(super) fn read(
     path: &Path,
 ) -> Option<RuleKind> {
     let seconds = |default: f64| Duration::from_secs_f64(rule.seconds.unwrap_or(default));
+    Reader { check, surroundings, rule, path }.heights();
     if watches_line(rule.kind) {
         return read_of_line(check, places, rule, path);
     }
@@ -126,6 +127,20 @@ struct Reader<'r, 'c> {
 }
 
 impl Reader<'_, '_> {
+    /// Heights in metres, which any rule about tracks may ask for.
+    fn heights(&mut self) {
+        let (least, most) = (self.rule.min_height_m, self.rule.max_height_m);
+        for (key, is_given) in [("min_height_m", least > 0.0), ("max_height_m", most.is_some())] {
+            if is_given && !self.needs_ground(key) {
+                return;
+            }
+        }
+        if let Some(most) = most.filter(|most| *most <= least) {
+            let problem = format!("found {most}, must be more than `min_height_m`, which is {least}");
+            self.check.error(&self.path.key("max_height_m"), problem, "raise it, or lower `min_height_m`");
+        }
+    }
+
     fn way(&mut self) -> Option<crate::vocab::Segment> {
         let path = self.path.key("way");
         let Some(ends) = &self.rule.way else {
@@ -250,7 +265,9 @@ pub(super) fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rul
     let lasting: Vec<Kind> =
         Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Intrusion | LineCrossing)).collect();
     let of_tracks: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !OBJECTS.contains(kind)).collect();
-    let keys: [(&str, bool, &[Kind]); 18] = [
+    let keys: [(&str, bool, &[Kind]); 20] = [
+        ("min_height_m", rule.min_height_m > 0.0, &of_tracks),
+        ("max_height_m", rule.max_height_m.is_some(), &of_tracks),
         ("labels", !rule.labels.is_empty(), &of_tracks),
         ("max_area", rule.max_area.is_some(), OBJECTS),
         ("owner_seconds", rule.owner_seconds.is_some(), OBJECTS),

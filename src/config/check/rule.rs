@@ -69,6 +69,8 @@ fn read(
         min_score: rule.min_score as f32,
         score_of: rule.score_of,
         min_height: rule.min_height as f32,
+        min_height_m: rule.min_height_m as f32,
+        max_height_m: rule.max_height_m.map(|height| height as f32),
         min_width: rule.min_width as f32,
         min_area: rule.min_area as f32,
         min_travel: rule.min_travel as f32,

@@ -46,6 +46,15 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_height: f64,
+    /// How high in metres an object must be, from its foot on the camera's `ground`, which it needs. It takes a picture with
+    /// square pixels that was not cut, and a camera that does not look straight down; one whose height cannot be told is not
+    /// held back.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub min_height_m: f64,
+    /// How high in metres it may be, in the same way. Default: any height.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub max_height_m: Option<f64>,
     /// The width that an object must have, as a share of the picture's.
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
