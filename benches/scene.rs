@@ -66,12 +66,12 @@ fn snapshot(c: &mut Criterion) {
     group.bench_function("keep a copy of 1920x1080", |b| {
         b.iter_batched_ref(
             || Snapshots::new(&settings),
-            |shots| shots.consider("episode", frame, "person", 0.8, BOX),
+            |shots| shots.consider("episode", (frame, &[]), "person", 0.8, BOX),
             BatchSize::SmallInput,
         );
     });
     let mark = Mark { label: "person".to_owned(), score: 0.8, bbox: BOX };
-    let shot = Shot::of(frame, Some(mark), &settings);
+    let shot = Shot::of(frame, Some(mark), &[], &settings);
     group.bench_function("draw and code a JPEG", |b| b.iter(|| shot.to_jpeg(&settings)));
     group.finish();
 }

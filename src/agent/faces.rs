@@ -2,7 +2,7 @@
 //!
 //! Each camera has one waiting place; a newer picture takes the place of the one that waits. No lock is held while it looks,
 //! and no camera or detector waits for it. The gallery is read anew when its file was changed; while it cannot be read,
-//! nobody is recognised, and the log says why.
+//! nobody is recognised, and the log and `health` say why.
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,6 +22,7 @@ use crate::detect::{CameraKey, Detector, Picture};
 use crate::identify::gallery::{Gallery, Key, KeyError, Store};
 use crate::identify::{Due, Policy, RecogniseError, Recogniser, Sighting, identify};
 use crate::vocab::{Frame, IdError, Rect, WallTime};
+use crate::wire::FacesHealth;
 
 /// How often the gallery's file is looked at.
 const RENEW: Duration = Duration::from_secs(2);
@@ -68,6 +69,8 @@ pub enum FacesError {
 #[derive(Debug)]
 pub struct Faces {
     shared: Arc<Shared>,
+    /// What names the vectors, and who runs the two models.
+    about: FacesHealth,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +84,20 @@ struct Shared {
 struct State {
     waiting: VecDeque<FaceJob>,
     is_ending: bool,
+    tally: Tally,
+}
+
+/// What came of the looks so far.
+#[derive(Debug, Default)]
+struct Tally {
+    looks: u64,
+    described: u64,
+    superseded: u64,
+    failed: u64,
+    /// Why the last look failed, where it did.
+    failure: Option<String>,
+    /// Revision and people of the gallery in force, or why there is none; none before it was read.
+    gallery: Option<Result<(u64, u64), String>>,
 }
 
 /// What the thread works with.
@@ -100,9 +117,12 @@ impl Faces {
     /// When a model or the key cannot be used, or the machine refuses the thread. A gallery that is not there is no error:
     /// it may come.
     pub fn start(settings: &config::Identify, desks: Desks, clock: SharedClock) -> Result<Self, FacesError> {
-        let detector = Detector::open(&settings.detector_settings()?, clock.clone())?;
-        let embedder = Embedder::open(&settings.embedder_settings()?, settings.family, clock.clone())?;
+        let (detector, embedder) = open(settings, &clock)?;
+        let [detector_by, embedder_by] =
+            [detector.provider(), embedder.provider()].map(|report| Some(report.obtained.as_str().to_owned()));
         let recogniser = Recogniser::new(detector, embedder, settings.limits)?;
+        let space = Some(recogniser.space().to_string());
+        let about = FacesHealth { space, detector: detector_by, embedder: embedder_by, ..FacesHealth::default() };
         let store = Store::new(&settings.gallery, Key::read(&settings.key_file)?);
         let book = Book {
             store,
@@ -110,7 +130,7 @@ impl Faces {
             looked: None,
             changed: None,
             highest: 0,
-            gallery: None,
+            gallery: Err("it was not read yet".to_owned()),
         };
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let desk = Desk { recogniser, book, policy: settings.policy, desks, clock, sightings: Vec::new() };
@@ -118,19 +138,68 @@ impl Faces {
             let shared = shared.clone();
             move || desk.work(&shared)
         })?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, about, thread: Some(thread) })
     }
 
     /// Hands over a person; one of the same camera that still waits is given up.
     pub fn submit(&self, job: FaceJob) {
         let mut state = self.shared.lock();
         match state.waiting.iter_mut().find(|waiting| waiting.camera == job.camera) {
-            Some(place) => *place = job,
+            Some(place) => {
+                *place = job;
+                state.tally.superseded += 1;
+            }
             None => state.waiting.push_back(job),
         }
         drop(state);
         self.shared.changed.notify_one();
     }
+
+    /// How it is.
+    pub fn health(&self) -> FacesHealth {
+        let is_gone = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let state = self.shared.lock();
+        let Tally { looks, described, superseded, failed, failure, gallery } = &state.tally;
+        let in_force = gallery.as_ref().and_then(|gallery| gallery.as_ref().ok());
+        let missing = gallery.as_ref().and_then(|gallery| gallery.as_ref().err());
+        FacesHealth {
+            gallery: in_force.map(|(revision, _)| *revision),
+            people: in_force.map_or(0, |(_, people)| *people),
+            looks: *looks,
+            described: *described,
+            waiting: state.waiting.len() as u64,
+            superseded: *superseded,
+            failed: *failed,
+            cause: is_gone.then(|| "its thread has ended".to_owned()).or(missing.or(failure.as_ref()).cloned()),
+            ..self.about.clone()
+        }
+    }
+}
+
+fn open(settings: &config::Identify, clock: &SharedClock) -> Result<(Detector, Embedder), FacesError> {
+    let detector = Detector::open(&settings.detector_settings()?, clock.clone())?;
+    let embedder = Embedder::open(&settings.embedder_settings()?, settings.family, clock.clone())?;
+    Ok((detector, embedder))
+}
+
+/// Tries whether people could be recognised: the models, the key, and the gallery where there is one already.
+///
+/// # Errors
+/// Why they could not, in one line.
+pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String, String> {
+    let (detector, embedder) = open(settings, clock).map_err(|error| error_chain(&error))?;
+    let by = [detector.provider(), embedder.provider()].map(|report| report.obtained.as_str());
+    let family = detector.family();
+    let recogniser = Recogniser::new(detector, embedder, settings.limits).map_err(|error| error_chain(&error))?;
+    let key = Key::read(&settings.key_file).map_err(|error| error_chain(&error))?;
+    let (space, store) = (recogniser.space(), Store::new(&settings.gallery, key));
+    let gallery = match store.changed().map(|_| store.read()) {
+        None => "no gallery yet".to_owned(),
+        Some(Ok(gallery)) if gallery.space == **space => format!("a gallery of {} people", gallery.people.len()),
+        Some(Ok(gallery)) => return Err(format!("the gallery is of another embedding model: {}, not {space}", gallery.space)),
+        Some(Err(error)) => return Err(error_chain(&error)),
+    };
+    Ok(format!("{family} on {}, {space} on {}, {gallery}", by[0], by[1]))
 }
 
 impl Drop for Faces {
@@ -169,6 +238,16 @@ impl Shared {
     }
 }
 
+impl Tally {
+    fn note(&mut self, outcome: &Result<Option<Recognised>, String>, gallery: Result<(u64, u64), String>) {
+        self.looks += 1;
+        self.described += u64::from(matches!(outcome, Ok(Some(_))));
+        self.failed += u64::from(outcome.is_err());
+        self.failure = outcome.as_ref().err().cloned();
+        self.gallery = Some(gallery);
+    }
+}
+
 impl Desk {
     fn work(mut self, shared: &Shared) {
         let mut failed_in_a_row = 0u64;
@@ -176,6 +255,7 @@ impl Desk {
             let guarded = AssertUnwindSafe(|| self.look(&job));
             let outcome = panic::catch_unwind(guarded)
                 .unwrap_or_else(|panic| Err(format!("panic: {}", threads::panic_message(&*panic))));
+            shared.lock().tally.note(&outcome, self.book.told());
             let recognised = match outcome {
                 Ok(recognised) => recognised,
                 Err(reason) => {
@@ -231,10 +311,17 @@ struct Book {
     changed: Option<SystemTime>,
     /// The highest revision that was read: nobody goes back behind it while the program runs, whatever is done to the log.
     highest: u64,
-    gallery: Option<Gallery>,
+    /// Or why there is none.
+    gallery: Result<Gallery, String>,
 }
 
 impl Book {
+    /// Its revision and how many people are in it, or why there is none.
+    fn told(&self) -> Result<(u64, u64), String> {
+        let about = |gallery: &Gallery| (gallery.revision, gallery.people.len() as u64);
+        self.gallery.as_ref().map(about).map_err(String::clone)
+    }
+
     /// The gallery, read anew where its file was changed since; none where it cannot be used.
     fn renewed(&mut self, now: Duration) -> Option<&Gallery> {
         if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= RENEW) {
@@ -245,44 +332,44 @@ impl Book {
                 self.read();
             }
         }
-        self.gallery.as_ref()
+        self.gallery.as_ref().ok()
     }
 
     fn read(&mut self) {
-        self.gallery = None;
-        match self.store.read() {
+        self.gallery = match self.store.read() {
             Ok(gallery) if gallery.revision < self.highest => {
-                tracing::error!(revision = gallery.revision, "the gallery is older than before; nobody is recognised");
+                Err(format!("the gallery is older than before: revision {} after {}", gallery.revision, self.highest))
             }
             Ok(gallery) if gallery.space != self.space => {
-                let (found, expected) = (&gallery.space, &self.space);
-                tracing::error!(found, expected, "the gallery is of another embedding model; nobody is recognised");
+                Err(format!("the gallery is of another embedding model: {}, not {}", gallery.space, self.space))
             }
+            Ok(gallery) => Ok(gallery),
+            Err(error) => Err(error_chain(&error)),
+        };
+        match &self.gallery {
             Ok(gallery) => {
                 tracing::info!(revision = gallery.revision, people = gallery.people.len(), "the gallery is in force");
                 self.highest = gallery.revision;
-                self.gallery = Some(gallery);
             }
-            Err(error) => {
-                let error = error_chain(&error);
-                tracing::error!(error, "the gallery cannot be used; nobody is recognised");
-            }
+            Err(why) => tracing::error!(why, "the gallery cannot be used; nobody is recognised"),
         }
     }
 }
 
-/// Where in a picture of `width` by `height` the face of the person in `bbox` must be: left, top, width and height in
-/// pixels. A person who stands has it in the upper half; whoever is seen from near or sits, in a part that is as high as he
-/// is wide.
+/// Where in a picture of `width` by `height` the face of the person in `bbox` must be, normalised. A person who stands has it
+/// in the upper half; whoever is seen from near or sits, in a part that is as high as he is wide.
+pub fn head(bbox: &Rect, width: u32, height: u32) -> Rect {
+    let shape = width as f32 / height.max(1) as f32;
+    let margin = 0.1 * bbox.width();
+    let reach = (1.25 * bbox.width() * shape).max(0.4 * bbox.height()).min(bbox.height());
+    Rect::new(bbox.x1 - margin, bbox.y1 - margin * shape, bbox.x2 + margin, bbox.y1 + reach).clamped()
+}
+
+/// The same as left, top, width and height in pixels.
 pub fn head_part(bbox: &Rect, width: u32, height: u32) -> [u32; 4] {
+    let head = head(bbox, width, height);
     let (w, h) = (width as f32, height as f32);
-    let (across, down) = (bbox.width() * w, bbox.height() * h);
-    let margin = 0.1 * across;
-    let reach = (1.25 * across).max(0.4 * down).min(down);
-    let clamp = |value: f32, most: f32| value.clamp(0.0, most);
-    let (left, top) = (clamp(bbox.x1 * w - margin, w), clamp(bbox.y1 * h - margin, h));
-    let (right, bottom) = (clamp(bbox.x2 * w + margin, w), clamp(bbox.y1 * h + reach, h));
-    [left, top, right - left, bottom - top].map(|value| value as u32)
+    [head.x1 * w, head.y1 * h, head.width() * w, head.height() * h].map(|value| value.round() as u32)
 }
 
 #[cfg(test)]

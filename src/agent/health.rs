@@ -101,6 +101,8 @@ impl Reporter {
             overlay_unfit: site.layers().unfit().map(str::to_owned),
             cameras: site.posts().map(|post| (post.id().clone(), self.camera(post))).collect(),
             models: site.engines().map(model).collect(),
+            redaction: site.means().redactors.all().into_iter().map(|(name, it)| (name, it.health())).collect(),
+            faces: site.faces_health(),
             stages: self.last.stages.clone(),
             spool: spool_health(&site.spool().health(), wall),
             history: site.history().map(|store| history_health(store.health())),

@@ -29,6 +29,7 @@ pub mod pipeline;
 mod post;
 pub mod probe;
 mod recorder;
+mod redact;
 pub mod rehearsal;
 pub mod replay;
 mod resources;

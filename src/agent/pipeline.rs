@@ -13,6 +13,7 @@
 
 mod exchange;
 mod faces;
+mod heads;
 mod shown;
 mod whole;
 
@@ -34,6 +35,7 @@ use crate::vocab::{
     CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Track, TrackId,
     TrackState, WallTime,
 };
+use heads::Heads;
 
 /// What one camera's line is made of.
 #[derive(Debug, Clone)]
@@ -86,6 +88,7 @@ pub struct Line {
     /// Happenings of one object that go on, whose best picture is looked for.
     shown: Vec<Shown>,
     evidence: evidence::Settings,
+    heads: Heads,
     /// Where everything that the rules are told is kept.
     log: Option<Log>,
     told: Told,
@@ -168,6 +171,7 @@ impl Line {
             known: settings.known.map(|known| Known::new(known, &settings.labels)),
             snapshots: Snapshots::new(&settings.evidence),
             shown: Vec::new(),
+            heads: Heads::new(&settings.evidence, &settings.labels),
             evidence: settings.evidence,
             log: None,
             told: Told {
@@ -240,6 +244,7 @@ impl Line {
             heat.step(frame.pts, tracks);
         }
         let size = (frame.width, frame.height);
+        self.heads.look(size, tracks);
         let log = self.log.as_mut();
         // Kept as they are shown to the rules: rounded, so that they can be shown them again.
         let tracks = log.map_or(tracks, |log| log.look(frame.pts, frame.captured, size, tracks));
@@ -251,7 +256,8 @@ impl Line {
         for shown in &self.shown {
             let track = tracks.iter().find(|t| t.id == shown.track && t.state == TrackState::Confirmed);
             if let Some(Track { class, score, bbox, .. }) = track {
-                self.snapshots.consider(&shown.episode, frame, self.told.labels.name(*class), *score, *bbox);
+                let (label, seen) = (self.told.labels.name(*class), (frame, self.heads.all()));
+                self.snapshots.consider(&shown.episode, seen, label, *score, *bbox);
             }
         }
         if let Some(known) = &mut self.known {

@@ -1,6 +1,7 @@
 //! One camera at its post: its connection, its line and its counters, between the camera's thread and the detector's.
 
 mod ailing;
+mod asked;
 mod eye;
 mod faces;
 
@@ -15,6 +16,7 @@ use crate::agent::clockwatch::ClockWatch;
 use crate::agent::faces::FaceDesk;
 use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
+use crate::agent::redact::Redactors;
 use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
 use crate::behaviour;
@@ -22,7 +24,6 @@ use crate::camera::{self, Camera, CameraStats};
 use crate::config;
 use crate::decode::{DecodeError, Source, Want};
 use crate::detect::{CameraKey, Worker};
-use crate::evidence::{self, Shot};
 use crate::mqtt;
 use crate::scene::Picture;
 use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
@@ -71,8 +72,8 @@ pub struct Means {
     pub topics: Topics,
     /// The time.
     pub clock: SharedClock,
-    /// How pictures are kept.
-    pub evidence: evidence::Settings,
+    /// Who finds the faces that pictures must not show.
+    pub redactors: Redactors,
     /// How far the wall clock can be believed.
     pub clock_watch: Arc<ClockWatch>,
     /// Who looks for faces, if anybody does.
@@ -155,17 +156,6 @@ impl Post {
     pub fn tick(&self) -> Option<Vec<u8>> {
         self.pass_time();
         self.tell_counts()
-    }
-
-    /// Asks for a picture of the next frame, to be published as `snapshot/<camera>/<name>`. False where too many wait:
-    /// somebody asks faster than the camera delivers.
-    pub fn want_picture(&self, name: &str) -> bool {
-        let mut sight = lock(&self.sight);
-        let has_room = sight.wanted.len() < 16;
-        if has_room {
-            sight.wanted.push(name.to_owned());
-        }
-        has_room
     }
 
     /// Calls `action` on the camera; false where there is none, see [`Post::unusable`].
@@ -344,13 +334,10 @@ impl Post {
         *lock(&self.sight).drops.entry(reason).or_default() += 1;
     }
 
-    /// Passes on what the frame says of the picture as a whole, and serves who waits for one.
+    /// Passes on what the frame says of the picture as a whole.
     fn note_arrival(&self, frame: &Frame, picture: Option<Picture>, ailments: Option<Ailments>) {
         let mut sight = lock(&self.sight);
         (sight.last_pts, sight.last_seq, sight.last_arrival) = (Some(frame.pts), frame.seq, self.means.clock.mono());
-        for name in sight.wanted.drain(..) {
-            self.means.recorder.publish_picture(self.id().clone(), name, Shot::of(frame, None, &self.means.evidence));
-        }
         self.note_ailments(&mut sight, ailments);
         let Some(picture) = picture.filter(|p| *p != sight.picture) else { return };
         sight.picture = picture;

@@ -10,11 +10,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::agent::engine::error_chain;
+use crate::agent::faces;
+use crate::agent::redact;
 use crate::agent::silent::Silent;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Shutdown;
 use crate::base::threads;
-use crate::config::{Camera, Config, Model};
+use crate::config::{Camera, Config, Identify, Model};
 use crate::decode::Live;
 use crate::detect::{Detector, LibrarySearch, runtime};
 use crate::mqtt::{self, Identity, Presence, Session, Subscription};
@@ -45,6 +47,7 @@ pub struct Outcome {
 enum Job {
     Camera(Box<Camera>),
     Model(Box<Model>),
+    Faces(Box<Identify>),
     Broker,
 }
 
@@ -70,6 +73,7 @@ pub fn probe(
 ) -> std::io::Result<usize> {
     let jobs = [Job::Broker].into_iter();
     let jobs = jobs.chain(config.models.iter().map(|model| Job::Model(Box::new(model.clone()))));
+    let jobs = jobs.chain(config.identify.iter().map(|identify| Job::Faces(Box::new(identify.clone()))));
     let jobs = jobs.chain(config.cameras.iter().map(|camera| Job::Camera(Box::new(camera.clone()))));
     let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::new(Mutex::new(jobs.collect()));
     let probe = Arc::new(Probe { config: config.clone(), search: search.clone(), limit, clock: clock.clone() });
@@ -104,6 +108,7 @@ impl Probe {
         let (kind, name, result) = match job {
             Job::Camera(camera) => ("camera", camera.id.to_string(), self.camera(camera)),
             Job::Model(model) => ("model", model.name.to_string(), self.model(model)),
+            Job::Faces(identify) => ("model", "identify".to_owned(), self.faces(identify)),
             Job::Broker => ("broker", self.config.mqtt.session_settings().url, self.broker()),
         };
         let took = self.clock.mono().saturating_sub(start);
@@ -146,12 +151,21 @@ impl Probe {
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
+        if self.config.cameras.iter().any(|camera| camera.hide_faces.as_ref() == Some(&model.name)) {
+            redact::finds_faces(detector.labels())?;
+        }
         let report = detector.provider();
         let mut text = format!("{}, {} asked for, {} runs it", detector.family(), report.asked, report.obtained);
         for warning in &report.warnings {
             text = format!("{text}; {warning}");
         }
         Ok(text)
+    }
+
+    /// Opens both models of faces, and the gallery where there is one.
+    fn faces(&self, identify: &Identify) -> Result<String, String> {
+        runtime::load(&self.search).map_err(|error| error.to_string())?;
+        faces::probe(identify, &self.clock)
     }
 
     /// What is wrong with the rules of the cameras that this model looks at, in the light of its labels.

@@ -14,6 +14,7 @@ use crate::agent::engine::error_chain;
 use crate::agent::envelope;
 use crate::agent::oversize::Oversize;
 use crate::agent::pipeline::Occurrence;
+use crate::agent::redact::Redactors;
 use crate::base::clock::SharedClock;
 use crate::base::threads;
 use crate::evidence::{self, EvidenceError, Folder, Shot};
@@ -39,6 +40,14 @@ enum Job {
     Flush(SyncSender<()>),
 }
 
+/// How pictures are kept, and who finds the faces that they must not show.
+pub struct Pictures {
+    /// How they are kept.
+    pub settings: evidence::Settings,
+    /// Who finds faces.
+    pub redactors: Redactors,
+}
+
 /// What the thread works with.
 struct Desk {
     origin: Origin,
@@ -46,7 +55,7 @@ struct Desk {
     writer: Writer,
     /// The largest record that the spool takes.
     record_bytes: usize,
-    evidence: evidence::Settings,
+    pictures: Pictures,
     /// Where pictures are kept; none where the folder cannot be used.
     folder: Result<Folder, EvidenceError>,
     /// Where clips are noted before an event names them, where there are any.
@@ -62,7 +71,7 @@ impl Recorder {
     pub fn start(
         origin: Origin,
         spool: Arc<dyn Spool>,
-        evidence: evidence::Settings,
+        pictures: Pictures,
         clips: Option<Arc<Ledger>>,
         clock: SharedClock,
     ) -> io::Result<Self> {
@@ -71,11 +80,11 @@ impl Recorder {
         let topics = Topics::new(&origin.agent);
         let record_bytes = spool.record_bytes();
         let writer = Writer::start(spool, clock)?;
-        let folder = Folder::open(&evidence);
+        let folder = Folder::open(&pictures.settings);
         if let Err(error) = &folder {
             tracing::error!(error = error_chain(error), "pictures cannot be kept; events say so");
         }
-        let desk = Desk { origin, topics, writer, record_bytes, evidence, folder, clips, recorded: recorded.clone() };
+        let desk = Desk { origin, topics, writer, record_bytes, pictures, folder, clips, recorded: recorded.clone() };
         let thread = threads::spawn("record", move || desk.work(&waiting))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), recorded })
     }
@@ -137,7 +146,7 @@ impl Desk {
             match job {
                 Job::Record(occurrence) => self.record(*occurrence),
                 Job::Picture { camera, name, shot } => {
-                    self.save(&camera, &name, &shot);
+                    self.save(&camera, &name, *shot);
                 }
                 Job::Flush(done) => {
                     self.writer.flush();
@@ -158,7 +167,7 @@ impl Desk {
                 Phase::End => "-best",
             };
             let name = format!("{}{suffix}", event.episode);
-            let Evidence { snapshot, missing, .. } = self.save(&camera, &name, &shot);
+            let Evidence { snapshot, missing, .. } = self.save(&camera, &name, shot);
             event.evidence = Evidence { snapshot, missing, ..event.evidence };
         }
         self.note_clip(&event);
@@ -184,14 +193,18 @@ impl Desk {
         }
     }
 
-    /// Keeps and publishes a picture; what the event says of it.
-    fn save(&mut self, camera: &Id, name: &str, shot: &Shot) -> Evidence {
-        let (full, small) = shot.to_jpegs(&self.evidence);
+    /// Keeps and publishes a picture, once it shows nothing that it must not; what the event says of it.
+    fn save(&mut self, camera: &Id, name: &str, mut shot: Shot) -> Evidence {
+        let missing = |reason: &str| Evidence { missing: Some(reason.to_owned()), ..Evidence::default() };
+        if let Err(why) = self.pictures.redactors.redact(&mut shot) {
+            tracing::warn!(%camera, why, name, "a picture is withheld, as its faces could not be hidden");
+            return missing("faces-not-hidden");
+        }
+        let (full, small) = shot.to_jpegs(&self.pictures.settings);
         if let Some(jpeg) = small {
             let topic = self.topics.snapshot(camera, name);
             self.writer.append(Class::Telemetry, move |_| envelope::seal(&topic, &jpeg));
         }
-        let missing = |reason: &str| Evidence { missing: Some(reason.to_owned()), ..Evidence::default() };
         let saved = match (shot.to_png(), full) {
             (Some(png), _) => self.folder.as_mut().map(|folder| folder.save_png(name, &png)),
             (None, Some(jpeg)) => self.folder.as_mut().map(|folder| folder.save(name, &jpeg)),
@@ -256,10 +269,11 @@ mod tests {
         let clock = SimulatedClock::at(0);
         let settings = Settings { record_bytes: 2000, ..Settings::default() };
         let spool: Arc<dyn Spool> = Arc::new(MemorySpool::new(&settings, clock.clone()));
-        let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
+        let settings = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
+        let pictures = Pictures { settings, redactors: Redactors::default() };
         let agent = Id::new("gate").unwrap();
         let origin = Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
-        let recorder = Recorder::start(origin, spool.clone(), evidence, None, clock).unwrap();
+        let recorder = Recorder::start(origin, spool.clone(), pictures, None, clock).unwrap();
         let mut narrator = Narrator::new(event::Settings::new(agent, None, 1));
         recorder.record(vec![told(&mut narrator, "short"), told(&mut narrator, &"long ".repeat(500))]);
         recorder.record(vec![told(&mut narrator, "short")]);

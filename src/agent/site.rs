@@ -13,6 +13,7 @@ pub mod bed;
 mod candidate;
 mod faces;
 mod ground;
+mod redact;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,8 @@ use crate::agent::kept::Kept;
 use crate::agent::layers::{Layered, Layers};
 use crate::agent::pipeline::{self, Line, Occurrence};
 use crate::agent::post::{Means, Post};
-use crate::agent::recorder::Recorder;
+use crate::agent::recorder::{Pictures, Recorder};
+use crate::agent::redact::Redactors;
 use crate::agent::role::Desks;
 use crate::agent::rollout::InForce;
 use crate::agent::stores::{StartError, Stores};
@@ -80,6 +82,8 @@ pub struct Site {
     next_engine: usize,
     kept: Kept,
     narrator: Narrator,
+    /// Why nobody is recognised though somebody should be.
+    faces_failure: Option<String>,
     /// When losses were last told of, on the monotonic clock.
     losses_told: Option<Duration>,
     /// When maps were last kept.
@@ -114,14 +118,16 @@ impl Site {
         let Layered { config, layers } = layered;
         let origin = Origin { agent: config.id.clone(), site: config.site.clone(), boot: boot.clone() };
         let ledger = clips::ledger(&config, &stores.spool);
-        let recorder = Recorder::start(origin, stores.spool.clone(), stores.evidence, ledger.clone(), clock.clone())
+        let redactors = Redactors::default();
+        let pictures = Pictures { settings: stores.evidence, redactors: redactors.clone() };
+        let recorder = Recorder::start(origin, stores.spool.clone(), pictures, ledger.clone(), clock.clone())
             .map_err(|source| StartError::Thread { name: "record", source })?;
         let means = Means {
             recorder: Arc::new(recorder),
             broker,
             topics: Topics::new(&config.id),
             clock: clock.clone(),
-            evidence: config.evidence.evidence_settings(),
+            redactors,
             clock_watch: Arc::new(ClockWatch::new(clock.clone())),
             faces: Default::default(),
         };
@@ -152,6 +158,7 @@ impl Site {
             next_engine: 0,
             kept,
             narrator,
+            faces_failure: None,
             losses_told: None,
             heats_kept: None,
             config,
@@ -159,6 +166,7 @@ impl Site {
         site.start_engines()?;
         site.require_engines()?;
         site.renew_faces(None);
+        site.renew_redactors();
         site.clear_orphans();
         site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
         Ok(site)
@@ -188,6 +196,7 @@ impl Site {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
         }
         self.renew_faces(Some(&old));
+        self.renew_redactors();
         let missing: Vec<config::Camera> =
             self.config.cameras.iter().filter(|c| !self.posts.contains_key(&c.id)).cloned().collect();
         missing.into_iter().for_each(|camera| self.post(camera));
@@ -299,8 +308,7 @@ impl Site {
         let key = CameraKey(self.next_key);
         self.next_key += 1;
         let recording = self.clips.as_ref().and_then(|clips| clips.record(&camera));
-        let means = self.means_of(&camera);
-        let post = Post::new(camera, key, line, worker, recording, means);
+        let post = Post::new(camera, key, line, worker, recording, self.means.clone());
         write(&self.desks).insert(key, post.clone());
         self.posts.insert(post.id().clone(), post.clone());
         if let Err(error) = post.connect() {

@@ -163,13 +163,9 @@ impl Check<'_> {
 
     fn models(&mut self, document: &Document) -> Option<Vec<Model>> {
         let root = Path::default().key("models");
-        let used: HashSet<&str> = document
-            .cameras
-            .iter()
-            .filter_map(|c| c.detect.as_ref())
-            .filter_map(|d| d.model.as_ref())
-            .map(Id::as_str)
-            .collect();
+        let looks = document.cameras.iter().filter_map(|c| c.detect.as_ref()?.model.as_ref());
+        let hides = document.cameras.iter().filter_map(|c| c.privacy.faces.as_ref());
+        let used: HashSet<&str> = looks.chain(hides).map(Id::as_str).collect();
         // A camera whose model is misspelt will be told so; that the model is then unused is no second fault.
         let all_known = used.iter().all(|name| document.models.contains_key(*name))
             && self.is_sound(&Path::default().key("cameras"));

@@ -212,6 +212,8 @@ pub struct Camera {
     pub ground: Option<Ground>,
     /// What is never shown of it.
     pub privacy_masks: Vec<Polygon>,
+    /// The model that finds the faces which its pictures must not show; none where they may.
+    pub hide_faces: Option<Id>,
     /// Whether people are recognised by their faces, and who is told of.
     pub identify: Option<CameraIdentify>,
     /// When to say something.

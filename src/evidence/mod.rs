@@ -4,12 +4,13 @@
 //!
 //! [`Snapshots`] runs with the line: it copies a picture, made smaller, whenever an episode has a clearly better one, so
 //! that no buffer of a decoder is ever held. A [`Shot`] taken from it is coded away from the line, and a [`Folder`] keeps
-//! the file.
+//! the file. Of cameras whose pictures must show no face, a shot gives nothing out before they are hidden.
 //!
 //! A [`Ring`] holds what a camera sent lately, undecoded; a [`Plan`] says which clips are cut of it. Whoever drives both
 //! writes the files as [`Draft`]s of a [`Folder`].
 
 mod canvas;
+mod faces;
 mod folder;
 mod font;
 mod heat;
@@ -26,7 +27,7 @@ pub use shot::{Mark, Shot, Snapshots};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::vocab::Polygon;
+use crate::vocab::{Id, Polygon};
 
 /// How pictures are kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,6 +48,8 @@ pub struct Settings {
     /// What is never shown of a camera: polygons, normalised, that are filled before anything is kept or published. Default
     /// none.
     pub masks: Vec<Polygon>,
+    /// The model that finds the faces of a camera's pictures, which then must not be shown. Default none: they may.
+    pub hide_faces: Option<Id>,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             max_width: 1280,
             max_open: 16,
             masks: Vec::new(),
+            hide_faces: None,
         }
     }
 }

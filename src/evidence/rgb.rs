@@ -1,6 +1,9 @@
 //! 4:2:0 pictures: a packed, smaller copy of a frame, and its colours as RGB.
 
-use crate::vocab::{Frame, PixelFormat, Plane, Point, Polygon};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::vocab::{Frame, FrameBytes, PixelFormat, Plane, Point, Polygon, Rect};
 
 /// A packed I420 picture in memory of its own.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +68,32 @@ impl Picture {
         }
     }
 
+    /// Makes `area`, normalised, a mosaic of `blocks` blocks across its shorter side, each of the mean of what it covers.
+    pub fn pixelate(&mut self, area: Rect, blocks: usize) {
+        // Pairs of columns and rows share a colour, so that blocks begin at even places.
+        let reach = |from: f32, to: f32, size: usize| {
+            let place = |at: f32| (at.clamp(0.0, 1.0) * size as f32) as usize;
+            (place(from) & !1)..(place(to) + 1).next_multiple_of(2).min(size)
+        };
+        let (columns, rows) = (reach(area.x1, area.x2, self.width), reach(area.y1, area.y2, self.height));
+        let shorter = columns.len().min(rows.len());
+        let side = shorter.div_ceil(blocks.max(1)).next_multiple_of(2).max(2);
+        let halved = |range: &Range<usize>| range.start / 2..range.end.div_ceil(2);
+        let (width, across) = (self.width, self.width.div_ceil(2));
+        mosaic(&mut self.luma, width, &columns, &rows, side);
+        for colour in [&mut self.u, &mut self.v] {
+            mosaic(colour, across, &halved(&columns), &halved(&rows), side / 2);
+        }
+    }
+
+    /// As a frame, for whoever looks at it.
+    pub fn to_frame(self: &Arc<Self>) -> Frame {
+        let (width, height) = (self.width as u32, self.height as u32);
+        let mut frame = Frame::new(width, height, PixelFormat::I420, self.clone());
+        (frame.full_range, frame.bt709) = (self.full_range, self.bt709);
+        frame
+    }
+
     /// The picture as RGB, three bytes a pixel, row by row.
     pub fn to_rgb(&self) -> Vec<u8> {
         let convert = Conversion::of(self.full_range, self.bt709);
@@ -81,6 +110,32 @@ impl Picture {
             }
         }
         rgb
+    }
+}
+
+impl FrameBytes for Picture {
+    fn plane(&self, index: usize) -> Plane<'_> {
+        let across = self.width.div_ceil(2);
+        let (data, stride) = match index {
+            0 => (&self.luma, self.width),
+            1 => (&self.u, across),
+            _ => (&self.v, across),
+        };
+        Plane { data, stride }
+    }
+}
+
+/// Fills blocks of `side` by `side` with their means, within `columns` and `rows` of a plane of this width.
+fn mosaic(plane: &mut [u8], width: usize, columns: &Range<usize>, rows: &Range<usize>, side: usize) {
+    for top in rows.clone().step_by(side) {
+        for left in columns.clone().step_by(side) {
+            let (right, bottom) = ((left + side).min(columns.end), (top + side).min(rows.end));
+            let lines = || (top..bottom).map(|row| row * width + left..row * width + right);
+            let sum: u32 = lines().flat_map(|line| &plane[line]).map(|value| u32::from(*value)).sum();
+            let count = ((right - left) * (bottom - top)) as u32;
+            let mean = ((sum + count / 2) / count.max(1)) as u8;
+            lines().for_each(|line| plane[line].fill(mean));
+        }
     }
 }
 
@@ -186,10 +241,7 @@ impl Conversion {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-    use crate::vocab::FrameBytes;
 
     struct Nv12 {
         luma: Vec<u8>,
@@ -261,6 +313,39 @@ mod tests {
             } else {
                 assert_eq!(pixel, was, "pixel {at}");
             }
+        }
+    }
+
+    #[test]
+    fn a_mosaic_keeps_means_and_nothing_else_and_leaves_the_rest_alone() {
+        let mut random = fastrand::Rng::with_seed(9);
+        let bytes: Vec<u8> = (0..64 * 48 * 3 / 2).map(|_| random.u8(..)).collect();
+        let mut picture = Picture::default();
+        picture.copy(&Frame::from_i420(64, 48, bytes).unwrap(), 64);
+        let before = picture.clone();
+        picture.pixelate(Rect::new(0.25, 0.25, 0.495, 0.745), 4);
+        let block = |at: usize| (at % 64 / 4, at / 64 / 4);
+        for (at, luma) in picture.luma.iter().enumerate() {
+            let (column, row) = (at % 64, at / 64);
+            if (16..32).contains(&column) && (12..36).contains(&row) {
+                let same = before.luma.iter().enumerate().filter(|(other, _)| block(*other) == block(at));
+                let sum: u32 = same.map(|(_, luma)| u32::from(*luma)).sum();
+                assert_eq!(u32::from(*luma), (sum + 8) / 16, "{column} {row}");
+            } else {
+                assert_eq!(*luma, before.luma[at], "{column} {row}");
+            }
+        }
+        assert_ne!(picture.u, before.u);
+        assert_ne!(picture.v, before.v);
+    }
+
+    #[test]
+    fn an_area_of_any_kind_is_hidden_as_far_as_it_is_there() {
+        for edges in [[-1.0, -1.0, 2.0, 2.0], [0.9, 0.9, 0.1, 0.1], [f32::NAN; 4], [0.99, 0.99, 1.0, 1.0]] {
+            let mut picture = Picture::default();
+            picture.copy(&uniform(7, 5, [120, 90, 200], false, false), 100);
+            picture.pixelate(Rect::from(edges), 4);
+            assert!(picture.luma.iter().all(|luma| *luma == 120) && picture.u.iter().all(|u| *u == 90), "{edges:?}");
         }
     }
 

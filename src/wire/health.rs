@@ -36,6 +36,13 @@ pub struct HealthMessage {
     pub cameras: BTreeMap<Id, CameraHealth>,
     /// Every model, by its name in the configuration.
     pub models: BTreeMap<Id, ModelHealth>,
+    /// What finds the faces that pictures must not show, by its name in the configuration: each inference is a picture in
+    /// which faces were hidden, and the cause why the last one was withheld.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub redaction: BTreeMap<Id, ModelHealth>,
+    /// What recognises people by their faces; absent where nobody is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub faces: Option<FacesHealth>,
     /// Latency of each stage over the last period, by the stage's name.
     pub stages: BTreeMap<String, Latency>,
     /// What waits on the disk.
@@ -129,6 +136,39 @@ pub struct ModelHealth {
     pub cause: Option<String>,
     /// Inferences since the start.
     pub inferences: u64,
+}
+
+/// What recognises people by their faces.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FacesHealth {
+    /// What names the vectors of the embedding model, such as `mobilefacenet-3f2a9c0b71d4-128`; absent while the models do
+    /// not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
+    /// The provider that really runs the face detector; absent while the models do not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detector: Option<String>,
+    /// The provider that really runs the embedding model; absent while the models do not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
+    /// The revision of the gallery in force; absent while none can be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gallery: Option<u64>,
+    /// How many people are in it.
+    pub people: u64,
+    /// Persons in whom a face was looked for, since the models were opened.
+    pub looks: u64,
+    /// Faces that were good enough and were compared with the gallery, since then.
+    pub described: u64,
+    /// Persons who wait for a look, at most one of each camera.
+    pub waiting: u64,
+    /// Persons whose look was given up for a newer picture of the same camera, since then.
+    pub superseded: u64,
+    /// Looks that failed, since then.
+    pub failed: u64,
+    /// Why nobody is recognised, or else why the last look failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
 }
 
 /// Latency of one stage, in milliseconds.

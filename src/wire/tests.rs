@@ -170,6 +170,20 @@ fn health() -> HealthMessage {
         cause: None,
         inferences: 5000,
     };
+    let redactor = ModelHealth { inferences: 12, cause: Some("an inference has not come back".into()), ..model.clone() };
+    let faces = FacesHealth {
+        space: Some("mobilefacenet-3f2a9c0b71d4-128".into()),
+        detector: Some("CPUExecutionProvider".into()),
+        embedder: Some("CPUExecutionProvider".into()),
+        gallery: Some(7),
+        people: 31,
+        looks: 900,
+        described: 120,
+        waiting: 1,
+        superseded: 4,
+        failed: 0,
+        cause: None,
+    };
     let detect = StageLatency { p50: 21.5, p95: 30.25, p99: 41.1, count: 50 };
     HealthMessage {
         time: noon().to_rfc3339(),
@@ -182,6 +196,8 @@ fn health() -> HealthMessage {
         overlay_unfit: None,
         cameras: BTreeMap::from([(id("door"), camera)]),
         models: BTreeMap::from([(id("people"), model)]),
+        redaction: BTreeMap::from([(id("faces"), redactor)]),
+        faces: Some(faces),
         stages: BTreeMap::from([("detect".to_owned(), detect.into())]),
         spool: SpoolHealth {
             alert: ClassHealth { records: 2, bytes: 1600, oldest_s: 3, lost: 0 },

@@ -7,7 +7,8 @@ use super::*;
 use crate::agent::clockwatch::ClockWatch;
 use crate::agent::envelope;
 use crate::agent::pipeline::Occurrence;
-use crate::agent::recorder::Recorder;
+use crate::agent::recorder::{Pictures, Recorder};
+use crate::agent::redact::Redactors;
 use crate::base::clock::SimulatedClock;
 use crate::evidence;
 use crate::spool::{Class, Limit, MemorySpool, Order, Settings};
@@ -48,8 +49,9 @@ impl Bench {
         let evidence =
             evidence::Settings { folder: self.folder.path().join("evidence"), ..evidence::Settings::default() };
         let origin = Origin { agent: self.config.id.clone(), site: None, boot: "b".to_owned() };
-        let recorder =
-            Recorder::start(origin, self.spool.clone(), evidence.clone(), ledger, self.clock.clone()).unwrap();
+        let redactors = Redactors::default();
+        let pictures = Pictures { settings: evidence, redactors: redactors.clone() };
+        let recorder = Recorder::start(origin, self.spool.clone(), pictures, ledger, self.clock.clone()).unwrap();
         let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
         let identity = mqtt::Identity { client_id: "gate".to_owned(), presence, subscriptions: Vec::new() };
         Means {
@@ -57,7 +59,7 @@ impl Bench {
             broker: mqtt::Session::new(mqtt::Settings::default(), identity, self.clock.clone()).1,
             topics: Topics::new(&self.config.id),
             clock: self.clock.clone(),
-            evidence,
+            redactors,
             clock_watch: Arc::new(ClockWatch::new(self.clock.clone())),
             faces: Default::default(),
         }

@@ -1,5 +1,6 @@
 //! Another model in the place of a line's.
 
+use super::heads::Heads;
 use super::{Line, Looker, Occurrence};
 use crate::agent::followed::Followed;
 use crate::behaviour::Rules;
@@ -29,6 +30,7 @@ impl Line {
         self.rules = Rules::new(behaviour, labels.clone(), timezone);
         self.rules.restore_counts(counts);
         self.followed = Followed::new(&labels, self.by_motion);
+        self.heads = Heads::new(&self.evidence, &labels);
         let occurrences = self.illustrate(events, None);
         self.known.iter_mut().for_each(|known| known.set_labels(&labels));
         self.told.labels = labels;

@@ -2,7 +2,6 @@
 
 use super::{Line, Occurrence};
 use crate::agent::known::{self, Recognised};
-use crate::evidence::Shot;
 use crate::identify::Due;
 use crate::vocab::{Event, Frame};
 
@@ -18,7 +17,7 @@ impl Line {
         let told = known.recognised(recognised);
         let event = |told: &_| self.narrator.identified(&known::telling(told), &self.told.context());
         let events: Vec<Event> = told.iter().map(event).collect();
-        let shot = |event| Occurrence { event, shot: Some(Shot::of(frame, None, &self.evidence)) };
+        let shot = |event| Occurrence { event, shot: Some(self.shot(frame, None)) };
         events.into_iter().map(shot).collect()
     }
 }

@@ -29,7 +29,7 @@ impl Line {
             self.ailments.note(change, |at| frame.captured.minus(frame.pts.since(at)));
             let event = self.narrator.picture(change, &self.told.context());
             let is_wrong = matches!(change, PictureChange::Began { .. });
-            let shot = is_wrong.then(|| Shot::of(frame, None, &self.evidence));
+            let shot = is_wrong.then(|| self.shot(frame, None));
             occurrences.extend(event.map(|event| Occurrence { event, shot }));
         }
         (is_changed.then(|| self.ailments.clone()), occurrences)
@@ -38,7 +38,7 @@ impl Line {
     /// Tells where people stood and went, over the last picture of the hour that is over.
     pub(super) fn map(&mut self, frame: &Frame) -> Option<Occurrence> {
         let map = self.heat.as_mut()?.watch(frame.pts, frame.captured)?;
-        let shot = (map.tracks > 0).then(|| Shot::under_map(frame, map.clone(), &self.evidence));
+        let shot = (map.tracks > 0).then(|| Shot::under_map(frame, map.clone(), self.heads.all(), &self.evidence));
         Some(Occurrence { event: self.narrator.heat(map, &self.told.context()), shot })
     }
 }

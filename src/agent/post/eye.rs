@@ -28,6 +28,7 @@ impl Viewer for Eye {
         });
         let Some(looked) = looked else { return };
         post.note_arrival(&frame, looked.picture, looked.ailments);
+        post.serve_pictures(&frame);
         match looked.verdict {
             Verdict::Look => post.submit(frame),
             Verdict::Seen => {}

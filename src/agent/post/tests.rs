@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::agent::recorder::Pictures;
 use crate::agent::{cadence, envelope, pipeline};
 use crate::base::clock::{Clock, SimulatedClock};
 use crate::camera::{Discontinuity, StateChange, Viewer};
 use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
 use crate::vocab::{DayNight, Labels, MediaTime, Rect};
-use crate::{behaviour, event, scene, spool, track, wire};
+use crate::{behaviour, event, evidence, scene, spool, track, wire};
 
 /// 2026-11-23T12:00:00Z.
 const NOON: i64 = 1_795_435_200_000_000_000;
@@ -35,7 +36,9 @@ fn bench_with(heat: bool) -> Bench {
     let evidence = evidence::Settings { folder: folder.path().into(), ..evidence::Settings::default() };
     let agent = Id::new("a").unwrap();
     let origin = wire::Origin { agent: agent.clone(), site: None, boot: "b".to_owned() };
-    let recorder = Recorder::start(origin, spool.clone(), evidence.clone(), None, clock.clone()).unwrap();
+    let redactors = Redactors::default();
+    let pictures = Pictures { settings: evidence.clone(), redactors: redactors.clone() };
+    let recorder = Recorder::start(origin, spool.clone(), pictures, None, clock.clone()).unwrap();
     let presence = mqtt::Presence { topic: "t".to_owned(), online: Vec::new(), offline: Vec::new() };
     let identity = mqtt::Identity { client_id: "a".to_owned(), presence, subscriptions: Vec::new() };
     let means = Means {
@@ -43,7 +46,7 @@ fn bench_with(heat: bool) -> Bench {
         broker: mqtt::Session::new(mqtt::Settings::default(), identity, clock.clone()).1,
         topics: Topics::new(&agent),
         clock: clock.clone(),
-        evidence: evidence.clone(),
+        redactors,
         faces: crate::agent::faces::FaceDesk::default(),
         clock_watch: Arc::new(ClockWatch::new(clock.clone())),
     };

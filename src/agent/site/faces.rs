@@ -1,4 +1,4 @@
-//! Who looks for faces on this box, and what no picture shows: started where the configuration asks for it, and exchanged when that changes.
+//! Who looks for faces on this box: started where the configuration asks for it, and exchanged when that changes.
 
 use std::sync::{Arc, PoisonError};
 
@@ -6,11 +6,10 @@ use super::Site;
 use crate::agent::engine::error_chain;
 use crate::agent::faces::Faces;
 use crate::agent::known;
-use crate::agent::post::Means;
 use crate::config::{self, Config};
 use crate::event::{ModelChange, Notice};
-use crate::evidence;
 use crate::vocab::ModelFacts;
+use crate::wire::FacesHealth;
 
 impl Site {
     /// Starts, exchanges or ends what looks for faces, where the configuration differs from `before`. Where it cannot be
@@ -20,12 +19,14 @@ impl Site {
             return;
         }
         self.set_faces(None);
+        self.faces_failure = None;
         let Some(settings) = wanted(&self.config).cloned() else { return };
         match Faces::start(&settings, self.desks.clone(), self.clock.clone()) {
             Ok(faces) => self.set_faces(Some(Arc::new(faces))),
             Err(error) => {
                 let why = error_chain(&error);
                 tracing::error!(why, "nobody is recognised");
+                self.faces_failure = Some(why.clone());
                 let model = ModelFacts {
                     name: "faces".to_owned(),
                     version: String::new(),
@@ -38,6 +39,15 @@ impl Site {
         }
     }
 
+    /// How those who look for faces are; none where nobody is to.
+    pub fn faces_health(&self) -> Option<FacesHealth> {
+        if let Some(why) = &self.faces_failure {
+            return Some(FacesHealth { cause: Some(why.clone()), ..FacesHealth::default() });
+        }
+        let faces = self.means.faces.read().unwrap_or_else(PoisonError::into_inner);
+        faces.as_ref().map(|faces| faces.health())
+    }
+
     /// Nobody looks for faces any more.
     pub(super) fn end_faces(&self) {
         self.set_faces(None);
@@ -47,17 +57,6 @@ impl Site {
         // Dropped only once nobody waits for the lock: it waits for the look in progress.
         let before = std::mem::replace(&mut *self.means.faces.write().unwrap_or_else(PoisonError::into_inner), faces);
         drop(before);
-    }
-
-    /// How a camera's pictures are kept: never with what it must not show.
-    pub(super) fn evidence_of(&self, camera: &config::Camera) -> evidence::Settings {
-        let masks = camera.privacy_masks.clone();
-        evidence::Settings { masks, ..self.config.evidence.evidence_settings() }
-    }
-
-    /// What a camera's post shares with the rest of the agent.
-    pub(super) fn means_of(&self, camera: &config::Camera) -> Means {
-        Means { evidence: self.evidence_of(camera), ..self.means.clone() }
     }
 
     /// How people are recognised before a camera, where they are.

@@ -36,15 +36,10 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let surroundings = Surroundings { zones: zones.as_deref(), ground: ground.as_ref().map(Option::as_ref) };
     let rules = rule::read_all(check, camera, model, &surroundings, path);
     let suppress = suppress::read_all(check, camera, model, path);
-    let privacy = polygons(check, &camera.privacy.masks, &path.key("privacy").key("masks"));
-    let is_recorded = camera.clips && document.evidence.clips.keep != document::Keep::None;
-    if is_recorded && !camera.privacy.masks.is_empty() {
-        let problem =
-            "found them for a camera of which clips are kept, must be one without: clips show the stream as it came";
-        check.error(&path.key("privacy").key("masks"), problem, "write `clips: false` for this camera");
-    }
+    let privacy = privacy(check, document, camera, &path.key("privacy"));
     let identify = identify::camera(check, document, camera, path);
     let (source, login) = source?;
+    let (privacy_masks, hide_faces) = privacy?;
     Some(Camera {
         id: camera.id.clone(),
         source,
@@ -68,7 +63,8 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         zones: zones?,
         lines: lines?,
         ground: ground?,
-        privacy_masks: privacy?,
+        privacy_masks,
+        hide_faces,
         identify: identify?,
         rules: rules?,
         suppress: suppress?,
@@ -139,6 +135,31 @@ fn motion(check: &mut Check, motion: &document::Motion, path: &Path) -> Option<M
         hold: Duration::from_secs_f64(motion.hold_seconds),
         mask: mask?,
     })
+}
+
+/// What is never shown: masks, and the model that finds faces.
+fn privacy(
+    check: &mut Check,
+    document: &Document,
+    camera: &document::Camera,
+    path: &Path,
+) -> Option<(Vec<Polygon>, Option<Id>)> {
+    let document::Privacy { masks, faces } = &camera.privacy;
+    let is_recorded = camera.clips && document.evidence.clips.keep != document::Keep::None;
+    for (key, what, is_there) in [("masks", "them", !masks.is_empty()), ("faces", "it", faces.is_some())] {
+        if is_recorded && is_there {
+            let problem = format!(
+                "found {what} for a camera of which clips are kept, must be one without: clips show the stream as it came"
+            );
+            check.error(&path.key(key), problem, "write `clips: false` for this camera");
+        }
+    }
+    let masks = polygons(check, masks, &path.key("masks"));
+    if let Some(model) = faces.as_ref().filter(|model| !document.models.contains_key(model.as_str())) {
+        unknown_model(check, document, model, &path.key("faces"));
+        return None;
+    }
+    Some((masks?, faces.clone()))
 }
 
 fn polygons(check: &mut Check, all: &[Corners], path: &Path) -> Option<Vec<Polygon>> {

@@ -220,6 +220,10 @@ pub struct Privacy {
     /// Polygons that are filled with grey, such as a neighbour's windows. Detectors still look there. Default: none.
     #[schemars(length(max = 32))]
     pub masks: Vec<Corners>,
+    /// A name from `models`: the detector that finds faces, which are pixelated, and with them the upper part of every person
+    /// in whom it finds none. While it does not run, there are no pictures. Default: none, and faces are shown.
+    #[schemars(example = &"faces")]
+    pub faces: Option<Id>,
 }
 
 /// A part of the picture's width or height, 0..1.

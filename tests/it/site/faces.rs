@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use rustix::process::Signal;
+use serde_json::{Value, json};
+use vedette::detect::{Settings, photograph};
 
 use super::agent::Agent;
 use super::ear::{Ear, now, until};
 use crate::support::clips;
-use crate::support::detectors::{library, vedette};
+use crate::support::detectors::{library, load, open, settings, vedette};
 use crate::support::{data, mosquitto};
 
 /// A clip of ten seconds in which a photograph stands still.
@@ -79,6 +81,11 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     let began = now();
     agent.start();
     ear.online(began).await;
+    let at_work = |health: &Value| health["faces"]["described"].as_u64() >= Some(1);
+    let health = ear.hears("that a face was described", began, "health", at_work).await.1;
+    let faces = &health["faces"];
+    assert_eq!((&faces["people"], &faces["gallery"], &faces["cause"]), (&1.into(), &1.into(), &Value::Null), "{faces:#}");
+    assert!(faces["space"].as_str().is_some_and(|space| space.starts_with("mobilefacenet-")), "{faces:#}");
     let alert = until("the alert", || ear.said("alert/door/banned-person").into_iter().next()).await.1;
     println!("{}", alert["data"]["explanation"]);
     let identity = &alert["data"]["subject"]["identity"];
@@ -92,4 +99,87 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     let ended = until("the end of the track", || ear.said("event/track").into_iter().find_map(end)).await;
     assert_eq!(ended["data"]["subject"]["identity"]["person"], "bea", "{ended:#}");
     assert!(ear.said("event/identified").is_empty(), "somebody who is known is no stranger");
+}
+
+/// An agent whose pictures must not show faces, which `faces` is to find.
+fn hiding(clip: &Path, people: &Path, faces: &Path) -> String {
+    format!(
+        "models:\n  people: {{ file: {people:?}, threshold: 0.3, provider: cpu }}\n\
+         \x20 faces: {{ file: {faces:?}, provider: cpu }}\n\
+         cameras:\n\
+         \x20 - id: door\n\
+         \x20   url: {clip:?}\n\
+         \x20   detect: {{ model: people, fps: 5, motion_gate: false }}\n\
+         \x20   privacy: {{ faces: faces }}\n\
+         \x20   zones: [ {{ id: all, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]] }} ]\n\
+         \x20   rules: [ {{ id: entered, kind: intrusion, zone: all }} ]\n"
+    )
+}
+
+/// Every picture that the agent has kept or published.
+fn pictures(agent: &Agent, ear: &Ear) -> Vec<Vec<u8>> {
+    let begins = super::ear::topic("snapshot/");
+    let published = ear.heard().into_iter().filter(|m| m.topic.starts_with(&begins)).map(|m| m.payload);
+    let kept = std::fs::read_dir(agent.folder().join("state/evidence")).into_iter().flatten();
+    let kept = kept.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "jpg"));
+    published.map(|bytes| bytes.to_vec()).chain(kept.map(|path| std::fs::read(path).unwrap())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_picture_shows_a_face_that_must_not_be_shown_and_none_is_there_where_that_cannot_be_seen_to() {
+    let (Some(people), Some(faces), Some(seen)) = (
+        data::find("models/detect/yolox_nano_416.onnx"),
+        data::find("models/face/face_detection_yunet_2026may.onnx"),
+        data::find("faces/compreface/007_B.jpg"),
+    ) else {
+        return;
+    };
+    if !load() {
+        return;
+    }
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let clip = clip(&seen, folder.path());
+    let mut looker = open(&Settings { threshold: 0.5, ..settings(&faces) }).unwrap();
+    let mut faces_in = |jpeg: &[u8]| {
+        let mut found = Vec::new();
+        looker.detect_picture(&photograph(jpeg).unwrap(), &mut found).unwrap();
+        found.len()
+    };
+    assert_eq!(faces_in(&std::fs::read(&seen).unwrap()), 1, "it is there to be seen");
+    let mut agent = Agent::new(&broker.url(), &hiding(&clip, &people, &faces));
+    let ear = Ear::at(&broker).await;
+    let began = now();
+    agent.start();
+    ear.online(began).await;
+    let alert = ear.hears("the alert", began, "alert/door/entered", |_| true).await.1;
+    assert!(alert["data"]["evidence"]["snapshot"].is_string(), "{alert:#}");
+    ear.command("snapshot", "ask-1", json!({ "camera": "door" })).await;
+    let shown = until("the picture that was asked for", || {
+        let shown = pictures(&agent, &ear);
+        (shown.len() >= 4).then_some(shown)
+    })
+    .await;
+    for jpeg in &shown {
+        assert_eq!(faces_in(jpeg), 0, "one of {} pictures shows a face", shown.len());
+    }
+    let is_told = |health: &Value| health["redaction"]["faces"]["inferences"].as_u64() >= Some(2);
+    ear.hears("health", began, "health", is_told).await;
+
+    // What finds faces is gone: the alert is told, and there is no picture of it.
+    agent.signal(Signal::TERM);
+    agent.await_end();
+    let before = pictures(&agent, &ear).len();
+    agent.configure(&broker.url(), &hiding(&clip, &people, Path::new("nowhere.onnx")));
+    let again = now();
+    agent.start();
+    ear.online(again).await;
+    let alert = ear.hears("the second alert", again, "alert/door/entered", |_| true).await.1;
+    let evidence = &alert["data"]["evidence"];
+    assert_eq!((&evidence["snapshot"], &evidence["missing"]), (&Value::Null, &"faces-not-hidden".into()), "{alert:#}");
+    let broken = |health: &Value| health["redaction"]["faces"]["cause"].as_str().is_some_and(|why| why.contains("nowhere"));
+    ear.hears("why", again, "health", broken).await;
+    agent.signal(Signal::TERM);
+    agent.await_end();
+    assert_eq!(pictures(&agent, &ear).len(), before);
 }
