@@ -1,8 +1,9 @@
-//! What every program needs and none of it about video: clock, shutdown, backoff, named threads, logging and the
-//! conversation with systemd.
+//! What every program needs and none of it about video: clock, shutdown, backoff, named threads, logging, no core dumps and
+//! the conversation with systemd.
 
 pub mod backoff;
 pub mod clock;
+pub mod core_dumps;
 pub mod logging;
 pub mod shutdown;
 pub mod systemd;

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::base::logging;
+use crate::base::{core_dumps, logging};
 
 /// Video analytics for security teams: an agent on every site, a hub in the centre.
 #[derive(Debug, Parser)]
@@ -78,6 +78,7 @@ pub fn main() -> ExitCode {
     if !matches!(arguments.command, Command::Demo(_)) {
         logging::start(logging::Target::Auto, "info,ort=warn");
     }
+    core_dumps::forbid();
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),

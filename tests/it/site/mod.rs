@@ -17,4 +17,5 @@ mod hang;
 mod lifecycle;
 mod outage;
 mod overlay;
+mod secrets;
 mod switch;
