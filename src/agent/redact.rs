@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -70,7 +70,7 @@ struct Running {
     thread: Option<JoinHandle<()>>,
     facts: ModelFacts,
     asked: String,
-    /// Whether an inference has not come back.
+    /// Whether a picture was handed over that has not been looked at.
     hangs: Arc<AtomicBool>,
 }
 
@@ -191,18 +191,25 @@ impl Redactor {
 impl Running {
     fn find(&self, frame: Frame) -> Result<Vec<Rect>, String> {
         const HANGS: &str = "an inference has not come back";
-        if self.hangs.load(Ordering::Relaxed) {
+        // Set here and taken back by the thread when it has looked, so that an answer which comes as the limit passes does not
+        // leave a model that works marked as one that hangs.
+        if self.hangs.swap(true, Ordering::Relaxed) {
             return Err(HANGS.to_owned());
         }
         let (answer, answered) = mpsc::sync_channel(1);
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.try_send(Job { frame, answer }).is_ok());
         if !sent {
+            self.hangs.store(false, Ordering::Relaxed);
             return Err("its thread is gone".to_owned());
         }
-        answered.recv_timeout(LIMIT).unwrap_or_else(|_| {
-            self.hangs.store(true, Ordering::Relaxed);
-            Err(HANGS.to_owned())
-        })
+        match answered.recv_timeout(LIMIT) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Timeout) => Err(HANGS.to_owned()),
+            Err(RecvTimeoutError::Disconnected) => {
+                self.hangs.store(false, Ordering::Relaxed);
+                Err("its thread is gone".to_owned())
+            }
+        }
     }
 }
 
