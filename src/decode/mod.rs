@@ -21,6 +21,7 @@ mod pipeline;
 mod pool;
 mod rate;
 mod reach;
+mod redirect;
 pub mod serve;
 mod settings;
 mod source;

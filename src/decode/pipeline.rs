@@ -23,7 +23,7 @@ use super::branch::{self, Plan};
 use super::error::{Reporter, classify};
 use super::feed::{Feed, count};
 use super::source::Place;
-use super::{Codec, DecodeError, Settings, Transport, codec};
+use super::{Codec, DecodeError, Settings, Transport, codec, redirect};
 use crate::base::threads;
 
 /// A running pipeline. Dropping it stops it, on a thread of its own.
@@ -170,6 +170,7 @@ impl Context {
         if let Some(password) = self.feed.source.password() {
             origin.set_property("user-pw", password.expose());
         }
+        redirect::stay_on_host(&origin, &self.feed, url);
         self.select_video(&origin);
         let context = self.clone();
         origin.connect_pad_added(move |_, pad| context.attach_rtp(pad));
