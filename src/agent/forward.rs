@@ -9,6 +9,7 @@
 //! - An event that the session refuses as too large goes as a gap under the same id, so that a hub that counts ids does
 //!   not wait for it.
 //! - Telemetry, such as pictures, always leaves when the broker has it: it carries no id that a hub could name.
+//! - Where nothing at all is acknowledged although the connection stands, that is told: see `stall`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::agent::envelope;
 use crate::agent::oversize::Oversize;
+use crate::agent::stall::{News, PATIENCE, Stall};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::mqtt::{Delivery, Outbox, Outgoing, Refusal};
@@ -60,6 +62,14 @@ struct Sent {
     refused: u64,
     /// Refused as too large, and since then handed out as gaps.
     oversize: HashMap<RecordId, Oversize>,
+    stall: Stall,
+}
+
+impl Sent {
+    /// Whether an alert or an event waits for its acknowledgement.
+    fn waits(&self) -> bool {
+        !self.unstored.is_empty() || self.under_way.values().any(|id| id.class != Class::Telemetry)
+    }
 }
 
 impl Forwarder {
@@ -83,7 +93,10 @@ impl Forwarder {
         loop {
             tokio::select! {
                 changed = spool.changed() => if changed.is_err() { return },
-                _ = due.tick() => self.resend(),
+                _ = due.tick() => {
+                    self.resend();
+                    self.watch_stall();
+                }
                 () = stopping.stopped() => return,
             }
             self.wake();
@@ -107,13 +120,19 @@ impl Forwarder {
         let is_stored = |id: &RecordId| {
             id.class == class && id.epoch == ack.epoch && (id.seq <= ack.upto || ack.also.contains(&id.seq))
         };
+        let now = self.clock.mono();
         let mut sent = self.lock();
+        let before = sent.records.len();
         sent.unstored.retain(|id, _| !is_stored(id));
         sent.records.retain(|id| !is_stored(id));
         // The hub may be quicker than the broker's own acknowledgement.
         sent.under_way.retain(|_, id| !is_stored(id));
         sent.oversize.retain(|id, _| !is_stored(id));
         sent.silent_rounds = 0;
+        let others = sent.waits();
+        if sent.records.len() < before || !others {
+            sent.stall.acknowledged(now, others);
+        }
         drop(sent);
         self.wake();
     }
@@ -131,6 +150,27 @@ impl Forwarder {
         if !late.is_empty() {
             sent.silent_rounds += 1;
             tracing::warn!(records = late.len(), "the hub has not stored what was published; publishing it again");
+        }
+    }
+
+    /// Since when nothing that waits for it is acknowledged, on the monotonic clock, where that has lasted too long.
+    pub fn stalled_since(&self) -> Option<Duration> {
+        self.lock().stall.since(self.clock.mono())
+    }
+
+    fn watch_stall(&self) {
+        let news = self.lock().stall.news(self.clock.mono());
+        let whose = match self.delivery {
+            Delivery::Broker => "the broker",
+            Delivery::Hub => "the hub",
+        };
+        match news {
+            Some(News::Stalled) => tracing::error!(
+                seconds = PATIENCE.as_secs(),
+                "delivery is stalled: {whose} acknowledges nothing of what is published; it stays in the spool"
+            ),
+            Some(News::Over) => tracing::info!("{whose} acknowledges again what is published"),
+            None => {}
         }
     }
 
@@ -179,12 +219,16 @@ impl Forwarder {
 
 impl Outbox for Forwarder {
     fn next_batch(&self, room: usize) -> Vec<Outgoing> {
+        let now = self.clock.mono();
         let mut sent = self.lock();
         let mut batch = Vec::new();
         for class in Class::ALL {
             if sent.unstored.keys().filter(|id| id.class == class).count() < UNSTORED {
                 self.fill(class, room, &mut sent, &mut batch);
             }
+        }
+        if sent.waits() {
+            sent.stall.waits(now);
         }
         batch
     }
@@ -205,13 +249,21 @@ impl Outbox for Forwarder {
         self.spool.retire(&done);
         sent.records.retain(|id| !done.contains(id));
         sent.oversize.retain(|id, _| !done.contains(id));
+        if done.iter().any(|id| id.class != Class::Telemetry) {
+            let others = sent.waits();
+            sent.stall.acknowledged(now, others);
+        }
     }
 
     fn refused(&self, token: u64, why: &Refusal) {
+        let now = self.clock.mono();
         let mut sent = self.lock();
         sent.refused += 1;
         let Some(id) = sent.under_way.remove(&token) else { return };
         sent.records.remove(&id);
+        if !sent.waits() {
+            sent.stall.acknowledged(now, false);
+        }
         if let Refusal::TooLarge { size, limit } = *why
             && id.class != Class::Telemetry
             && sent.oversize.insert(id, Oversize { size, limit }).is_none()
@@ -231,6 +283,7 @@ impl Outbox for Forwarder {
         for id in under_way.values() {
             sent.records.remove(id);
         }
+        sent.stall.disconnected();
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
@@ -366,6 +419,26 @@ mod tests {
         bench.forwarder.acknowledged(&[batch[0].token]);
         assert_eq!(bench.waiting(), 0);
         assert!(bench.forwarder.lock().unstored.is_empty());
+    }
+
+    #[test]
+    fn a_hub_that_stores_nothing_is_told_of_and_pictures_that_get_through_are_no_comfort() {
+        let bench = bench(Delivery::Hub);
+        let id = bench.add(Class::Event, "e1");
+        let mut stalled = Vec::new();
+        for second in 0..60 {
+            bench.add(Class::Telemetry, "t");
+            let batch = bench.forwarder.next_batch(10);
+            bench.forwarder.acknowledged(&batch.iter().map(|m| m.token).collect::<Vec<_>>());
+            bench.forwarder.resend();
+            stalled.extend(bench.forwarder.stalled_since().map(|_| second));
+            bench.clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(stalled, (30..60).collect::<Vec<_>>());
+        bench.forwarder.stored(&AckMessage { class: wire::Class::Event, epoch: id.epoch, upto: id.seq, also: vec![] });
+        assert_eq!(bench.forwarder.stalled_since(), None);
+        bench.clock.advance(Duration::from_secs(600));
+        assert_eq!(bench.forwarder.stalled_since(), None, "nothing waits");
     }
 
     /// Adds an event of which `why` is a part.

@@ -106,7 +106,10 @@ impl Reporter {
             stages: self.last.stages.clone(),
             spool: spool_health(&site.spool().health(), wall),
             history: site.history().map(|store| history_health(store.health())),
-            mqtt: link_health(link),
+            mqtt: link_health(
+                link,
+                site.forwarder().stalled_since().map(|since| before(wall, now.saturating_sub(since))),
+            ),
             resources: ResourceHealth {
                 cpu_cores: self.last.cpu_cores,
                 rss_bytes: resources.rss_bytes,
@@ -228,11 +231,19 @@ fn history_health(health: history::Health) -> HistoryHealth {
     HistoryHealth { bytes, lost, cause: failure }
 }
 
-fn link_health(status: &mqtt::Status) -> LinkHealth {
+/// The time on the wall clock so long before `wall`.
+fn before(wall: WallTime, ago: Duration) -> WallTime {
+    WallTime::from_unix_nanos(wall.unix_nanos().saturating_sub(i64::try_from(ago.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+/// While there is no connection, that is all there is to say of it.
+fn link_health(status: &mqtt::Status, stalled_since: Option<WallTime>) -> LinkHealth {
+    let stalled_since = stalled_since.filter(|_| status.connected_since.is_some());
     LinkHealth {
         connected_since: status.connected_since.map(|at| WallTime::from_unix_nanos(at).to_rfc3339()),
         last_error: status.last_error.as_ref().map(|e| crate::agent::engine::error_chain(&**e)),
         reconnects: status.connections.saturating_sub(1),
+        stalled_since: stalled_since.map(WallTime::to_rfc3339),
         in_flight: status.in_flight,
         refused: status.refused,
         ignored: status.ignored,

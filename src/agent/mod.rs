@@ -39,4 +39,5 @@ pub mod run;
 mod sight;
 mod silent;
 pub mod site;
+mod stall;
 mod stores;

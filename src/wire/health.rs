@@ -246,6 +246,11 @@ pub struct LinkHealth {
     pub last_error: Option<String>,
     /// How often it was connected anew since the start.
     pub reconnects: u64,
+    /// Since when nothing of what is published is acknowledged, by the broker or, with `delivery: hub`, by the hub, although
+    /// the connection stands, RFC 3339 in UTC; absent unless that has lasted half a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub stalled_since: Option<String>,
     /// Messages sent and not yet acknowledged.
     pub in_flight: u64,
     /// Messages too large to be sent since the start.

@@ -210,6 +210,7 @@ fn health() -> HealthMessage {
             connected_since: Some(noon().to_rfc3339()),
             last_error: None,
             reconnects: 0,
+            stalled_since: None,
             in_flight: 2,
             refused: 0,
             ignored: 0,

@@ -155,6 +155,7 @@ fn general(facts: &AgentFacts, health: &Value) -> Vec<Fact> {
     add("Memory", known("/resources/rss_bytes").map(bytes));
     add("Free on the disk", known("/resources/disk_free_bytes").map(bytes));
     add("Broker lost", text(health, "/mqtt/last_error").map(str::to_owned));
+    add("Delivery", text(health, "/mqtt/stalled_since").map(|since| format!("nothing acknowledged since {since}")));
     add("Spool", text(health, "/spool/degraded").map(|why| format!("in memory only: {why}")));
     all
 }

@@ -238,7 +238,9 @@ fn backlog(health: &Value) -> Option<String> {
     let degraded = health.pointer("/spool/degraded").and_then(Value::as_str);
     let degraded = degraded.map(|why| format!("; in memory only: {why}")).unwrap_or_default();
     let waits = if records == 0 { "nothing".to_owned() } else { format!("{records}, the oldest {}", seconds(oldest)) };
-    Some(waits + &degraded)
+    let stalled = health.pointer("/mqtt/stalled_since").and_then(Value::as_str);
+    let stalled = stalled.map(|since| format!("; nothing acknowledged since {since}")).unwrap_or_default();
+    Some(waits + &stalled + &degraded)
 }
 
 #[cfg(test)]
@@ -302,6 +304,8 @@ mod tests {
             backlog(&json!({"spool": {"alert": {"records": 0}, "degraded": "disk full"}})).unwrap(),
             "nothing; in memory only: disk full"
         );
+        let stalled = json!({"spool": {"alert": {"records": 1, "oldest_s": 60}}, "mqtt": {"stalled_since": "12:00"}});
+        assert_eq!(backlog(&stalled).unwrap(), "1, the oldest 60 s; nothing acknowledged since 12:00");
         assert_eq!(backlog(&Value::Null), None);
     }
 }
