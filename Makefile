@@ -3,12 +3,17 @@
 export VEDETTE_ORT := $(CURDIR)/.ort/cpu/libonnxruntime.so
 export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 
-.PHONY: help demo demo-fleet test test-clients test-deb lint bench audit deb setup
+# The tests that the table of faults names, as an expression for nextest.
+FAULTS = $$(awk '!/^\#/ { for (i = 3; i <= NF; i++) { at = index($$i, "::"); of = substr($$i, 1, at - 1); \
+	printf " or %s and test(=%s)", of == "lib" ? "kind(lib)" : "binary(" of ")", substr($$i, at + 2) } }' tests/faults/table.txt)
+
+.PHONY: help demo demo-fleet test test-clients test-faults test-deb lint bench audit deb setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
 	@echo "make demo-fleet  a hub and three agents; a bad model is rolled out, caught and taken back"
 	@echo "make test   format, lints and all tests"
+	@echo "make test-faults  forty faults, the long ones too: kills by the hundred, dead disks, hostile cameras; as root for the disks"
 	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub; the hub against S3"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
 	@echo "make deb    a Debian package of what was built here, under target/debian"
@@ -45,6 +50,9 @@ test-clients: setup
 	target/clients/bin/pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
 	VEDETTE_CLIENTS_PYTHON=$(CURDIR)/target/clients/bin/python cargo test --test it -- --nocapture serving::clients \
 		hub::fuzzed hub::blobs hub::bucket with_a_bucket
+
+test-faults: setup
+	cargo nextest run --run-ignored all --success-output final -E "binary(faults)$(FAULTS)"
 
 bench: setup
 	cargo bench

@@ -1,5 +1,7 @@
 //! `vedette run` in a process of its own, which can be killed, signalled and started again.
 
+#![allow(dead_code, reason = "not every test binary needs all of it")]
+
 use std::fs::{self, File};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -99,6 +101,11 @@ impl Agent {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// Waits until it has ended: how, and after how long. Panics after a minute.
