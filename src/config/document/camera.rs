@@ -222,7 +222,6 @@ pub struct Privacy {
     pub masks: Vec<Corners>,
     /// A name from `models`: the detector that finds faces, which are pixelated, and with them the upper part of every person
     /// in whom it finds none. While it does not run, there are no pictures. Default: none, and faces are shown.
-    #[schemars(example = &"faces")]
     pub faces: Option<Id>,
 }
 
