@@ -10,7 +10,7 @@ mod change;
 mod clips;
 mod clockwatch;
 mod command_desk;
-mod commands;
+pub mod commands;
 mod counts;
 pub mod demo;
 pub mod doctor;

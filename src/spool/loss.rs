@@ -44,6 +44,12 @@ pub(super) struct Losses {
 }
 
 impl Losses {
+    /// Every number and count in it.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        let gaps = self.gaps.iter().flat_map(|gap| [gap.from, gap.to, gap.count]);
+        self.total.into_iter().chain(gaps)
+    }
+
     /// Notes that `id` is gone.
     pub(super) fn add(&mut self, id: RecordId, reason: LossReason) {
         let RecordId { class, epoch, seq } = id;

@@ -35,6 +35,8 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 pub use self::ring::RingSpool;
+#[cfg(any(test, fuzzing))]
+pub use self::ring::recovers;
 pub use durable::DurableSpool;
 pub use loss::{Gap, LossReason};
 pub use memory::MemorySpool;

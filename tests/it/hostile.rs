@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-// The checks name it as `super::model`, for they are compiled into the fuzzing targets too.
-use vedette::model;
+// The checks name them as `super::model` and so on, for they are compiled into the fuzzing targets too.
+use vedette::{agent, config, identify, model, vocab, wire};
 
 #[path = "../fuzz/src/checks.rs"]
 mod checks;
@@ -40,4 +40,24 @@ fn every_manifest_of_the_corpus_is_refused_or_read() {
 #[test]
 fn every_list_of_keys_of_the_corpus_is_refused_or_read() {
     run("keys", 300, checks::keys);
+}
+
+#[test]
+fn every_configuration_of_the_corpus_is_refused_or_read() {
+    run("config", 7, checks::config);
+}
+
+#[test]
+fn every_letter_to_an_agent_of_the_corpus_is_refused_or_understood() {
+    run("commands", 10, checks::commands);
+}
+
+#[test]
+fn every_letter_to_a_hub_of_the_corpus_is_refused_or_understood() {
+    run("wire", 10, checks::wire);
+}
+
+#[test]
+fn every_gallery_of_the_corpus_is_refused_or_read() {
+    run("gallery", 3, checks::gallery);
 }

@@ -24,6 +24,10 @@ const SMALLEST_SEGMENT: u64 = 4096;
 const LARGEST_SEGMENT: u64 = 1 << 20;
 const FEWEST_SEGMENTS: u64 = 64;
 
+/// No ring counts so far. What says so was not written by one, whatever its checksum, and one more must not overflow.
+const FAR: u64 = 1 << 62;
+const FAR_GENERATION: u32 = 1 << 30;
+
 /// How the file is divided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Geometry {
@@ -119,7 +123,15 @@ impl Checkpoint {
         let (crc, rest) = rest.split_first_chunk::<4>()?;
         let body = rest.get(..u32::from_le_bytes(*length) as usize)?;
         let sound = crc32fast::hash(body) == u32::from_le_bytes(*crc);
-        sound.then(|| serde_json::from_slice(body).ok()).flatten()
+        sound.then(|| serde_json::from_slice(body).ok()).flatten().filter(Self::is_possible)
+    }
+
+    fn is_possible(&self) -> bool {
+        let counts = [self.counter, self.next_use].into_iter().all(|count| count < FAR);
+        counts
+            && self.generation < FAR_GENERATION
+            && self.lanes.iter().flat_map(LaneState::counts).all(|count| count < FAR)
+            && self.losses.counts().all(|count| count < FAR)
     }
 }
 
@@ -165,14 +177,24 @@ impl SegmentHead {
         let head = bytes.get(..HEAD_BYTES - 4)?;
         let sound = head.starts_with(&SEGMENT_MAGIC) && crc32fast::hash(head.get(..40)?) == u32_at(bytes, 40)?;
         sound.then_some(())?;
-        Some(Self {
+        let head = Self {
             class: *Class::ALL.get(u32_at(head, 4)? as usize)?,
             epoch: u64_at(head, 8)?,
             use_number: u64_at(head, 16)?,
             first: u64_at(head, 24)?,
             generation: u32_at(head, 32)?,
             segment: u64::from(u32_at(head, 36)?),
-        })
+        };
+        (head.use_number < FAR && head.first < FAR && head.generation < FAR_GENERATION).then_some(head)
+    }
+
+    /// Makes the checksum of a head hold for what stands there.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn reseal(bytes: &mut [u8]) {
+        if let Some(head) = bytes.get_mut(..HEAD_BYTES).filter(|head| head.starts_with(&SEGMENT_MAGIC)) {
+            let crc = crc32fast::hash(&head[..40]);
+            head[40..44].copy_from_slice(&crc.to_le_bytes());
+        }
     }
 
     /// What the checksums of its records begin with, so that those of another use never pass for them.
@@ -222,7 +244,18 @@ impl RecordHead {
     pub(super) fn read(seed: u32, bytes: &[u8]) -> Option<Self> {
         let head = bytes.get(..RECORD_HEAD)?;
         let sound = head.starts_with(&RECORD_MAGIC) && seeded(seed, &head[..52]) == u32_at(head, 52)?;
-        sound.then_some(())?;
+        let is_possible = |head: &Self| head.place < FAR && head.seq < FAR && head.generation < FAR_GENERATION;
+        sound.then(|| Self::read_unsealed(head)).flatten().filter(is_possible)
+    }
+
+    /// Whether a head may begin here.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn is_marked(bytes: &[u8]) -> bool {
+        bytes.starts_with(&RECORD_MAGIC)
+    }
+
+    /// What the head says, whether or not it is whole.
+    pub(super) fn read_unsealed(head: &[u8]) -> Option<Self> {
         Some(Self {
             length: u32_at(head, 4)?,
             place: u64_at(head, 8)?,
@@ -239,6 +272,19 @@ impl RecordHead {
     pub(super) fn payload<'a>(&self, bytes: &'a [u8]) -> Option<&'a [u8]> {
         let payload = bytes.get(RECORD_HEAD..RECORD_HEAD + self.length as usize)?;
         (crc32fast::hash(payload) == self.payload_crc).then_some(payload)
+    }
+
+    /// Makes the checksums of a record hold for what stands there.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn reseal(seed: u32, bytes: &mut [u8]) {
+        let Some(head) = bytes.get(..RECORD_HEAD).filter(|head| head.starts_with(&RECORD_MAGIC)) else { return };
+        let length = u32_at(head, 4).unwrap_or_default() as usize;
+        if let Some(payload) = bytes.get(RECORD_HEAD..RECORD_HEAD + length) {
+            let crc = crc32fast::hash(payload);
+            bytes[48..52].copy_from_slice(&crc.to_le_bytes());
+        }
+        let crc = seeded(seed, &bytes[..52]);
+        bytes[52..RECORD_HEAD].copy_from_slice(&crc.to_le_bytes());
     }
 
     pub(super) fn id(&self, class: Class) -> RecordId {

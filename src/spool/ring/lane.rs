@@ -39,6 +39,17 @@ impl LaneState {
         Self { first: 1, next: 1, next_seq: 1, ..Self::default() }
     }
 
+    /// Every place and number in it.
+    pub(super) fn counts(&self) -> impl Iterator<Item = u64> {
+        let gone = self.gone.iter().flat_map(|&(from, to)| [from, to]);
+        let runs = self.runs.iter().flat_map(|&(place, _, seq)| [place, seq]);
+        [self.first, self.next, self.next_seq]
+            .into_iter()
+            .chain(gone)
+            .chain(runs)
+            .chain(self.void.map(|(from, _)| from))
+    }
+
     /// Whether the record at a place need not be looked for.
     pub(super) fn is_gone(&self, place: u64) -> bool {
         let after = self.gone.partition_point(|(from, _)| *from <= place);

@@ -48,6 +48,8 @@
 //! its records are damaged, and all others are delivered.
 
 mod format;
+#[cfg(any(test, fuzzing))]
+mod fuzzed;
 mod lane;
 mod make;
 mod read;
@@ -66,6 +68,8 @@ use format::{Checkpoint, Geometry, RecordHead, SEGMENT_HEAD, SLOT, SegmentHead, 
 use lane::{Entry, Lane};
 pub(super) use vfs::Storage;
 
+#[cfg(any(test, fuzzing))]
+pub use fuzzed::recovers;
 pub use spool::RingSpool;
 #[cfg(test)]
 pub(super) use vfs::{RealDisk, Vfs};

@@ -583,6 +583,29 @@ fn a_commit_writes_few_bytes_to_the_device() {
     assert!(one <= 10.0 && sixteen <= 3.0);
 }
 
+#[test]
+fn whatever_fuzzing_did_to_the_file_the_ring_opens_and_what_is_whole_is_there() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/spool");
+    let mut inputs = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let script = std::fs::read(&path).unwrap();
+        let result = std::panic::catch_unwind(|| recovers(&script));
+        assert!(result.is_ok(), "{} breaks it", path.display());
+        inputs += 1;
+    }
+    assert!(inputs >= 5, "only {inputs} scripts");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_done_to_the_file_the_ring_opens_and_what_is_whole_is_there(
+        script in prop::collection::vec(any::<u8>(), 0..400),
+    ) {
+        recovers(&script);
+    }
+}
+
 /// On the disk of `VEDETTE_DISK`, or of the temporary folder.
 #[test]
 #[ignore = "a measurement"]

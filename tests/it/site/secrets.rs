@@ -208,7 +208,8 @@ async fn no_secret_is_logged_published_or_kept() {
 /// Runs the program at its most talkative, and looks through what it prints.
 fn looks_through(canaries: &Canaries, folder: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
-    let command = command.args(arguments).current_dir(folder).env("VEDETTE_LOG", "trace").env("KANARI", "kanariVariable");
+    let command =
+        command.args(arguments).current_dir(folder).env("VEDETTE_LOG", "trace").env("KANARI", "kanariVariable");
     let output = command.env("CREDENTIALS_DIRECTORY", folder.join("credentials")).output().unwrap();
     for (what, bytes) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
         canaries.assert_absent(&format!("{what} of {arguments:?}"), bytes);
