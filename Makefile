@@ -7,7 +7,7 @@ export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 FAULTS = $$(awk '!/^\#/ { for (i = 3; i <= NF; i++) { at = index($$i, "::"); of = substr($$i, 1, at - 1); \
 	printf " or %s and test(=%s)", of == "lib" ? "kind(lib)" : "binary(" of ")", substr($$i, at + 2) } }' tests/faults/table.txt)
 
-.PHONY: help demo demo-fleet test test-clients test-faults test-deb lint bench audit deb setup
+.PHONY: help demo demo-fleet test test-clients test-faults test-deb lint bench audit sbom deb setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
@@ -19,6 +19,7 @@ help:
 	@echo "make deb    a Debian package of what was built here, under target/debian"
 	@echo "make test-deb  install, use, remove and purge it in a bare Debian 12; as root, with debootstrap"
 	@echo "make audit  licences, bans and sources of all dependencies"
+	@echo "make sbom   what is in the program, as CycloneDX in target/vedette.cdx.json"
 	@echo "make setup  install the packages and ONNX Runtime that the others need"
 
 setup:
@@ -61,7 +62,15 @@ audit:
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check licenses bans sources
 
-deb:
+# What is linked into the program for this machine: no tests, no build scripts' own dependencies.
+sbom:
+	@cargo cyclonedx --version >/dev/null 2>&1 || cargo install --locked cargo-cyclonedx
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) cargo cyclonedx --format json --spec-version 1.5 --no-build-deps \
+		--target $$(rustc -vV | sed -n 's/^host: //p') --override-filename vedette.cdx --quiet
+	@mkdir -p target && sed 's|file://$(CURDIR)|file:///vedette|g' vedette.cdx.json > target/vedette.cdx.json
+	@rm vedette.cdx.json
+
+deb: sbom
 	@.ci/setup cpu
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
 	cargo build --release --bin vedette

@@ -1,5 +1,6 @@
 //! Reads `src/` and fails on a breach of the architecture: a room that imports one it must not, a library named outside
-//! its room, a file that does not say what it owns, a file or function that has grown too long, a call that may panic.
+//! its room, a file that does not say what it owns, a file or function that has grown too long, a call that may panic. And
+//! `SECURITY.md`, for tests that it names and that are not there.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -315,4 +316,39 @@ fn files_and_functions_stay_short_and_nothing_unwraps() {
         faults.push(format!("{} of {all} functions exceed {USUAL_FUNCTION} lines:\n{}", long.len(), long.join("\n")));
     }
     fail_with(&faults);
+}
+
+/// Every file of Rust below `folder`.
+fn rust_below(folder: &Path, into: &mut String) {
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
+            rust_below(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_tests_that_the_threat_model_names_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut code = String::new();
+    ["src", "tests"].into_iter().for_each(|folder| rust_below(&root.join(folder), &mut code));
+    let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    // Names of tests are sentences; keys of the configuration have fewer words.
+    let is_test = |quoted: &&str| {
+        quoted.matches('_').count() > 3
+            && quoted.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    };
+    let named: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_test).collect();
+    assert!(named.len() >= 30, "found only {} tests", named.len());
+    let missing = |name: &&&str| !code.contains(&format!("fn {name}("));
+    fail_with(
+        &named
+            .iter()
+            .filter(missing)
+            .map(|name| format!("SECURITY.md names no test of ours: {name}"))
+            .collect::<Vec<_>>(),
+    );
 }
