@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::detect::bundled;
-use crate::vocab::Secret;
+use crate::vocab::{Secret, shown_path};
 
 /// The longest password, in bytes; more is a wrong file.
 const LONGEST_PASSWORD: u64 = 4096;
@@ -55,7 +55,7 @@ pub enum PasswordError {
     /// The file could not be read.
     #[error("reading the password file {path}")]
     Read {
-        /// The file.
+        /// The file, as far as [`shown_path`] shows it.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -82,7 +82,7 @@ impl Password {
             Self::Inline(secret) => return Ok(secret.clone()),
             Self::File(path) => path,
         };
-        let failed = |source| PasswordError::Read { path: path.clone(), source };
+        let failed = |source| PasswordError::Read { path: shown_path(path, &source), source };
         let mut bytes = Vec::new();
         File::open(path).map_err(failed)?.take(LONGEST_PASSWORD + 2).read_to_end(&mut bytes).map_err(failed)?;
         let unusable = || PasswordError::Content { path: path.clone() };

@@ -139,7 +139,12 @@ fn options(settings: &Settings, client_id: &str) -> Result<MqttOptions, Error> {
 
 /// The first line of a password file.
 pub(super) fn password(path: &Path) -> Result<String, Error> {
-    let file = |source| Error::File { what: "password file", path: path.to_owned(), source };
+    let file = |source: std::io::Error| {
+        // Where there is no such file, somebody may have written the password where its file belongs.
+        let is_there = source.kind() == std::io::ErrorKind::PermissionDenied;
+        let path = if is_there { path.to_owned() } else { "…".into() };
+        Error::File { what: "password file", path, source }
+    };
     let text = std::fs::read_to_string(path).map_err(file)?;
     Ok(text.lines().next().unwrap_or_default().to_owned())
 }

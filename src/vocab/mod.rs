@@ -35,6 +35,6 @@ pub use identity::{Identity, KnownPerson};
 pub use labels::Labels;
 pub use packet::{Encoding, Packet, VideoCodec};
 pub use region::{Cover, Owner, RegionChange, StaticRegion};
-pub use secret::Secret;
+pub use secret::{Secret, shown_path};
 pub use time::{MediaTime, WallTime};
 pub use track::{Track, TrackId, TrackState};

@@ -16,7 +16,7 @@ use crate::base::threads;
 use crate::client::{Client, ClientError, ClipUpload};
 use crate::config;
 use crate::mqtt;
-use crate::vocab::{ClipFile, Id, Secret};
+use crate::vocab::{ClipFile, Id, Secret, shown_path};
 use crate::wire::{Reply, ReplyCode, Topics, to_json};
 
 /// The waits between attempts while the hub is away.
@@ -156,7 +156,7 @@ fn attempt(link: &Link, entry: &Entry, facts: &ClipFile) -> Result<(), ClientErr
 
 /// Read for each attempt: it may have been replaced.
 fn token(path: &Path) -> Result<Secret, ClientError> {
-    let failed = |source| ClientError::File { doing: "reading the token", path: path.to_owned(), source };
+    let failed = |source| ClientError::File { doing: "reading the token", path: shown_path(path, &source), source };
     let text = std::fs::read_to_string(path).map_err(failed)?;
     Ok(Secret::new(text.lines().next().unwrap_or_default().trim()))
 }

@@ -13,7 +13,7 @@ use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
 use crate::client::{self, Client, ClientError};
 use crate::config;
-use crate::vocab::{Id, Secret};
+use crate::vocab::{Id, Secret, shown_path};
 use crate::wire::{DesiredMessage, PackageRef, Proof, ProofEvidence, RolloutStage};
 
 /// How often is looked whether a comparison is complete or a trial goes wrong.
@@ -285,7 +285,10 @@ impl<B: Bed + Ground> Rollout<B> {
             std::fs::remove_file(file).map_err(failed("deleting", file))?;
         }
         let hub = &self.settings.hub;
-        let text = std::fs::read_to_string(&hub.token_file).map_err(failed("reading the token", &hub.token_file))?;
+        let text = std::fs::read_to_string(&hub.token_file).map_err(|source| {
+            let path = shown_path(&hub.token_file, &source);
+            ClientError::File { doing: "reading the token", path, source }
+        })?;
         let token = Secret::new(text.lines().next().unwrap_or_default().trim());
         let client = Client::new(&hub.url, token, hub.ca_file.as_deref())?;
         client.fetch(&package.sha256, package.size, file, &mut |_, _| {})

@@ -7,24 +7,22 @@
 //! - nothing panics, and opening fails only where neither a checkpoint nor a head of a segment is whole;
 //! - what it gives out lies in the file, head and payload under checksums that hold;
 //! - what was committed and waited is there, if neither its own bytes nor any before it in its segment were changed. That
-//!   does not hold where somebody made checksums hold for bytes of his own ([`Step::Reseal`]), or cut the file short: then
+//!   does not hold where somebody made checksums hold for bytes of his own (`Step::Reseal`), or cut the file short: then
 //!   only the others do.
 
-use std::any::Any;
+mod memory;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use super::format::{ALIGN, Checkpoint, Geometry, RECORD_HEAD, RecordHead, SEGMENT_HEAD, SLOT, SegmentHead, space};
-use super::vfs::{Storage, Vfs};
 use super::{Fault, Ring, make, recover};
 use crate::spool::queue::Stored;
 use crate::spool::{Class, Limit, Order, RecordId, Settings};
+use memory::Memory;
 
-/// No file grows beyond this.
-const LARGEST: usize = 4 << 20;
 /// Segments that damage is aimed at: a script fills no more of them.
 const AIMED_AT: u64 = 8;
 /// No script does more: each step costs as much as it says, and a fuzzer must not find out how to be slow.
@@ -116,74 +114,6 @@ fn geometry() -> Geometry {
         memory_bytes: share,
         record_bytes: 1024,
     })
-}
-
-/// A file that is there or not, under whatever name.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Memory {
-    fn bytes(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Vfs for Memory {
-    fn lock(&self, _: &Path) -> io::Result<Box<dyn Any + Send>> {
-        Ok(Box::new(()))
-    }
-
-    fn open(&self, _: &Path, create: bool) -> io::Result<Box<dyn Storage>> {
-        if create {
-            self.bytes().clear();
-        }
-        Ok(Box::new(self.clone()))
-    }
-
-    fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn remove(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync_folder(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Storage for Memory {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.bytes().len() as u64)
-    }
-
-    fn reserve(&mut self, bytes: u64) -> io::Result<bool> {
-        self.bytes().resize(bytes as usize, 0);
-        Ok(true)
-    }
-
-    fn read_at(&self, at: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = self.bytes();
-        let part = usize::try_from(at).ok().and_then(|at| bytes.get(at..at.checked_add(out.len())?));
-        out.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn write_at(&mut self, at: u64, new: &[u8]) -> io::Result<()> {
-        let mut bytes = self.bytes();
-        let end = usize::try_from(at).ok().and_then(|at| at.checked_add(new.len())).filter(|end| *end <= LARGEST);
-        let end = end.ok_or(io::ErrorKind::StorageFull)?;
-        if bytes.len() < end {
-            bytes.resize(end, 0);
-        }
-        bytes[end - new.len()..end].copy_from_slice(new);
-        Ok(())
-    }
-
-    fn sync(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A record that waited when the ring was closed, and where.
