@@ -64,7 +64,8 @@ fn measure() -> Result<bool, Fault> {
     for size in SIZES {
         for format in [PixelFormat::Nv12, PixelFormat::I420] {
             let scale = size as f32 / face.quality.size_px;
-            let scene = Scene { frame: frame(&photograph, scale, format)?, face: face.bbox.centre().into(), scale, size };
+            let scene =
+                Scene { frame: frame(&photograph, scale, format)?, face: face.bbox.centre().into(), scale, size };
             let looks: Vec<Look> =
                 (0..LOOKS).map(|at| scene.look(at, &mut recogniser, &gallery, &clock)).collect::<Result<_, _>>()?;
             holds &= tell(&format!("a face of {size} px in {format:?}"), &looks);
@@ -100,7 +101,8 @@ impl Scene {
         let mut sightings: Vec<Sighting> = Vec::new();
         by.take_cost();
         let start = clock.mono();
-        let part = self.frame.part(left + tremble, top, 3 * self.size, 4 * self.size + tremble).ok_or("no such part")?;
+        let part =
+            self.frame.part(left + tremble, top, 3 * self.size, 4 * self.size + tremble).ok_or("no such part")?;
         let picture = Picture::Frame(part);
         by.look(&picture, &mut sightings)?;
         let limits = *by.limits();
@@ -144,7 +146,9 @@ fn tell(name: &str, looks: &[Look]) -> bool {
     let times = median(&Look::times);
     let [find, align, describe, compare, models] = parts;
     let verdict = if times <= LIMIT { "pass" } else { "FAIL" };
-    println!("{name:<28} {find:>8.3} {align:>8.3} {describe:>8.3} {compare:>8.3} {models:>8.3}  {times:.3} of {LIMIT} {verdict}");
+    println!(
+        "{name:<28} {find:>8.3} {align:>8.3} {describe:>8.3} {compare:>8.3} {models:>8.3}  {times:.3} of {LIMIT} {verdict}"
+    );
     times <= LIMIT
 }
 
@@ -187,8 +191,10 @@ fn frame(photograph: &RgbImage, scale: f32, format: PixelFormat) -> Result<Frame
     let (width, height) = (CAMERA.0.max(small.width()) & !1, CAMERA.1.max(small.height()) & !1);
     let luma = |x: u32, y: u32| yuv(&small, x, y)[0];
     let mut planes = vec![(0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| luma(x, y)).collect()];
-    let halves: Vec<[u8; 3]> =
-        (0..height / 2).flat_map(|y| (0..width / 2).map(move |x| (x, y))).map(|(x, y)| yuv(&small, 2 * x, 2 * y)).collect();
+    let halves: Vec<[u8; 3]> = (0..height / 2)
+        .flat_map(|y| (0..width / 2).map(move |x| (x, y)))
+        .map(|(x, y)| yuv(&small, 2 * x, 2 * y))
+        .collect();
     match format {
         PixelFormat::Nv12 => planes.push(halves.iter().flat_map(|[_, u, v]| [*u, *v]).collect()),
         PixelFormat::I420 => {

@@ -196,7 +196,9 @@ pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String,
     let gallery = match store.changed().map(|_| store.read()) {
         None => "no gallery yet".to_owned(),
         Some(Ok(gallery)) if gallery.space == **space => format!("a gallery of {} people", gallery.people.len()),
-        Some(Ok(gallery)) => return Err(format!("the gallery is of another embedding model: {}, not {space}", gallery.space)),
+        Some(Ok(gallery)) => {
+            return Err(format!("the gallery is of another embedding model: {}, not {space}", gallery.space));
+        }
         Some(Err(error)) => return Err(error_chain(&error)),
     };
     Ok(format!("{family} on {}, {space} on {}, {gallery}", by[0], by[1]))

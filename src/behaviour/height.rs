@@ -36,11 +36,8 @@ impl Pose {
         // From the ground to the picture, whose places are brought to one unit in both directions and to its middle.
         let [x, y, depth] = ground.from_ground();
         let wide = f64::from(aspect);
-        let mut h = [
-            [0, 1, 2].map(|i| (x[i] - 0.5 * depth[i]) * wide),
-            [0, 1, 2].map(|i| y[i] - 0.5 * depth[i]),
-            depth,
-        ];
+        let mut h =
+            [[0, 1, 2].map(|i| (x[i] - 0.5 * depth[i]) * wide), [0, 1, 2].map(|i| y[i] - 0.5 * depth[i]), depth];
         let [a, b, t] = [0, 1, 2].map(|column| h.map(|row| row[column]));
         let focal = focal_length(&a, &b).filter(|focal| FOCAL.contains(focal))?;
         let unscaled = |[x, y, z]: [f64; 3]| [x / focal, y / focal, z];
@@ -207,7 +204,9 @@ mod tests {
             let (turn, size) = (between(0.0, 1.5), [between(2.0, 6.0), between(3.0, 10.0)]);
             let ([x, along], height) = ([between(-2.0, 2.0), between(-2.0, 4.0)], between(0.5, 2.2));
             let off = [(); 4].map(|()| [(); 2].map(|()| 0.005 * normal(&mut chance)));
-            let Some(ground) = camera.ground(turn, size, off).filter(|_| camera.shows(turn, size) > 0.056) else { continue };
+            let Some(ground) = camera.ground(turn, size, off).filter(|_| camera.shows(turn, size) > 0.056) else {
+                continue;
+            };
             let person = standing(&camera, x, along, height);
             let is_seen = person.y1 > 0.0 && person.y2 < LOWEST && (0.0..=1.0).contains(&person.centre().x);
             let found = Pose::new(&ground, ASPECT as f32).and_then(|pose| pose.height(&ground, &person));

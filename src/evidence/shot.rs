@@ -56,11 +56,7 @@ pub struct Snapshots {
 impl Snapshots {
     /// Nothing yet.
     pub fn new(settings: &Settings) -> Self {
-        Self {
-            settings: settings.clone(),
-            open: Vec::new(),
-            spare: Vec::new(),
-        }
+        Self { settings: settings.clone(), open: Vec::new(), spare: Vec::new() }
     }
 
     /// Keeps a copy of `frame` for `episode` if it is its first picture or clearly better than the one kept. Returns
@@ -289,7 +285,10 @@ mod tests {
         assert!(shots.consider("e1", (&flat(50), &[]), "person", 0.5, BOX));
         assert!(!shots.consider("e1", (&flat(60), &[]), "person", 0.52, BOX), "not clearly better");
         assert!(shots.consider("e1", (&flat(70), &[]), "person", 0.6, BOX));
-        assert!(!shots.consider("e1", (&flat(80), &[]), "person", 0.62, Rect::new(0.0, 0.2, 0.3, 0.9)), "cut off by the edge");
+        assert!(
+            !shots.consider("e1", (&flat(80), &[]), "person", 0.62, Rect::new(0.0, 0.2, 0.3, 0.9)),
+            "cut off by the edge"
+        );
         assert!(shots.consider("e2", (&flat(90), &[]), "vehicle", 0.4, BOX));
         let jpeg = shots.best("e1").unwrap().to_jpeg(&Settings::default()).unwrap();
         // Grey 70 in limited range is (70 - 16) * 255 / 219 = 63.

@@ -170,7 +170,8 @@ fn health() -> HealthMessage {
         cause: None,
         inferences: 5000,
     };
-    let redactor = ModelHealth { inferences: 12, cause: Some("an inference has not come back".into()), ..model.clone() };
+    let redactor =
+        ModelHealth { inferences: 12, cause: Some("an inference has not come back".into()), ..model.clone() };
     let faces = FacesHealth {
         space: Some("mobilefacenet-3f2a9c0b71d4-128".into()),
         detector: Some("CPUExecutionProvider".into()),

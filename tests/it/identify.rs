@@ -128,9 +128,7 @@ fn frame(photograph: &Path, width: u32) -> Frame {
         let (u, v) = (128.0 - 0.148 * r - 0.291 * g + 0.439 * b, 128.0 + 0.439 * r - 0.368 * g - 0.071 * b);
         [16.0 + 0.257 * r + 0.504 * g + 0.098 * b, u, v].map(|value| value.round() as u8)
     };
-    let places = |step: usize| {
-        (0..h).step_by(step).flat_map(move |y| (0..w).step_by(step).map(move |x| (x, y)))
-    };
+    let places = |step: usize| (0..h).step_by(step).flat_map(move |y| (0..w).step_by(step).map(move |x| (x, y)));
     let mut bytes: Vec<u8> = places(1).map(|(x, y)| yuv(x, y)[0]).collect();
     for channel in [1, 2] {
         bytes.extend(places(2).map(|(x, y)| yuv(x, y)[channel]));
@@ -141,7 +139,8 @@ fn frame(photograph: &Path, width: u32) -> Frame {
 /// What is seen of the faces of a picture whose faces are hidden, at the places where they were: how alike each is to what
 /// it was, and whether a face is found there. Those that were good enough to be recognised only.
 fn what_is_left(recogniser: &mut Recogniser, hider: &mut Detector, path: &Path) -> Vec<(f32, bool)> {
-    let settings = evidence::Settings { hide_faces: Id::new("faces").ok(), max_width: 1280, ..evidence::Settings::default() };
+    let settings =
+        evidence::Settings { hide_faces: Id::new("faces").ok(), max_width: 1280, ..evidence::Settings::default() };
     let seen = frame(path, 1280);
     let before = Picture::Frame(seen.clone());
     let mut shown = Vec::new();

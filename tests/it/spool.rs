@@ -117,7 +117,11 @@ fn kills(path: &Path, times: u32) {
         let sound = |(seq, bytes): (&u64, &Vec<u8>)| String::from_utf8_lossy(bytes).contains(&format!(" {seq} x"));
         assert!(events.iter().all(sound) && alerts.iter().all(sound));
     }
-    println!("{} events and {} alerts committed over {times} kills, none missing", said.events.len(), said.alerts.len());
+    println!(
+        "{} events and {} alerts committed over {times} kills, none missing",
+        said.events.len(),
+        said.alerts.len()
+    );
     assert!(said.alerts.len() > 50);
 }
 

@@ -44,7 +44,8 @@ impl Patch {
         self.map = Some(Affine { x: shrunk(map.x, columns.start), y: shrunk(map.y, rows.start) });
         let channels = &mut self.channels[cut.first..][..cut.step];
         channels.iter_mut().for_each(Vec::clear);
-        let line = |row: usize| &cut.plane.data[row * cut.plane.stride..][columns.start * cut.step..columns.end * cut.step];
+        let line =
+            |row: usize| &cut.plane.data[row * cut.plane.stride..][columns.start * cut.step..columns.end * cut.step];
         let gather = match cut.step {
             1 => gather::<1>,
             2 => gather::<2>,

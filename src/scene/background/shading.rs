@@ -83,7 +83,9 @@ impl Shading {
             for row in 0..down {
                 for column in 0..across {
                     let mut sum = [0.0; 2];
-                    for (near, part) in [(column.saturating_sub(1), 1.0), (column, 2.0), ((column + 1).min(across - 1), 1.0)] {
+                    for (near, part) in
+                        [(column.saturating_sub(1), 1.0), (column, 2.0), ((column + 1).min(across - 1), 1.0)]
+                    {
                         let [now, before] = self.sums[row * across + near];
                         sum = [sum[0] + now * part, sum[1] + before * part];
                     }
@@ -99,7 +101,8 @@ impl Shading {
                     }
                     let at = row * across + column;
                     self.sums[at] = sum.map(|sum| sum / 16.0);
-                    self.total[at] = [self.total[at][0] + self.sums[at][0] * weight, self.total[at][1] + self.sums[at][1] * weight];
+                    self.total[at] =
+                        [self.total[at][0] + self.sums[at][0] * weight, self.total[at][1] + self.sums[at][1] * weight];
                 }
             }
             weight *= FURTHER;

@@ -84,7 +84,11 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     let at_work = |health: &Value| health["faces"]["described"].as_u64() >= Some(1);
     let health = ear.hears("that a face was described", began, "health", at_work).await.1;
     let faces = &health["faces"];
-    assert_eq!((&faces["people"], &faces["gallery"], &faces["cause"]), (&1.into(), &1.into(), &Value::Null), "{faces:#}");
+    assert_eq!(
+        (&faces["people"], &faces["gallery"], &faces["cause"]),
+        (&1.into(), &1.into(), &Value::Null),
+        "{faces:#}"
+    );
     assert!(faces["space"].as_str().is_some_and(|space| space.starts_with("mobilefacenet-")), "{faces:#}");
     let alert = until("the alert", || ear.said("alert/door/banned-person").into_iter().next()).await.1;
     println!("{}", alert["data"]["explanation"]);
@@ -177,7 +181,8 @@ async fn no_picture_shows_a_face_that_must_not_be_shown_and_none_is_there_where_
     let alert = ear.hears("the second alert", again, "alert/door/entered", |_| true).await.1;
     let evidence = &alert["data"]["evidence"];
     assert_eq!((&evidence["snapshot"], &evidence["missing"]), (&Value::Null, &"faces-not-hidden".into()), "{alert:#}");
-    let broken = |health: &Value| health["redaction"]["faces"]["cause"].as_str().is_some_and(|why| why.contains("nowhere"));
+    let broken =
+        |health: &Value| health["redaction"]["faces"]["cause"].as_str().is_some_and(|why| why.contains("nowhere"));
     ear.hears("why", again, "health", broken).await;
     agent.signal(Signal::TERM);
     agent.await_end();
