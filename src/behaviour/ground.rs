@@ -63,7 +63,7 @@ impl Ground {
 
     /// From `(x, y, 1)` on the ground to the picture (0..1), its last positive for what is before the camera: the middle of
     /// the four points is.
-    pub(super) fn from_ground(&self) -> [[f64; 3]; 3] {
+    pub(super) fn to_picture(&self) -> [[f64; 3]; 3] {
         let mut back = adjugate(&self.map);
         // The map gives that middle a depth of 1; the way back gives it the determinant, by which the two undo each other.
         let determinant: f64 = (0..3).map(|k| self.map[0][k] * back[k][0]).sum();

@@ -34,7 +34,7 @@ impl Pose {
     /// Of a picture that is `aspect` times as wide as high; none where the ground does not tell it.
     pub(super) fn new(ground: &Ground, aspect: f32) -> Option<Self> {
         // From the ground to the picture, whose places are brought to one unit in both directions and to its middle.
-        let [x, y, depth] = ground.from_ground();
+        let [x, y, depth] = ground.to_picture();
         let wide = f64::from(aspect);
         let mut h =
             [[0, 1, 2].map(|i| (x[i] - 0.5 * depth[i]) * wide), [0, 1, 2].map(|i| y[i] - 0.5 * depth[i]), depth];
