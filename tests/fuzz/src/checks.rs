@@ -179,10 +179,10 @@ pub fn gallery(bytes: &[u8]) {
         assert_eq!(head.expect("what opens has a head").revision, opened.revision);
     }
     // Whoever has the key can seal anything.
-    if let Ok(people) = serde_json::from_slice::<Gallery>(bytes) {
-        if let Ok(file) = gallery::seal(&people, &key, [7; 12]) {
-            assert_eq!(gallery::open(&file, &key).expect("what was sealed opens"), people);
-        }
+    if let Ok(people) = serde_json::from_slice::<Gallery>(bytes)
+        && let Ok(file) = gallery::seal(&people, &key, [7; 12])
+    {
+        assert_eq!(gallery::open(&file, &key).expect("what was sealed opens"), people);
     }
     if let Some(lines) = std::str::from_utf8(bytes).ok().and_then(|text| audit::read(text).ok()) {
         let text: String = lines.iter().map(audit::Line::to_text).collect();
