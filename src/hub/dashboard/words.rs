@@ -46,6 +46,7 @@ const MEASURES: &[(&str, &str, &str)] = &[
     // Of whoever is followed.
     ("score", "Score compared", ""),
     ("height", "Height of the box", " of the picture"),
+    ("height_m", "Height", " m"),
     ("width", "Width of the box", " of the picture"),
     ("area", "Area of the box", " of the picture"),
     ("followed_s", "Followed for", " s"),
