@@ -65,7 +65,8 @@ async fn fault_06_corrupt_stream() {
         if corrupt > 0 && cameras["line"]["reconnects"].as_u64().unwrap() > 0 {
             break corrupt;
         }
-        assert!(number < 300, "{cameras:#}");
+        // Which bytes are damaged is left to chance, and not every one is noticed.
+        assert!(number < 900, "{cameras:#}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     proxy.corrupt(0);
