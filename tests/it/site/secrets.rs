@@ -120,6 +120,7 @@ fn sections(broker: &str, hub: &str, camera: &Server) -> String {
     format!(
         "mqtt: {{ url: \"{broker}\", username: {AGENT}, password_file: mqtt.password, keep_alive_seconds: 1 }}\n\
          hub: {{ url: \"{hub}\", token_file: hub.token, keys: [\"{key}\"] }}\n\
+         spool: {{ alert_mib: 1, event_mib: 1, telemetry_mib: 1 }}\n\
          models: {{ people: {{ file: \"bundled:vedette-nano\", provider: cpu }} }}\n\
          cameras:\n\
          \x20 - {{ id: door, url: \"{live}\", username: viewer, password_file: door.password }}\n\

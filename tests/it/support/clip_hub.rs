@@ -111,6 +111,11 @@ fn serve(stream: &TcpStream, book: &Mutex<Book>) {
                 }
                 book.lock().unwrap().take(&request, piece)
             }
+            // It has no packages, and notes who asked for one.
+            "GET" => {
+                book.lock().unwrap().tokens.push(request.token.clone());
+                Some(said(404, ""))
+            }
             other => panic!("nobody asked for {other}"),
         };
         let Some(answer) = answer else {
