@@ -83,6 +83,7 @@ impl Agent {
             .args(["run", "-c"])
             .arg(&configuration)
             .env("VEDETTE_ORT", library())
+            .envs(unit_environment())
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -197,6 +198,12 @@ pub fn measure(agents: &mut [Agent], lengths: &[Duration]) -> Vec<Cost> {
         }
     }
     watches.into_iter().flatten().map(|watch| watch.cost).collect()
+}
+
+/// What the unit sets for the program, so that it is measured as it is installed.
+fn unit_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let unit = include_str!("../../systemd/vedette.service");
+    unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
 }
 
 fn library() -> PathBuf {
