@@ -12,7 +12,7 @@ use crate::agent::pipeline::{Line, Occurrence, Settings};
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Stopping;
 use crate::config::{self, Config};
-use crate::decode::{self, Clip};
+use crate::decode::{self, Footage};
 use crate::detect::{self, Detector, LibrarySearch, RuntimeError};
 use crate::event;
 use crate::history::{self, HistoryError};
@@ -29,8 +29,10 @@ pub use crate::wire::EventMessage;
 pub struct Request {
     /// Which camera's zones, lines and rules.
     pub camera: Id,
-    /// The recording.
+    /// The recording, or the drawn street.
     pub input: Source,
+    /// How much of it; none for all, which the street has no end of.
+    pub length: Option<Duration>,
     /// As fast as possible, or at the recording's own pace.
     pub pace: Pace,
     /// The wall time of the recording's first picture.
@@ -224,17 +226,21 @@ impl Replay<'_> {
     fn play(&mut self, camera: &config::Camera, request: &Request, stopping: &Stopping) -> Result<(), ReplayError> {
         let failed = |source| ReplayError::Decode { input: request.input.to_string(), source };
         let settings = camera.camera_settings().decode;
-        let mut clip = Clip::open(&request.input, &settings, request.pace).map_err(failed)?;
+        let mut footage = Footage::open(&request.input, &settings, request.pace).map_err(failed)?;
         let mut detections = Vec::new();
-        for frame in &mut clip {
+        for frame in &mut footage {
             if stopping.is_stopping() {
                 break;
             }
             let mut frame = frame.map_err(failed)?;
-            frame.captured = request.start.plus(Duration::from_nanos(frame.pts.as_nanos()));
+            let reached = Duration::from_nanos(frame.pts.as_nanos());
+            if request.length.is_some_and(|length| reached >= length) {
+                break;
+            }
+            frame.captured = request.start.plus(reached);
             self.frame(&frame, &mut detections)?;
         }
-        self.summary.damaged = clip.counts().corrupt;
+        self.summary.damaged = footage.damaged();
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -16,6 +17,7 @@ use crate::vocab::Id;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   vedette replay -c vedette.yaml --camera door --input yesterday.mp4 | jq -r .data.explanation
+  vedette replay -c vedette.yaml --camera door --input scene://street --seconds 60
 
 The same recording and configuration give the same bytes: time is counted from --start, by the recording's own clock.")]
 pub struct Args {
@@ -25,9 +27,12 @@ pub struct Args {
     /// Whose zones, lines and rules
     #[arg(long, value_name = "ID")]
     camera: Id,
-    /// The recording
+    /// The recording; or `scene://street`, which the program draws itself
     #[arg(long, value_name = "CLIP")]
-    input: PathBuf,
+    input: Source,
+    /// Only its first seconds; of a street, which has no end, 30 unless this says otherwise
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    seconds: Option<u32>,
     /// How fast
     #[arg(long, value_enum, default_value_t = Speed::Max)]
     speed: Speed,
@@ -38,6 +43,9 @@ pub struct Args {
     #[arg(long, value_name = "FOLDER")]
     tracks: Option<PathBuf>,
 }
+
+/// How much of the street is played where nobody says it: two people and a car have passed.
+const STREET_SECONDS: u32 = 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Speed {
@@ -57,9 +65,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let search = onnx_runtime::search(config.runtime_library.clone());
         replay::load_runtime(&search).map_err(|error| Failure::Running(error.into()))?;
     }
+    let endless = args.input.is_live();
     let request = Request {
         camera: args.camera.clone(),
-        input: Source::file(&args.input),
+        input: args.input.clone(),
+        length: args.seconds.or(endless.then_some(STREET_SECONDS)).map(|n| Duration::from_secs(n.into())),
         pace: if args.speed == Speed::Real { Pace::Real } else { Pace::Max },
         start: WallTime::from_unix_nanos(i64::try_from(args.start.as_nanosecond()).unwrap_or(0)),
         tracks: args.tracks.clone(),

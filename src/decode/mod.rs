@@ -1,8 +1,8 @@
 //! Sources to pictures: RTSP, files and devices, decoded by GStreamer, which is named in no other room.
 //!
 //! [`Source`] says where, [`Settings`] how. A [`Stream`] watches a source live and gives the newest picture; [`Live`] waits
-//! for each picture of one; a [`Clip`] plays a recording and gives every one. All deliver [`crate::vocab::Frame`]s that lie
-//! in the decoder's own buffers.
+//! for each picture of one; a [`Clip`] plays a recording and gives every one; [`Footage`] is that or the drawn street. All
+//! deliver [`crate::vocab::Frame`]s, which lie in the decoder's own buffers.
 
 mod branch;
 mod clip;
@@ -12,6 +12,7 @@ mod drawn;
 mod error;
 mod feed;
 mod film;
+mod footage;
 mod gate;
 mod lag;
 mod live;
@@ -39,6 +40,7 @@ pub use codec::{Capability, Codec, KNOWN, is_hardware};
 pub use error::DecodeError;
 pub use feed::{Counts, Info, Wake};
 pub use film::film;
+pub use footage::Footage;
 pub use live::Live;
 pub use mux::{MuxError, Muxer};
 pub use settings::{DecoderChoice, Settings, Transport};

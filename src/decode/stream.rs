@@ -134,7 +134,8 @@ impl Stream {
     }
 }
 
-fn picture_of(street: &Street, number: u64) -> Option<Frame> {
+/// Picture `number` of the street, without its time.
+pub(super) fn picture_of(street: &Street, number: u64) -> Option<Frame> {
     let (width, height) = street.size();
     let mut bytes = Vec::new();
     street.draw(number, &mut bytes);

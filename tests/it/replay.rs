@@ -1,5 +1,6 @@
 //! `vedette replay` on the shared clip: six visits, told when they are, twice in the same bytes, and rarely looked for.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -28,14 +29,16 @@ fn replay(clip: &Path, model: &Path, gate: bool) -> (Vec<u8>, u32) {
 }
 
 fn replay_by(clip: &Path, configuration: &str, tracks: Option<&Path>) -> (Vec<u8>, u32) {
+    let tracks: Vec<&OsStr> = tracks.into_iter().flat_map(|folder| ["--tracks".as_ref(), folder.as_os_str()]).collect();
+    replay_with(clip, configuration, &tracks)
+}
+
+fn replay_with(clip: &Path, configuration: &str, arguments: &[&OsStr]) -> (Vec<u8>, u32) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("vedette.yaml");
     std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
-    command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip);
-    if let Some(tracks) = tracks {
-        command.arg("--tracks").arg(tracks);
-    }
+    command.args(["replay", "--camera", "door", "-c"]).arg(&file).arg("--input").arg(clip).args(arguments);
     if let Some(library) = std::env::var_os("VEDETTE_ORT") {
         command.env("VEDETTE_ORT", std::path::absolute(library).unwrap());
     }
@@ -104,6 +107,22 @@ fn with_every_due_picture_looked_at_the_visits_start_hardly_earlier() {
 fn the_bundled_detector_tells_the_same_six_visits() {
     let Some(clip) = data::find("video/one-by-one-person-detection.mp4") else { return };
     assert_visits(&replay(&clip, Path::new("bundled:vedette-nano"), true).0);
+}
+
+#[test]
+fn the_drawn_street_is_replayed_as_a_recording_is_for_so_many_seconds() {
+    let street = || {
+        let configuration = configuration(Path::new("bundled:vedette-nano"), false);
+        replay_with("scene://street".as_ref(), &configuration, &["--seconds".as_ref(), "25".as_ref()])
+    };
+    let (told, looks) = street();
+    assert_eq!(looks, 125, "five a second");
+    assert!(
+        visits(&told).iter().any(|(start, end)| *start > 0.0 && *end < 25.0),
+        "somebody passes: {:?}",
+        visits(&told)
+    );
+    assert_eq!(street().0, told, "the same street, the same bytes");
 }
 
 /// A room in which somebody may fall, with every due picture looked at, fifteen a second: a fall takes less than one.
