@@ -38,6 +38,12 @@ impl Running {
         self.lines.by_ref().map_while(Result::ok).find_map(found)
     }
 
+    /// Its process, to which a signal can be sent.
+    #[allow(dead_code, reason = "not every test binary signals a child")]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it with SIGKILL.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
