@@ -83,7 +83,6 @@ impl Agent {
             .args(["run", "-c"])
             .arg(&configuration)
             .env("VEDETTE_ORT", library())
-            .envs(unit_environment())
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -198,12 +197,6 @@ pub fn measure(agents: &mut [Agent], lengths: &[Duration]) -> Vec<Cost> {
         }
     }
     watches.into_iter().flatten().map(|watch| watch.cost).collect()
-}
-
-/// What the unit sets for the program, so that it is measured as it is installed.
-fn unit_environment() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let unit = include_str!("../../systemd/vedette.service");
-    unit.lines().filter_map(|line| line.strip_prefix("Environment=")?.split_once('='))
 }
 
 fn library() -> PathBuf {

@@ -1,9 +1,10 @@
-//! What every program needs and none of it about video: clock, shutdown, backoff, named threads, logging, no core dumps and
-//! the conversation with systemd.
+//! What every program needs and none of it about video: clock, shutdown, backoff, named threads, logging, no core dumps, the
+//! environment that libraries read, and the conversation with systemd.
 
 pub mod backoff;
 pub mod clock;
 pub mod core_dumps;
+pub mod environment;
 pub mod logging;
 pub mod shutdown;
 pub mod systemd;

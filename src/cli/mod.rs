@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::base::{core_dumps, logging};
+use crate::base::{core_dumps, environment, logging};
 
 /// Video analytics for security teams: an agent on every site, a hub in the centre.
 #[derive(Debug, Parser)]
@@ -74,15 +74,27 @@ impl From<anyhow::Error> for Failure {
 /// Parses the command line, runs the command and returns the exit status: 0 done, 1 failed, 2 refused.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let complete = environment::complete(wanted_environment(&arguments.command));
     // The demo owns the terminal and logs to a file of its own.
     if !matches!(arguments.command, Command::Demo(_)) {
         logging::start(logging::Target::Auto, "info,ort=warn");
     }
     core_dumps::forbid();
+    if let Err(error) = complete {
+        tracing::warn!(%error, "this program could not be started anew with the environment that it wants");
+    }
     match run(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Running(error)) => end(1, &error),
         Err(Failure::Refused(error)) => end(2, &error),
+    }
+}
+
+/// What is to be in the environment before anything is loaded.
+fn wanted_environment(command: &Command) -> &'static [environment::Variable] {
+    match command {
+        Command::Run(_) => &[environment::NO_TELEMETRY, environment::LITTLE_KEPT],
+        _ => &[environment::NO_TELEMETRY],
     }
 }
 

@@ -1,6 +1,7 @@
 //! The detector that the program brings: it sees without any file of the user's, and as well as its manifest says.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -66,4 +67,22 @@ fn what_the_manifests_say_of_its_accuracy_is_what_is_measured() {
             assert!((found - told).abs() <= 0.005, "{package}: {name} is {found}, the manifest says {told}");
         }
     }
+}
+
+#[test]
+fn the_runtime_tells_its_maker_nothing() {
+    let Some(library) = library("VEDETTE_ORT") else { return };
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vedette"));
+    command.args(["detect", &format!("{FOLDER}/golden")]).env("VEDETTE_ORT", library).env("HOME", home.path());
+    // By these it is told, or guesses, that it is to be silent.
+    for variable in
+        ["ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "XDG_CACHE_HOME", "CI", "GITHUB_ACTIONS", "TF_BUILD"]
+    {
+        command.env_remove(variable);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // What it would send waits there, beside a number that identifies the machine.
+    assert!(!home.path().join(".cache/Microsoft").exists(), "the runtime keeps a report");
 }

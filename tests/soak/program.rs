@@ -12,22 +12,9 @@ use vedette::base::clock::{Clock, SystemClock};
 /// The process. Dropping it kills it.
 pub struct Program {
     arguments: Vec<String>,
-    variables: Vec<(&'static str, &'static str)>,
     folder: PathBuf,
     log: PathBuf,
     child: Mutex<Option<Child>>,
-}
-
-/// What the unit sets in the agent's environment: the agent is measured as it is installed.
-pub fn of_the_unit() -> Vec<(&'static str, &'static str)> {
-    let lines = include_str!("../../systemd/vedette.service").lines();
-    let words = lines.filter_map(|line| line.strip_prefix("Environment=")).flat_map(str::split_whitespace);
-    words.map(|word| word.split_once('=').unwrap()).collect()
-}
-
-#[test]
-fn the_unit_bounds_what_the_allocator_keeps() {
-    assert!(of_the_unit().iter().any(|(name, value)| *name == "GLIBC_TUNABLES" && value.contains("arena_max=")));
 }
 
 /// The file that is run: what `VEDETTE_PROGRAM` names, else what these tests were built with.
@@ -36,11 +23,10 @@ pub fn file() -> PathBuf {
 }
 
 impl Program {
-    /// Starts `vedette` with these arguments and variables in `folder`; what it says is appended to `log`.
-    pub fn start(arguments: &[&str], variables: Vec<(&'static str, &'static str)>, folder: &Path, log: &Path) -> Self {
+    /// Starts `vedette` with these arguments in `folder`; what it says is appended to `log`.
+    pub fn start(arguments: &[&str], folder: &Path, log: &Path) -> Self {
         let program = Self {
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
-            variables,
             folder: folder.to_owned(),
             log: log.to_owned(),
             child: Mutex::default(),
@@ -59,7 +45,6 @@ impl Program {
         for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY"] {
             command.env_remove(variable);
         }
-        command.envs(self.variables.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         *self.child.lock().unwrap() = Some(command.spawn().unwrap());
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 
 use crate::cameras::{CAMERAS, Cameras};
-use crate::program::{Program, of_the_unit};
+use crate::program::Program;
 use crate::support::mosquitto::{self, Mosquitto};
 use crate::support::postgres::{self, Postgres};
 use crate::support::proxy::Proxy;
@@ -64,11 +64,9 @@ impl Stage {
         fs::write(state.path().join("hub.yaml"), hub_file).unwrap();
         fs::write(state.path().join("vedette.yaml"), configuration(state.path(), uplink.port, &lines, 0, true))
             .unwrap();
-        let start = |arguments: &[&str], variables, log| {
-            Arc::new(Program::start(arguments, variables, state.path(), &folder.join(log)))
-        };
-        let hub = start(&["hub", "-c", "hub.yaml"], Vec::new(), "hub.log");
-        let agent = start(&["run", "-c", "vedette.yaml"], of_the_unit(), "agent.log");
+        let start = |arguments: &[&str], log| Arc::new(Program::start(arguments, state.path(), &folder.join(log)));
+        let hub = start(&["hub", "-c", "hub.yaml"], "hub.log");
+        let agent = start(&["run", "-c", "vedette.yaml"], "agent.log");
         Some(Self { agent, hub, cameras, lines, uplink, broker, database, changes: 0, state })
     }
 
