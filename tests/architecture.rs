@@ -94,6 +94,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("ratatui", "cli"),
     ("sd_notify", "base"),
+    ("libc", "base"),
     ("askama", "hub"),
     ("axum", "hub"),
     ("hyper_util", "hub"),

@@ -7,6 +7,7 @@ use crate::agent::engine::Engine;
 use crate::agent::post::Post;
 use crate::agent::resources::{self, Resources};
 use crate::agent::site::Site;
+use crate::base::memory;
 use crate::behaviour;
 use crate::history;
 use crate::mqtt;
@@ -121,6 +122,7 @@ impl Reporter {
     }
 
     fn measure(&mut self, site: &Site, seconds: f64) -> Period {
+        memory::give_back();
         let cpu = resources::cpu_time();
         let cpu_cores = cpu.saturating_sub(self.cpu).as_secs_f64() / seconds;
         self.cpu = cpu;

@@ -14,12 +14,10 @@ pub type Variable = (&'static str, &'static str);
 /// only after the first report, and after a file that identifies the machine was written; this comes before both.
 pub const NO_TELEMETRY: Variable = ("ORT_DISABLE_TELEMETRY", "1");
 
-/// What the C library may keep of memory that is free: one arena instead of eight a core, and no large blocks.
+/// One arena of the C library's allocator instead of eight a core, for it keeps in each what was freed there.
 ///
-/// With one 1080p camera it is 11 MiB of 152. Where eight cameras came and went by the dozen, anonymous memory grew from 155
-/// to 300 MiB without this. Arenas are there for threads that allocate at the same time, of which the line has few; pages of a
-/// block that is given back and taken anew cost some 10 ms a second for five pictures of 1080p.
-pub const LITTLE_KEPT: Variable = ("GLIBC_TUNABLES", "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1048576");
+/// With one 1080p camera it is 5 MiB of 153. Arenas are there for threads that allocate at the same time, of which the line has few.
+pub const ONE_ARENA: Variable = ("GLIBC_TUNABLES", "glibc.malloc.arena_max=1");
 
 /// Starts this program anew with `variables`, if one of them is missing; returns if none is.
 ///
