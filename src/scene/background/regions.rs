@@ -38,6 +38,8 @@ const GONE_AFTER: Duration = Duration::from_millis(1_200);
 /// How long something must have stood for it to be said what it is, and how long what shows beside it later is part of it.
 const SHOWN: Duration = Duration::from_millis(2_600);
 const YOUNG: Duration = Duration::from_secs(8);
+/// How far apart it may have come to look as it does.
+const TOGETHER: Duration = Duration::from_secs(1);
 /// How long it may be unclear whether something was left or removed before it is learnt.
 const UNCLEAR_FOR: Duration = Duration::from_secs(60);
 /// After so long an object belongs to the place.
@@ -240,10 +242,12 @@ impl Regions {
             if now.since(since) < SHOWN {
                 continue;
             }
-            let owner = region.owner.or_else(|| self.boxes.owner(since, &region.place(grid)));
-            let change = judge(place, region.span);
+            let (span, cells) = region.came_at(since, place);
+            let change = judge(place, span);
             let region = &mut self.all[index];
-            (region.change, region.since, region.owner, region.whole) = (change, since, owner, region.cells);
+            (region.span, region.cells, region.whole) = (span, cells, cells);
+            (region.change, region.since) = (change, since);
+            region.owner = region.owner.or_else(|| self.boxes.owner(since, &region.place(grid)));
             let departs = region.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.apart[at].abs());
             region.contrast = departs.sum::<f32>() / region.cells.max(1) as f32;
         }
@@ -269,6 +273,17 @@ impl Region {
     fn each(&self, columns: usize) -> impl Iterator<Item = usize> + Clone + use<> {
         let [left, right] = self.span.columns;
         (self.span.rows[0]..self.span.rows[1]).flat_map(move |row| row * columns + left..row * columns + right)
+    }
+
+    /// What of it came at about `since`: whoever stood beside it did not, who was part of it until he went.
+    fn came_at(&self, since: MediaTime, place: &Place) -> (Span, usize) {
+        let came = |at: &usize| place.is_changed(*at) && within(place.since[*at], since, TOGETHER);
+        let cells = self.each(place.columns).filter(came);
+        let spans = cells.map(|at| Span::of_cell(at % place.columns, at / place.columns));
+        let all = spans.fold(None, |all: Option<(Span, usize)>, cell| {
+            Some(all.map_or((cell, 1), |(span, count)| (span.around(cell), count + 1)))
+        });
+        all.filter(|(_, count)| *count >= FEWEST && count * 2 >= self.cells).unwrap_or((self.span, self.cells))
     }
 
     fn told(&self, now: MediaTime, grid: &Grid) -> Option<StaticRegion> {
