@@ -134,7 +134,7 @@ impl Place {
     pub fn step(&mut self, grid: &Grid, stills: &Stills, passed: f32, step: f32) {
         self.look.fill(Look::Same);
         self.choose_usable(grid);
-        let light = self.normalise(grid, stills.median());
+        let light = self.normalise(stills.median());
         self.feel_edges(passed);
         self.shade();
         self.compare(grid, stills.median(), step);
@@ -182,7 +182,7 @@ impl Place {
     }
 
     /// Brings what stands there into the light of the whole background, and takes out of it that the camera trembles.
-    fn normalise(&mut self, grid: &Grid, median: &[f32]) -> Light {
+    fn normalise(&mut self, median: &[f32]) -> Light {
         let light = self.light.unwrap_or(Light::SAME).follow(&self.back, median, &self.usable);
         let inverse = 1.0 / light.gain;
         for (level, mean) in self.level.iter_mut().zip(median) {
@@ -198,7 +198,7 @@ impl Place {
         }
         if shift.whole != [0, 0] {
             self.shift(shift.whole);
-            return self.normalise(grid, median);
+            return self.normalise(median);
         }
         let (dx, dy) = shift.taken;
         for at in 0..self.back.len() {
