@@ -77,7 +77,8 @@ impl Camera {
                 // A background is compared with over minutes and not over a second: it must depart further.
                 step: self.motion.threshold * 1.5,
                 masks: self.motion.mask.clone(),
-                lamps: !self.detects_motion(),
+                moving: self.detects_motion(),
+                standing: self.tells_of_objects(),
                 ..scene::BackgroundSettings::default()
             }),
         }
@@ -105,7 +106,11 @@ impl Camera {
 
     /// Whether anything of it is about what the background model finds.
     fn needs_background(&self) -> bool {
-        self.detects_motion() || self.rules.iter().any(|rule| rule.kind.needs_background())
+        self.detects_motion() || self.tells_of_objects()
+    }
+
+    fn tells_of_objects(&self) -> bool {
+        self.rules.iter().any(|rule| rule.kind.needs_background())
     }
 
     /// Its zones, lines and rules.

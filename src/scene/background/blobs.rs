@@ -8,7 +8,7 @@
 
 use super::cells::Cells;
 use super::pieces::{Piece, Pieces, Span};
-use super::steadying::gradient;
+use super::planes::gradient;
 use crate::scene::Grid;
 use crate::vocab::{Detection, Point, Rect};
 

@@ -1,23 +1,21 @@
-//! What is remembered of each cell: what the place looks like, and what has been there lately.
+//! What is remembered of each cell to tell what moves: what the place looks like, and what has been there lately.
 //!
 //! ```text
 //!                 departs               the same for STEADY
 //!   background ───────────▶ changed ─────────────────────▶ static
 //!       ▲                     │  ▲                           │
 //!       ╰── as the background ╯  ╰── another for GIVES_WAY ──┤
-//!       ╰──────── as the background for RETURNS ─────────────╯
+//!       ╰── as the background for RETURNS, or for LEARNT ────╯
 //! ```
 //!
 //! A static cell that departs for a moment is hidden by somebody who walks by, and stays static.
 
-use super::Settings;
 use super::field::Field;
 use super::light::Light;
-use super::pieces::{Pieces, Span};
-use super::relight::relight;
-use super::steadying::{Steadying, gradient, moved};
+use super::planes::{edge, gradient, mark, moved};
+use super::steadying::Steadying;
 use crate::scene::Grid;
-use crate::vocab::{Cover, Rect};
+use crate::vocab::Cover;
 
 /// How much a cell's spread must be exceeded.
 const SPREADS: f32 = 4.0;
@@ -32,19 +30,17 @@ const FOLLOWS: f32 = 20.0;
 /// How fast the look of what is new is learnt, seconds.
 const FRESH_FOLLOWS: f32 = 4.0;
 /// How long a cell must look the same to be static, seconds.
-pub(super) const STEADY: f32 = 1.5;
+const STEADY: f32 = 1.5;
 /// How long something else must be seen in a static cell before the cell is believed to have changed again, seconds.
 const GIVES_WAY: f32 = 12.0;
 /// How long a static cell must look like the background to be background again, seconds.
 const RETURNS: f32 = 1.0;
+/// How long a static cell must look the same to be background, seconds.
+const LEARNT: f32 = 60.0;
 /// How long a cell must have been learnt, free of whoever might stand in it, before somebody who stands there is taken to
 /// be before it and not part of it, seconds; and before a change is more than a first mistake.
 const BELIEVED: f32 = 20.0;
 const BEGUN: f32 = 4.0;
-
-/// Marks a cell that is being absorbed, and how far around something hidden such cells speak for it, in cells.
-const ABSORBED: f32 = -1.0;
-const AROUND: usize = 6;
 
 /// One value for each cell of the grid, row by row. Levels are in the light of the background.
 #[derive(Debug, Default)]
@@ -71,12 +67,8 @@ pub(super) struct Cells {
     away: Vec<f32>,
     /// Whether the cell departs from the background.
     pub changed: Vec<bool>,
-    /// The picture before the light of its places was taken out of it, and by how much it has jumped since the last.
-    level: Vec<f32>,
-    pub jump: Vec<f32>,
-    /// Whether somebody who is followed is before it who may stand still, and whether anybody is, or is about to be.
-    pub covered: Vec<bool>,
-    pub followed: Vec<bool>,
+    /// Whether somebody who is followed is before it who may stand still.
+    covered: Vec<bool>,
     /// Whether the light is judged by it.
     usable: Vec<bool>,
     light: Option<Light>,
@@ -101,10 +93,7 @@ impl Cells {
             fresh_for: vec![0.0; cells],
             away: vec![0.0; cells],
             changed: vec![false; cells],
-            level: grid.means().to_vec(),
-            jump: vec![0.0; cells],
             covered: vec![false; cells],
-            followed: vec![false; cells],
             usable: grid.open().to_vec(),
             light: None,
             field: Field::default(),
@@ -112,20 +101,18 @@ impl Cells {
         }
     }
 
-    /// Takes in the next picture, `passed` seconds after the last. Returns the share of the open cells that have
-    /// changed in this picture and had not before.
-    pub fn step(&mut self, grid: &Grid, passed: f32, settings: &Settings, pieces: &mut Pieces) -> f32 {
-        let light = self.normalise(grid, settings, pieces);
+    /// Takes in the next picture, `passed` seconds after the last; `step` as in [`Settings`](super::Settings).
+    pub fn step(&mut self, grid: &Grid, passed: f32, step: f32) {
+        let light = self.normalise(grid);
         // In a dim light all contrasts are less, and the noise of the sensor is not.
-        let step = settings.step / light.gain.min(1.0);
+        let step = step / light.gain.min(1.0);
         self.feel_edges(passed);
-        let (mut open, mut new) = (0u32, 0u32);
+        let mut open = 0u32;
         for at in 0..self.back.len() {
             let is_open = grid.open()[at];
             let most = step.max(SPREADS * self.spread[at]) + self.edge[at];
             let is_changed = is_open & (self.apart[at].abs() > most);
             open += u32::from(is_open);
-            new += u32::from(is_changed & !self.changed[at]);
             self.changed[at] = is_changed;
             self.usable[at] = is_open & !is_changed;
         }
@@ -143,91 +130,19 @@ impl Cells {
                 self.follow(at, passed, step);
             }
         }
-        new as f32 / open.max(1) as f32
-    }
-
-    /// Whether the cell looks different from the background, and has for a while.
-    pub fn is_static(&self, at: usize) -> bool {
-        self.fresh_for[at] >= STEADY
     }
 
     /// Marks the cells that somebody is before.
     pub fn cover(&mut self, tracks: &[Cover], grid: &Grid) {
         self.covered.fill(false);
-        self.followed.fill(false);
-        for track in tracks {
-            let Rect { x1, y1, x2, y2 } = track.bbox;
-            let (w, h) = (track.bbox.width() * 0.5, track.bbox.height() * 0.5);
-            mark(&mut self.followed, grid, &Rect::new(x1 - w, y1 - h, x2 + w, y2 + h));
-            if track.is_mover {
-                mark(&mut self.covered, grid, &track.bbox);
-            }
+        for track in tracks.iter().filter(|track| track.is_mover) {
+            mark(&mut self.covered, grid, &track.bbox);
         }
-    }
-
-    /// Takes what has been seen lately in `cells` for the background. To be followed by [`settle`](Self::settle).
-    pub fn absorb(&mut self, cells: impl Iterator<Item = usize>) {
-        for at in cells {
-            // Kept for those beside it, until all are done.
-            self.away[at] = self.fresh[at] - self.back[at];
-            self.back[at] = self.fresh[at];
-            (self.fresh_for[at], self.known[at], self.changed[at]) = (ABSORBED, BELIEVED / 2.0, false);
-        }
-    }
-
-    /// Takes the jumps of `cells` for the light's. To be followed by [`settle`](Self::settle).
-    pub fn jump_with(&mut self, cells: impl Iterator<Item = usize>) {
-        for at in cells {
-            self.back[at] += self.jump[at];
-            self.apart[at] -= self.jump[at];
-            (self.away[at], self.fresh_for[at]) = (self.jump[at], ABSORBED);
-        }
-    }
-
-    /// What stands among the cells of `span` whose light has changed keeps the background that it hides, by as much lighter
-    /// or darker as the cells around it have become; with `jumped`, it has itself.
-    pub fn settle(&mut self, span: Span, jumped: bool) {
-        let rows = || span.rows[0]..span.rows[1];
-        let columns = self.columns;
-        let row_of = |row: usize| row * columns + span.columns[0]..row * columns + span.columns[1];
-        for at in rows().flat_map(row_of) {
-            if self.fresh_for[at] != ABSORBED && (self.is_hidden(at) || self.covered[at]) {
-                let lightened = self.lightened_around(at);
-                self.back[at] += lightened;
-                self.apart[at] -= lightened;
-                self.fresh[at] += if jumped { self.jump[at] } else { 0.0 };
-            }
-        }
-        for at in rows().flat_map(row_of) {
-            if self.fresh_for[at] == ABSORBED {
-                (self.fresh_for[at], self.away[at]) = (0.0, 0.0);
-            }
-        }
-    }
-
-    /// Whether the background of a cell is not to be seen.
-    pub fn is_hidden(&self, at: usize) -> bool {
-        self.changed[at] || self.is_static(at)
-    }
-
-    /// By how much the cells near one have become lighter that are being absorbed.
-    fn lightened_around(&self, at: usize) -> f32 {
-        let (column, row, rows) = (at % self.columns, at / self.columns, self.back.len() / self.columns);
-        let (mut sum, mut count) = (0.0, 0.0f32);
-        for row in row.saturating_sub(AROUND)..(row + AROUND + 1).min(rows) {
-            let right = (column + AROUND + 1).min(self.columns);
-            for beside in row * self.columns + column.saturating_sub(AROUND)..row * self.columns + right {
-                if self.fresh_for[beside] == ABSORBED {
-                    (sum, count) = (sum + self.away[beside], count + 1.0);
-                }
-            }
-        }
-        sum / count.max(1.0)
     }
 
     /// Brings the present picture into the light of the background, and the background into the present light where
     /// the two have come far apart.
-    fn normalise(&mut self, grid: &Grid, settings: &Settings, pieces: &mut Pieces) -> Light {
+    fn normalise(&mut self, grid: &Grid) -> Light {
         let light = self.light.unwrap_or(Light::SAME).follow(&self.back, grid.means(), &self.usable);
         let inverse = 1.0 / light.gain;
         for ((apart, back), mean) in self.apart.iter_mut().zip(&self.back).zip(grid.means()) {
@@ -236,7 +151,7 @@ impl Cells {
         if let Some(shift) = self.steadying.find(&self.back, &self.apart, grid.open(), self.columns) {
             if shift.whole != [0, 0] {
                 self.shift(shift.whole);
-                return self.normalise(grid, settings, pieces);
+                return self.normalise(grid);
             }
             let (dx, dy) = shift.taken;
             for at in 0..self.back.len() {
@@ -244,20 +159,13 @@ impl Cells {
                 self.apart[at] -= gx * dx + gy * dy;
             }
         }
-        for (((level, jump), apart), back) in self.level.iter_mut().zip(&mut self.jump).zip(&self.apart).zip(&self.back)
-        {
-            (*level, *jump) = (back + apart, back + apart - *level);
-        }
-        if settings.lamps {
-            relight(self, pieces, settings.step);
-        }
         self.field.take_from(&mut self.apart, &self.usable, self.columns);
         for ((present, apart), back) in self.present.iter_mut().zip(&self.apart).zip(&self.back) {
             *present = back + apart;
         }
         self.light = Some(light);
         if light.is_far() {
-            for plane in [&mut self.back, &mut self.present, &mut self.fresh, &mut self.level] {
+            for plane in [&mut self.back, &mut self.present, &mut self.fresh] {
                 plane.iter_mut().for_each(|level| *level = light.apply(*level));
             }
             for plane in [&mut self.apart, &mut self.spread] {
@@ -271,7 +179,7 @@ impl Cells {
 
     /// Moves all that is remembered.
     fn shift(&mut self, by: [i8; 2]) {
-        let planes = [&mut self.back, &mut self.spread, &mut self.edge, &mut self.known, &mut self.level];
+        let planes = [&mut self.back, &mut self.spread, &mut self.edge, &mut self.known];
         planes.into_iter().for_each(|plane| moved(plane, self.columns, by));
         [&mut self.fresh, &mut self.fresh_for, &mut self.away]
             .into_iter()
@@ -334,27 +242,15 @@ impl Cells {
             self.fresh_for[at] += passed;
             self.fresh[at] += (level - self.fresh[at]) * (passed / FRESH_FOLLOWS).min(0.5);
             self.away[at] = 0.0;
+            if self.fresh_for[at] >= LEARNT {
+                (self.back[at], self.known[at], self.changed[at]) = (self.fresh[at], BELIEVED / 2.0, false);
+                self.fresh_for[at] = 0.0;
+            }
         } else if self.fresh_for[at] >= STEADY && self.away[at] < GIVES_WAY {
             self.away[at] += passed;
         } else {
             // From here on it is timed: a little more than nothing says that there is something to compare with.
             (self.fresh[at], self.fresh_for[at], self.away[at]) = (level, f32::MIN_POSITIVE, 0.0);
         }
-    }
-}
-
-/// The outermost cells of so many in rows of `columns`.
-fn edge(columns: usize, cells: usize) -> impl Iterator<Item = usize> {
-    let columns = columns.max(1);
-    let last = cells.saturating_sub(columns);
-    let sides = (0..cells / columns).flat_map(move |row| [row * columns, row * columns + columns - 1]);
-    (0..columns.min(cells)).chain(last..cells).chain(sides)
-}
-
-/// Marks the cells that `area` reaches into.
-fn mark(plane: &mut [bool], grid: &Grid, area: &Rect) {
-    let ([left, right], [top, bottom]) = grid.cells_in(area);
-    for row in top..bottom {
-        plane[row * grid.columns() + left..row * grid.columns() + right].fill(true);
     }
 }

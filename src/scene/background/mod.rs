@@ -1,14 +1,15 @@
 //! The background model: what a camera sees when nothing is there, and what departs from it.
 //!
 //! Two paces are kept for each cell of a fine [`Grid`](super::Grid), as by Porikli (2007, "Detection of temporarily static
-//! regions by processing video at different frame rates"): the background, learnt over many seconds and never from what
-//! departs from it; and what has been there lately. What departs from both moves ([`Background::moving`]); what departs
-//! from the first alone is static ([`Background::regions`]): something was left, or removed.
+//! regions by processing video at different frame rates"). What moves is what departs from the background in this very
+//! picture ([`Background::moving`]); what stands is what departs from it in the median of the last seconds
+//! ([`Background::regions`]): something was left, or removed. Each is worked out only where it is asked for.
 //!
 //! ```text
-//!   luma ─ grid ─ light, trembling (light.rs, field.rs, steadying.rs) ─ cells (cells.rs) ─┬─ blobs.rs ──────────────────▶ detections
-//!                                                                 └─ regions.rs ─ verdict.rs ───▶ static regions
-//!                            tracks ── who is before it, whose it is ──┘
+//!   luma ─ grid ─┬─ light, trembling (light.rs, field.rs, steadying.rs) ─ cells (cells.rs) ─ blobs.rs ──────▶ detections
+//!                └─ median (stills.rs) ─ light, trembling (light.rs, shading.rs, steadying.rs)
+//!                     ─ place.rs ─ regions.rs ─ verdict.rs ─────────────────────────────────────────▶ static regions
+//!                                 tracks ── who is before it, whose it is (boxes.rs) ──┘
 //! ```
 //!
 //! All times are media time, all places shares of the picture, so that rate and resolution change little.
@@ -19,22 +20,25 @@ mod cells;
 mod field;
 mod light;
 mod pieces;
+mod place;
+mod planes;
 mod regions;
-mod relight;
+mod shading;
 mod steadying;
+mod stills;
 #[cfg(test)]
 mod tests;
+mod unrest;
 mod verdict;
 
 use super::Grid;
 use crate::vocab::{Cover, Detection, Frame, MediaTime, Polygon, Rect, StaticRegion};
 use blobs::Blobs;
 use cells::Cells;
-use pieces::Pieces;
+use place::Place;
 use regions::Regions;
+use stills::Stills;
 
-/// Where more than this share of the picture changes from one picture to the next, it may have been a lamp.
-const SUDDEN: f32 = 0.04;
 /// The longest time between two pictures that counts as watched, seconds: the interval of rare keyframes.
 const WATCHED: f32 = 10.0;
 
@@ -45,16 +49,17 @@ pub struct Settings {
     pub step: f32,
     /// The share of the picture that something moving must cover to be seen, 0..1; default 0.0015.
     pub least: f32,
-    /// Whether lamps that are switched are taken for light in the very picture in which they are; default true. It needs to be
-    /// told who is followed from the first picture on, and takes the bonnet of an unknown car with its shadow for a lamp.
-    pub lamps: bool,
+    /// Whether it is asked what moves; default true.
+    pub moving: bool,
+    /// Whether it is asked what was left or removed; default true.
+    pub standing: bool,
     /// Where nothing is looked for, such as burned-in clocks; a cell that a mask reaches into is left out as a whole.
     pub masks: Vec<Polygon>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { step: 9.0, least: 0.0015, lamps: true, masks: Vec::new() }
+        Self { step: 9.0, least: 0.0015, moving: true, standing: true, masks: Vec::new() }
     }
 }
 
@@ -64,10 +69,13 @@ pub struct Background {
     settings: Settings,
     grid: Grid,
     cells: Cells,
-    regions: Regions,
     blobs: Blobs,
-    pieces: Pieces,
+    stills: Stills,
+    place: Place,
+    regions: Regions,
     last: Option<MediaTime>,
+    /// When what stands there was looked at last.
+    looked: MediaTime,
 }
 
 impl Background {
@@ -77,10 +85,12 @@ impl Background {
             grid: Grid::finer(settings.masks.clone()),
             settings,
             cells: Cells::default(),
-            regions: Regions::default(),
             blobs: Blobs::default(),
-            pieces: Pieces::default(),
+            stills: Stills::default(),
+            place: Place::default(),
+            regions: Regions::default(),
             last: None,
+            looked: MediaTime::ZERO,
         }
     }
 
@@ -88,23 +98,45 @@ impl Background {
     /// their size.
     pub fn step(&mut self, frame: &Frame) {
         let resized = self.grid.read(frame);
-        let Some(last) = self.last.replace(frame.pts).filter(|_| !resized) else {
-            self.cells = Cells::learn(&self.grid);
+        let last = self.last.replace(frame.pts).filter(|_| !resized);
+        if self.settings.moving {
+            match last {
+                Some(last) => self.cells.step(&self.grid, passed(last, frame.pts), self.settings.step),
+                None => self.cells = Cells::learn(&self.grid),
+            }
+        }
+        if self.settings.standing {
+            self.look(frame.pts, last.is_none());
+        }
+    }
+
+    /// Looks at what stands there.
+    fn look(&mut self, now: MediaTime, is_first: bool) {
+        if is_first {
+            self.stills.clear();
+        }
+        if !self.stills.add(now, self.grid.means()) {
+            return;
+        }
+        let last = std::mem::replace(&mut self.looked, now);
+        if is_first {
+            self.place = Place::learn(&self.grid, &self.stills);
             self.regions.clear();
             return;
-        };
-        let passed = frame.pts.since(last).as_secs_f32().min(WATCHED);
-        let new = self.cells.step(&self.grid, passed, &self.settings, &mut self.pieces);
-        if new > SUDDEN {
-            self.regions.light_changed(frame.pts);
         }
-        self.regions.step(frame.pts, &mut self.cells, &self.grid);
+        self.place.step(&self.grid, &self.stills, passed(last, now), self.settings.step);
+        self.regions.step(now, &mut self.place, &self.grid, self.settings.step);
     }
 
     /// Takes in who is followed after a look at the last picture: whoever stands still is no object.
     pub fn cover(&mut self, now: MediaTime, tracks: &[Cover]) {
-        self.cells.cover(tracks, &self.grid);
-        self.regions.cover(now, tracks, &self.grid);
+        if self.settings.moving {
+            self.cells.cover(tracks, &self.grid);
+        }
+        if self.settings.standing {
+            self.place.cover(tracks, &self.grid);
+            self.regions.cover(now, tracks, &self.grid);
+        }
     }
 
     /// What was left or removed, as of the last picture.
@@ -117,4 +149,9 @@ impl Background {
     pub fn moving(&mut self, expected: &[Rect], into: &mut Vec<Detection>) {
         self.blobs.find(&self.cells, &self.grid, self.settings.least, expected, into);
     }
+}
+
+/// How long was watched between two pictures, seconds.
+fn passed(last: MediaTime, now: MediaTime) -> f32 {
+    now.since(last).as_secs_f32().min(WATCHED)
 }

@@ -40,6 +40,12 @@ impl Span {
         self.columns[1].saturating_sub(self.columns[0]) * self.rows[1].saturating_sub(self.rows[0])
     }
 
+    /// With so many more cells on each side.
+    pub fn widened(self, by: usize) -> Self {
+        let both = |[first, after]: [usize; 2]| [first.saturating_sub(by), after + by];
+        Self { columns: both(self.columns), rows: both(self.rows) }
+    }
+
     /// How many cells both have.
     pub fn shared(self, other: Self) -> usize {
         let both = |a: [usize; 2], b: [usize; 2]| a[1].min(b[1]).saturating_sub(a[0].max(b[0]));

@@ -1,12 +1,12 @@
-//! The places that look different and stand still, from the first static cells to the last.
+//! The places that look different and stand still, from the first cells that have changed to the last.
 //!
 //! ```text
-//!   static cells ──▶ Watched ── nobody before it: left, removed or light? ──▶ told, as a StaticRegion
-//!                       │                              ╰── light ──▶ becomes background
-//!                       ╰── looks like the background again, or never was steady ──▶ forgotten
+//!   changed cells ──▶ Watched ── nobody before it, for SHOWN: left or removed? ──▶ told, as a StaticRegion
+//!                        │                                ╰── unclear for long ──▶ becomes background
+//!                        ╰── looks like the background again ──▶ forgotten
 //! ```
 //!
-//! **Covered.** Whoever stands still looks static too, and so does his shadow. A region is covered while a track that may
+//! **Covered.** Whoever stands still looks different too, and so does his shadow. A region is covered while a track that may
 //! stand still (a person, an animal, a vehicle) is before it or right beside it, and has been all the time; not by those who
 //! pass by. When that track is lost where it was and the region stays, it is still he, if the region
 //! is about as large as he was: for good if it is just as large, else for [`LOST`]. When the track is seen elsewhere, it is
@@ -17,24 +17,29 @@
 use std::time::Duration;
 
 use super::boxes::{Boxes, Covering, NEAR, apart, hides};
-use super::cells::Cells;
 use super::pieces::{Piece, Pieces, Span};
-use super::verdict::{Verdict, judge};
+use super::place::{Look, Place};
+use super::verdict::judge;
 use crate::scene::Grid;
 use crate::vocab::{Cover, MediaTime, Owner, Rect, RegionChange, StaticRegion};
 
 /// The most regions at a time.
 const MOST: usize = 64;
-/// The fewest cells of a region, and how far apart they are at most.
+/// The fewest cells of a region, how many of them must have changed clearly, and how far apart they are at most.
 const FEWEST: usize = 5;
-const REACH: usize = 4;
+const CLEAR: usize = 3;
+const REACH: usize = 3;
 /// A region that covers more of the picture than this, and nobody is before it, was the light.
 const LARGEST: f32 = 0.2;
 /// A piece belongs to a region where it has so much of the smaller of the two.
 const SAME_PLACE: f32 = 0.3;
-/// How long a region is kept without any static cell, and how long if somebody is before it then.
+/// How long a region is kept without any changed cell.
 const GONE_AFTER: Duration = Duration::from_millis(1_200);
-const HIDDEN_FOR: Duration = Duration::from_secs(120);
+/// How long something must have stood for it to be said what it is, and how long what shows beside it later is part of it.
+const SHOWN: Duration = Duration::from_millis(2_600);
+const YOUNG: Duration = Duration::from_secs(8);
+/// How far apart it may have come to look as it does.
+const TOGETHER: Duration = Duration::from_secs(1);
 /// How long it may be unclear whether something was left or removed before it is learnt.
 const UNCLEAR_FOR: Duration = Duration::from_secs(60);
 /// After so long an object belongs to the place.
@@ -47,16 +52,13 @@ const JUST_LIKE: f32 = 0.5;
 /// Whoever was lost this near to the left or right edge of the picture has left it.
 const EDGE: f32 = 0.01;
 /// How long after whoever was before it has gone a region shows what it is: what was he is background again by then.
-const SHOWS_AFTER: Duration = Duration::from_millis(1_800);
-/// Nobody puts down so many things in one moment, which is so long: that was the light.
-const AT_ONCE: usize = 4;
-const SAME_MOMENT: Duration = Duration::from_millis(500);
+const SHOWS_AFTER: Duration = Duration::from_millis(2_200);
 /// The share of its cells without which a region is no more.
 const STILL_THERE: f32 = 0.3;
 /// The least share of the picture that an object covers.
 const LEAST: f32 = 0.0008;
-/// What began when so much of the picture changed at once, or so shortly before or after, needs an owner.
-const SUDDEN: Duration = Duration::from_millis(1_500);
+/// By how many levels, in parts of a step, what stands there departs inside its edges too.
+const INSIDE: f32 = 0.4;
 
 /// A place that looks different.
 #[derive(Debug, Clone)]
@@ -67,7 +69,7 @@ struct Region {
     /// How many cells it had when it became known what it is.
     whole: usize,
     since: MediaTime,
-    /// When it last had static cells.
+    /// When it last had changed cells.
     seen: MediaTime,
     change: Option<RegionChange>,
     contrast: f32,
@@ -75,7 +77,7 @@ struct Region {
     /// When whoever was before it had gone.
     bared: Option<MediaTime>,
     owner: Option<Owner>,
-    /// The pieces of this picture that belong to it.
+    /// What belongs to it of what stands there now.
     found: Option<(Span, usize)>,
 }
 
@@ -87,16 +89,10 @@ pub(super) struct Regions {
     pieces: Pieces,
     /// The cells of regions of which it is known what they are.
     claimed: Vec<bool>,
-    /// The region of each piece, by its id; 0 for none.
-    of_piece: Vec<u64>,
     /// Kept for its memory.
-    ages: Vec<f32>,
+    times: Vec<MediaTime>,
     next: u64,
     boxes: Boxes,
-    /// When much of the picture last changed at once.
-    sudden: Option<MediaTime>,
-    /// When what was light began last.
-    lit: Option<MediaTime>,
 }
 
 impl Regions {
@@ -109,19 +105,15 @@ impl Regions {
     pub fn clear(&mut self) {
         self.all.clear();
         self.told.clear();
-        (self.sudden, self.lit) = (None, None);
     }
 
-    /// Much of the picture has changed at once.
-    pub fn light_changed(&mut self, now: MediaTime) {
-        self.sudden = Some(now);
-    }
-
-    /// Takes in the cells of a picture.
-    pub fn step(&mut self, now: MediaTime, cells: &mut Cells, grid: &Grid) {
-        self.gather(now, cells, grid);
-        self.forget(now, cells, grid);
-        self.judge(now, cells);
+    /// Takes in what stands there; `step` as in [`Settings`](super::Settings).
+    pub fn step(&mut self, now: MediaTime, place: &mut Place, grid: &Grid, step: f32) {
+        self.gather(now, place, grid);
+        self.all.retain(|region| now.since(region.seen) <= GONE_AFTER);
+        self.learn(now, place);
+        self.judge(now, place, grid);
+        self.hold(place, step);
         self.told.clear();
         let told = self.all.iter().filter_map(|region| region.told(now, grid));
         self.told.extend(told);
@@ -136,62 +128,75 @@ impl Regions {
         }
     }
 
-    /// Gives each piece of static cells to the region whose place it has, or makes it one.
-    fn gather(&mut self, now: MediaTime, cells: &Cells, grid: &Grid) {
+    /// Gives each piece of changed cells to the region whose place it has, or makes it one.
+    fn gather(&mut self, now: MediaTime, place: &Place, grid: &Grid) {
         let size = (grid.columns(), grid.rows());
-        self.of_piece.clear();
         // What is known already keeps its place; what comes to stand beside it is another.
         self.claimed.clear();
         self.claimed.resize(size.0 * size.1, false);
         for region in &mut self.all {
-            region.found = region.change.and_then(|_| region.claim(cells, &mut self.claimed));
+            region.found = region.change.and_then(|_| region.claim(place, &mut self.claimed));
         }
         let claimed = &self.claimed;
-        self.pieces.find(size, REACH, |at| cells.is_static(at) && !claimed[at]);
+        self.pieces.find(size, REACH, |at| place.is_changed(at) && !claimed[at]);
         let known = self.all.len();
         for index in 0..self.pieces.all().len() {
             let piece = self.pieces.all()[index];
-            self.of_piece.push(0);
-            if piece.cells < FEWEST {
+            let clear = self.pieces.cells_of(&piece).filter(|at| place.look[*at] == Look::Clear).count();
+            if piece.cells < FEWEST || clear < CLEAR {
                 continue;
             }
-            let share = |region: &Region| {
-                if region.change.is_some() {
-                    return 0.0;
-                }
-                let smaller = region.span.area().min(piece.span.area()).max(1);
-                region.span.shared(piece.span) as f32 / smaller as f32
-            };
-            let shares = self.all[..known].iter().map(share).enumerate();
-            let best = shares.max_by(|a, b| a.1.total_cmp(&b.1)).filter(|(_, share)| *share >= SAME_PLACE);
-            match best {
-                Some((best, _)) => {
-                    let region = &mut self.all[best];
+            let since = self.since(&piece, place);
+            let of = self.home(known, &piece).or_else(|| self.joins(now, &piece, since, grid));
+            match of {
+                Some(of) => {
+                    let region = &mut self.all[of];
                     let (span, count) = region.found.unwrap_or((piece.span, 0));
                     region.found = Some((span.around(piece.span), count + piece.cells));
-                    self.of_piece[index] = region.id;
                 }
-                None if self.all.len() < MOST => {
-                    self.begin(now, &piece, cells, grid);
-                    self.of_piece[index] = self.next;
-                }
+                None if self.all.len() < MOST => self.begin(now, &piece, since, grid),
                 None => {}
             }
         }
         for region in &mut self.all {
             if let Some((span, count)) = region.found {
+                let grows = count > region.cells && region.change.is_some();
+                region.whole = if grows { region.whole.max(count) } else { region.whole };
                 (region.span, region.cells, region.seen) = (span, count, now);
             }
         }
     }
 
-    fn begin(&mut self, now: MediaTime, piece: &Piece, cells: &Cells, grid: &Grid) {
-        // It began when most of it had: some cells may have been something else before.
-        self.ages.clear();
-        self.ages.extend(self.pieces.cells_of(piece).map(|at| cells.fresh_for[at]));
-        let (_, age, _) = self.ages.select_nth_unstable_by(piece.cells / 3, f32::total_cmp);
-        let since = now - Duration::from_secs_f32(*age);
-        let place = grid.box_of(piece.span.columns, piece.span.rows);
+    /// The region, of those of which it is not known what they are, that has the place of a piece.
+    fn home(&self, known: usize, piece: &Piece) -> Option<usize> {
+        let share = |region: &Region| {
+            let smaller = region.span.area().min(piece.span.area()).max(1);
+            region.span.shared(piece.span) as f32 / smaller as f32
+        };
+        let unknown = self.all[..known].iter().enumerate().filter(|(_, region)| region.change.is_none());
+        let best = unknown.map(|(index, region)| (index, share(region))).max_by(|a, b| a.1.total_cmp(&b.1));
+        best.filter(|(_, share)| *share >= SAME_PLACE).map(|(index, _)| index)
+    }
+
+    /// The region beside a piece that came with it.
+    fn joins(&self, now: MediaTime, piece: &Piece, since: MediaTime, grid: &Grid) -> Option<usize> {
+        let of = self.all.iter().position(|region| {
+            let is_young = now.since(region.since) < YOUNG && within(region.since, since, SHOWN);
+            is_young && !region.is_covered(now) && region.span.widened(REACH).shared(piece.span) > 0
+        })?;
+        let bbox = grid.box_of(piece.span.columns, piece.span.rows);
+        self.boxes.covering(since, now, &bbox).is_none().then_some(of)
+    }
+
+    /// Since when most of a piece has looked as it does.
+    fn since(&mut self, piece: &Piece, place: &Place) -> MediaTime {
+        self.times.clear();
+        self.times.extend(self.pieces.cells_of(piece).map(|at| place.since[at]));
+        *self.times.select_nth_unstable(piece.cells / 2).1
+    }
+
+    fn begin(&mut self, now: MediaTime, piece: &Piece, since: MediaTime, grid: &Grid) {
+        let bbox = grid.box_of(piece.span.columns, piece.span.rows);
         self.next += 1;
         self.all.push(Region {
             id: self.next,
@@ -202,78 +207,60 @@ impl Regions {
             seen: now,
             change: None,
             contrast: 0.0,
-            cover: self.boxes.covering(since, now, &place),
+            cover: self.boxes.covering(since, now, &bbox),
             bared: None,
-            owner: self.boxes.owner(since, &place),
+            owner: self.boxes.owner(since, &bbox),
             found: Some((piece.span, piece.cells)),
         });
     }
 
-    /// Ends regions that are no more, and learns those that belong to the place by now.
-    fn forget(&mut self, now: MediaTime, cells: &mut Cells, grid: &Grid) {
-        self.all.retain(|region| {
-            let unseen = now.since(region.seen);
-            if unseen <= GONE_AFTER {
-                return true;
-            }
-            unseen <= HIDDEN_FOR && region.change.is_some() && region.is_hidden(cells)
-        });
-        let mut lit = None;
+    /// Learns what belongs to the place by now.
+    fn learn(&mut self, now: MediaTime, place: &mut Place) {
         for region in self.all.iter_mut().filter(|region| region.found.is_some()) {
-            let is_covered = region.is_covered(now);
-            let share = region.cells as f32 / (grid.columns() * grid.rows()).max(1) as f32;
+            let share = region.cells as f32 / place.back.len().max(1) as f32;
             let age = now.since(region.since);
             let is_late = age >= BELONGS_AFTER || (region.change.is_none() && age >= UNCLEAR_FOR);
-            if !is_covered && (is_late || share > LARGEST) {
-                region.absorb(cells, &self.pieces, &self.of_piece, &mut lit);
+            if !region.is_covered(now) && (is_late || share > LARGEST) {
+                region.each(place.columns).for_each(|at| place.absorb(at));
+                region.cells = 0;
             }
-        }
-        if let Some(span) = lit {
-            cells.settle(span, false);
         }
         self.all.retain(|region| region.cells > 0);
     }
 
     /// Says what each region is of which that is not known yet.
-    fn judge(&mut self, now: MediaTime, cells: &mut Cells) {
-        let mut light = Vec::new();
+    fn judge(&mut self, now: MediaTime, place: &Place, grid: &Grid) {
         for index in 0..self.all.len() {
             let region = &self.all[index];
             if region.found.is_none() || region.is_covered(now) || region.change.is_some() {
                 continue;
             }
-            let is_lit = self.lit.is_some_and(|at| within(at, region.since, SAME_MOMENT));
-            if is_lit || self.all.iter().filter(|other| other.began_with(region)).count() >= AT_ONCE {
-                light.push(index);
+            self.times.clear();
+            self.times.extend(region.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.since[at]));
+            let Some(middle) = self.times.len().checked_sub(1).map(|last| last / 2) else { continue };
+            let since = *self.times.select_nth_unstable(middle).1;
+            if now.since(since) < SHOWN {
                 continue;
             }
-            // The largest of its pieces speaks for it.
-            let mine = self.pieces.all().iter().zip(&self.of_piece).filter(|(_, of)| **of == region.id);
-            let Some((piece, _)) = mine.max_by_key(|(piece, _)| piece.cells) else { continue };
-            let is_sudden = self.sudden.is_some_and(|at| within(at, region.since, SUDDEN));
-            let verdict = judge(cells, &self.pieces, piece, |at| cells.is_static(at) || cells.changed[at]);
-            match verdict {
-                Verdict::Light => light.push(index),
-                Verdict::Changed(_) if is_sudden && region.owner.is_none() => light.push(index),
-                Verdict::Changed(change) => {
-                    let contrast = self.pieces.cells_of(piece).map(|at| (cells.fresh[at] - cells.back[at]).abs());
-                    let contrast = contrast.sum::<f32>() / piece.cells as f32;
-                    let region = &mut self.all[index];
-                    (region.change, region.contrast, region.whole) = (Some(change), contrast, region.cells);
-                }
-                Verdict::Unclear => {}
+            let (span, cells) = region.came_at(since, place);
+            let change = judge(place, span);
+            let region = &mut self.all[index];
+            (region.span, region.cells, region.whole) = (span, cells, cells);
+            (region.change, region.since) = (change, since);
+            region.owner = region.owner.or_else(|| self.boxes.owner(since, &region.place(grid)));
+            let departs = region.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.apart[at].abs());
+            region.contrast = departs.sum::<f32>() / region.cells.max(1) as f32;
+        }
+    }
+
+    /// Keeps what stands there from being learnt.
+    fn hold(&self, place: &mut Place, step: f32) {
+        place.held.fill(false);
+        for region in &self.all {
+            for at in region.each(place.columns) {
+                place.held[at] = place.apart[at].abs() > INSIDE * step;
             }
         }
-        let mut lit = None;
-        for index in light {
-            let region = &mut self.all[index];
-            self.lit = Some(region.since).filter(|_| region.cells * 500 > cells.back.len()).or(self.lit);
-            region.absorb(cells, &self.pieces, &self.of_piece, &mut lit);
-        }
-        if let Some(span) = lit {
-            cells.settle(span, false);
-        }
-        self.all.retain(|region| region.cells > 0);
     }
 }
 
@@ -282,9 +269,21 @@ impl Region {
         self.cover.is_some() || self.bared.is_some_and(|bared| now.since(bared) < SHOWS_AFTER)
     }
 
-    /// Whether both began in the same moment.
-    fn began_with(&self, other: &Self) -> bool {
-        within(self.since, other.since, SAME_MOMENT)
+    /// The cells of its span.
+    fn each(&self, columns: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+        let [left, right] = self.span.columns;
+        (self.span.rows[0]..self.span.rows[1]).flat_map(move |row| row * columns + left..row * columns + right)
+    }
+
+    /// What of it came at about `since`: whoever stood beside it did not, who was part of it until he went.
+    fn came_at(&self, since: MediaTime, place: &Place) -> (Span, usize) {
+        let came = |at: &usize| place.is_changed(*at) && within(place.since[*at], since, TOGETHER);
+        let cells = self.each(place.columns).filter(came);
+        let spans = cells.map(|at| Span::of_cell(at % place.columns, at / place.columns));
+        let all = spans.fold(None, |all: Option<(Span, usize)>, cell| {
+            Some(all.map_or((cell, 1), |(span, count)| (span.around(cell), count + 1)))
+        });
+        all.filter(|(_, count)| *count >= FEWEST && count * 2 >= self.cells).unwrap_or((self.span, self.cells))
     }
 
     fn told(&self, now: MediaTime, grid: &Grid) -> Option<StaticRegion> {
@@ -333,44 +332,14 @@ impl Region {
         }
     }
 
-    /// Takes the static cells in its place, if enough of them are left.
-    fn claim(&self, cells: &Cells, claimed: &mut [bool]) -> Option<(Span, usize)> {
-        let [left, right] = self.span.columns;
+    /// Takes the changed cells in its place, if enough of them are left.
+    fn claim(&self, place: &Place, claimed: &mut [bool]) -> Option<(Span, usize)> {
         let mut count = 0;
-        for row in self.span.rows[0]..self.span.rows[1] {
-            let first = row * cells.columns;
-            for (at, claimed) in claimed.iter_mut().enumerate().take(first + right).skip(first + left) {
-                *claimed = cells.is_static(at);
-                count += usize::from(*claimed);
-            }
+        for at in self.each(place.columns).filter(|at| place.is_changed(*at)) {
+            claimed[at] = true;
+            count += 1;
         }
         (count as f32 >= STILL_THERE * self.whole as f32).then_some((self.span, count))
-    }
-
-    /// Whether for the most part something is before it that is not the background.
-    fn is_hidden(&self, cells: &Cells) -> bool {
-        let [left, right] = self.span.columns;
-        let rows = self.span.rows[0]..self.span.rows[1];
-        let changed =
-            rows.map(|row| (left..right).filter(|column| cells.changed[row * cells.columns + column]).count());
-        changed.sum::<usize>() * 2 > self.span.area()
-    }
-
-    /// Makes it background, and adds its place to `lit`.
-    fn absorb(&mut self, cells: &mut Cells, pieces: &Pieces, of_piece: &[u64], lit: &mut Option<Span>) {
-        if self.change.is_some() {
-            let [left, right] = self.span.columns;
-            let columns = cells.columns;
-            let rows = self.span.rows[0]..self.span.rows[1];
-            let all = rows.flat_map(|row| row * columns + left..row * columns + right);
-            let mine: Vec<usize> = all.filter(|at| cells.is_static(*at)).collect();
-            cells.absorb(mine.into_iter());
-        } else {
-            let mine = pieces.all().iter().zip(of_piece).filter(|(_, of)| **of == self.id);
-            mine.for_each(|(piece, _)| cells.absorb(pieces.cells_of(piece)));
-        }
-        *lit = Some(lit.map_or(self.span, |lit| lit.around(self.span)));
-        self.cells = 0;
     }
 }
 

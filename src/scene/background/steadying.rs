@@ -5,6 +5,8 @@
 //! for two pictures is taken back by moving all that is remembered by a whole cell, so that a mast that leans in the sun is
 //! followed however far it goes.
 
+use super::planes::gradient;
+
 /// The least gradient that is an edge, levels per cell.
 const EDGE: f32 = 3.0;
 /// A departure beyond this is something before the edge and not its shift.
@@ -33,6 +35,15 @@ pub(super) struct Shift {
     pub taken: (f32, f32),
     /// Whole cells by which what is remembered is to be moved, right and down.
     pub whole: [i8; 2],
+    /// The share of what departs at edges, squared, that it explains.
+    pub explained: f32,
+}
+
+impl Shift {
+    /// Whether it is about a cell.
+    pub fn is_far(self) -> bool {
+        self.taken.0.abs().max(self.taken.1.abs()) >= HALF
+    }
 }
 
 impl Steadying {
@@ -49,7 +60,8 @@ impl Steadying {
     /// How the picture has shifted of which `apart` is the departure from `back`; none where that is too little to matter or
     /// cannot be told.
     pub fn find(&mut self, back: &[f32], apart: &[f32], open: &[bool], columns: usize) -> Option<Shift> {
-        let (mut xx, mut xy, mut yy, mut xr, mut yr, mut n) = (0.0f32, 0.0f32, 0.0f32, 0.0f32, 0.0f32, 0);
+        let (mut xx, mut xy, mut yy, mut xr, mut yr, mut rr, mut n) =
+            (0.0f32, 0.0f32, 0.0f32, 0.0f32, 0.0f32, 0.0f32, 0);
         for at in self.edges.iter().step_by(1 + self.edges.len() / EDGES.end()).map(|at| *at as usize) {
             if !open[at] || apart[at].abs() > BEFORE_IT {
                 continue;
@@ -60,6 +72,7 @@ impl Steadying {
             yy += gy * gy;
             xr += gx * apart[at];
             yr += gy * apart[at];
+            rr += apart[at] * apart[at];
             n += 1;
         }
         let determinant = xx * yy - xy * xy;
@@ -69,7 +82,8 @@ impl Steadying {
         }
         let taken = ((xr * yy - yr * xy) / determinant, (yr * xx - xr * xy) / determinant);
         let far = taken.0.abs().max(taken.1.abs());
-        (LEAST..=MOST).contains(&far).then(|| Shift { taken, whole: self.agreed(taken) })
+        let explained = (taken.0 * xr + taken.1 * yr) / rr.max(1.0);
+        (LEAST..=MOST).contains(&far).then(|| Shift { taken, whole: self.agreed(taken), explained })
     }
 
     /// The whole cells that this picture and the last agree on. What moved right departs by the negative of the gradient.
@@ -81,35 +95,5 @@ impl Steadying {
             self.whole = [0, 0];
         }
         agreed
-    }
-}
-
-/// Moves a plane by up to a cell right and down; what comes in at the edge is what was there.
-pub(super) fn moved<T: Copy>(plane: &mut [T], columns: usize, [right, down]: [i8; 2]) {
-    for line in plane.chunks_exact_mut(columns.max(1)) {
-        match right {
-            1 => line.copy_within(..columns - 1, 1),
-            -1 => line.copy_within(1.., 0),
-            _ => {}
-        }
-    }
-    let all = plane.len();
-    match down {
-        1 => plane.copy_within(..all.saturating_sub(columns), columns.min(all)),
-        -1 => plane.copy_within(columns.min(all).., 0),
-        _ => {}
-    }
-}
-
-/// How `plane` changes right and down at a cell, in levels per cell. Cells at the edge have none.
-pub(super) fn gradient(plane: &[f32], columns: usize, at: usize) -> (f32, f32) {
-    let level = |at: usize| plane.get(at).copied();
-    let column = at % columns;
-    if column == 0 || column + 1 == columns || at < columns {
-        return (0.0, 0.0);
-    }
-    match (level(at - 1), level(at + 1), level(at - columns), level(at + columns)) {
-        (Some(left), Some(right), Some(up), Some(down)) => ((right - left) / 2.0, (down - up) / 2.0),
-        _ => (0.0, 0.0),
     }
 }
