@@ -1,6 +1,6 @@
 //! The line over the rendered street: what is left and removed is told in time, and nothing else, in half an hour of changing
-//! light, rain and somebody who stands for five minutes, ten minutes at a time. Its people and vehicles are seen by a script, so that only the scene is
-//! put to the test.
+//! light, rain and somebody who stands for five minutes, ten minutes at a time. Its people and vehicles are seen by a script, so
+//! that only the scene is put to the test.
 
 use super::*;
 use crate::behaviour::{ObjectLimits, Rule, RuleKind, Zone};
