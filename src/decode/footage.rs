@@ -84,8 +84,9 @@ impl Drawn {
         };
         let mut frame = picture_of(&self.street, number)?;
         (frame.seq, frame.pts, frame.keyframe) = (number, MediaTime::ZERO + pts, true);
-        if let Some(start) = self.start {
-            std::thread::sleep((start + pts).saturating_sub(SystemClock.mono()));
+        let due = self.start.map(|start| start + pts).unwrap_or_default();
+        while let Some(left) = due.checked_sub(SystemClock.mono()).filter(|left| !left.is_zero()) {
+            std::thread::park_timeout(left);
         }
         Some(frame)
     }
