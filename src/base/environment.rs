@@ -24,10 +24,10 @@ pub const ONE_ARENA: Variable = ("GLIBC_TUNABLES", "glibc.malloc.arena_max=1");
 /// # Errors
 /// When the program's file cannot be started, because it is no longer there for instance; it goes on without the variables.
 pub fn complete(variables: &[Variable]) -> io::Result<()> {
-    if variables.iter().all(|(name, _)| std::env::var_os(name).is_some()) {
+    let mut missing = variables.iter().filter(|(name, _)| std::env::var_os(name).is_none()).peekable();
+    if missing.peek().is_none() {
         return Ok(());
     }
-    let missing = variables.iter().filter(|(name, _)| std::env::var_os(name).is_none());
     let mut arguments = std::env::args_os();
     let mut anew = Command::new(std::env::current_exe()?);
     if let Some(name) = arguments.next() {

@@ -4,8 +4,8 @@
 ///
 /// glibc gives back by itself only what is free at the end of its heap. A burst, such as eight cameras that connect anew, leaves
 /// holes of tens of MiB below some small piece that stays, and they would count as the program's for as long as it
-/// runs. Takes less than a millisecond for the heap of a line; what is used again costs its pages anew. Does nothing where
-/// the C library is another.
+/// runs. What is used again costs its pages anew: with one 1080p camera and every ten seconds, 3 ms a second of the kernel's
+/// time. Does nothing where the C library is another.
 pub fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     #[expect(

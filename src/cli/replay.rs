@@ -44,7 +44,7 @@ pub struct Args {
     tracks: Option<PathBuf>,
 }
 
-/// How much of the street is played where nobody says it: two people and a car have passed.
+/// How much of the street is played where nobody says it: people have come and gone by then.
 const STREET_SECONDS: u32 = 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
