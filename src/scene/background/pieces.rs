@@ -46,6 +46,18 @@ impl Span {
         Self { columns: both(self.columns), rows: both(self.rows) }
     }
 
+    /// What of it lies in a grid of `columns` by `rows`.
+    pub fn within(self, columns: usize, rows: usize) -> Self {
+        let both = |span: [usize; 2], end: usize| span.map(|at| at.min(end));
+        Self { columns: both(self.columns, columns), rows: both(self.rows, rows) }
+    }
+
+    /// Its cells, in a grid of `columns`.
+    pub fn cells(self, columns: usize) -> impl Iterator<Item = usize> + Clone + use<> {
+        let [left, right] = self.columns;
+        (self.rows[0]..self.rows[1]).flat_map(move |row| row * columns + left..row * columns + right)
+    }
+
     /// How many cells both have.
     pub fn shared(self, other: Self) -> usize {
         let both = |a: [usize; 2], b: [usize; 2]| a[1].min(b[1]).saturating_sub(a[0].max(b[0]));

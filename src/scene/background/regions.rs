@@ -57,6 +57,8 @@ const SHOWS_AFTER: Duration = Duration::from_millis(2_200);
 const STILL_THERE: f32 = 0.3;
 /// The least share of the picture that an object covers.
 const LEAST: f32 = 0.0008;
+/// How many cells around it are partly it: its soft edges and those of its shadow.
+const MIXED: usize = 2;
 /// By how many levels, in parts of a step, what stands there departs inside its edges too.
 const INSIDE: f32 = 0.4;
 
@@ -113,7 +115,7 @@ impl Regions {
         self.all.retain(|region| now.since(region.seen) <= GONE_AFTER);
         self.learn(now, place);
         self.judge(now, place, grid);
-        self.hold(place, step);
+        self.hold(place, grid, step);
         self.told.clear();
         let told = self.all.iter().filter_map(|region| region.told(now, grid));
         self.told.extend(told);
@@ -190,9 +192,7 @@ impl Regions {
 
     /// Since when most of a piece has looked as it does.
     fn since(&mut self, piece: &Piece, place: &Place) -> MediaTime {
-        self.times.clear();
-        self.times.extend(self.pieces.cells_of(piece).map(|at| place.since[at]));
-        *self.times.select_nth_unstable(piece.cells / 2).1
+        middle(&mut self.times, self.pieces.cells_of(piece).map(|at| place.since[at])).unwrap_or_default()
     }
 
     fn begin(&mut self, now: MediaTime, piece: &Piece, since: MediaTime, grid: &Grid) {
@@ -218,8 +218,13 @@ impl Regions {
     fn learn(&mut self, now: MediaTime, place: &mut Place) {
         for region in self.all.iter_mut().filter(|region| region.found.is_some()) {
             let share = region.cells as f32 / place.back.len().max(1) as f32;
-            let age = now.since(region.since);
-            let is_late = age >= BELONGS_AFTER || (region.change.is_none() && age >= UNCLEAR_FOR);
+            let is_late = match region.change {
+                Some(_) => now.since(region.since) >= BELONGS_AFTER,
+                // It may have been dragged along by whoever stood there and has gone: only what has looked the same counts.
+                None => {
+                    middle(&mut self.times, region.changed(place)).is_some_and(|since| now.since(since) >= UNCLEAR_FOR)
+                }
+            };
             if !region.is_covered(now) && (is_late || share > LARGEST) {
                 region.each(place.columns).for_each(|at| place.absorb(at));
                 region.cells = 0;
@@ -235,13 +240,8 @@ impl Regions {
             if region.found.is_none() || region.is_covered(now) || region.change.is_some() {
                 continue;
             }
-            self.times.clear();
-            self.times.extend(region.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.since[at]));
-            let Some(middle) = self.times.len().checked_sub(1).map(|last| last / 2) else { continue };
-            let since = *self.times.select_nth_unstable(middle).1;
-            if now.since(since) < SHOWN {
-                continue;
-            }
+            let since = middle(&mut self.times, region.changed(place)).filter(|since| now.since(*since) >= SHOWN);
+            let Some(since) = since else { continue };
             let (span, cells) = region.came_at(since, place);
             let change = judge(place, span);
             let region = &mut self.all[index];
@@ -254,10 +254,10 @@ impl Regions {
     }
 
     /// Keeps what stands there from being learnt.
-    fn hold(&self, place: &mut Place, step: f32) {
+    fn hold(&self, place: &mut Place, grid: &Grid, step: f32) {
         place.held.fill(false);
         for region in &self.all {
-            for at in region.each(place.columns) {
+            for at in region.may_belong(grid) {
                 place.held[at] = place.apart[at].abs() > INSIDE * step;
             }
         }
@@ -269,10 +269,21 @@ impl Region {
         self.cover.is_some() || self.bared.is_some_and(|bared| now.since(bared) < SHOWS_AFTER)
     }
 
+    /// Since when each of its changed cells has looked as it does.
+    fn changed<'a>(&self, place: &'a Place) -> impl Iterator<Item = MediaTime> + use<'a> {
+        self.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.since[at])
+    }
+
     /// The cells of its span.
     fn each(&self, columns: usize) -> impl Iterator<Item = usize> + Clone + use<> {
-        let [left, right] = self.span.columns;
-        (self.span.rows[0]..self.span.rows[1]).flat_map(move |row| row * columns + left..row * columns + right)
+        self.span.cells(columns)
+    }
+
+    /// The cells that may belong to it: those of its span; and, before it is known what it is, those around, which may be
+    /// partly it.
+    fn may_belong(&self, grid: &Grid) -> impl Iterator<Item = usize> + Clone + use<> {
+        let around = if self.change.is_none() { MIXED } else { 0 };
+        self.span.widened(around).within(grid.columns(), grid.rows()).cells(grid.columns())
     }
 
     /// What of it came at about `since`: whoever stood beside it did not, who was part of it until he went.
@@ -341,6 +352,14 @@ impl Region {
         }
         (count as f32 >= STILL_THERE * self.whole as f32).then_some((self.span, count))
     }
+}
+
+/// The middle one of some moments; `sorted` is kept for its memory.
+fn middle(sorted: &mut Vec<MediaTime>, of: impl Iterator<Item = MediaTime>) -> Option<MediaTime> {
+    sorted.clear();
+    sorted.extend(of);
+    let middle = sorted.len() / 2;
+    (middle < sorted.len()).then(|| *sorted.select_nth_unstable(middle).1)
 }
 
 /// Whether two moments are at most so far apart.
