@@ -98,12 +98,12 @@ fn nearest(expected: &[Rect], at: Point, counts: impl Fn(&Rect) -> bool) -> Opti
 fn is_shadow(cells: &Cells, pieces: &Pieces, piece: &Piece) -> bool {
     let (mut both, mut now, mut before, mut apart) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
     for at in pieces.cells_of(piece) {
-        let (nx, ny) = gradient(&cells.present, cells.columns, at);
-        let (bx, by) = gradient(&cells.back, cells.columns, at);
+        let (nx, ny) = gradient(&cells.present, cells.ground.columns, at);
+        let (bx, by) = gradient(&cells.ground.back, cells.ground.columns, at);
         both += nx * bx + ny * by;
         now += nx * nx + ny * ny;
         before += bx * bx + by * by;
-        apart += cells.apart[at];
+        apart += cells.ground.apart[at];
     }
     let has_texture = now.min(before) > TEXTURE * piece.cells as f32;
     apart < 0.0 && has_texture && both > SHADOW * (now * before).sqrt()

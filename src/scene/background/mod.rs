@@ -12,12 +12,15 @@
 //!                                 tracks ── who is before it, whose it is (boxes.rs) ──┘
 //! ```
 //!
+//! Each of the two keeps a background of its own (ground.rs), as a single picture is noisier than a median.
+//!
 //! All times are media time, all places shares of the picture, so that rate and resolution change little.
 
 mod blobs;
 mod boxes;
 mod cells;
 mod field;
+mod ground;
 mod light;
 mod pieces;
 mod place;

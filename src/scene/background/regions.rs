@@ -217,16 +217,15 @@ impl Regions {
     /// Learns what belongs to the place by now.
     fn learn(&mut self, now: MediaTime, place: &mut Place) {
         for region in self.all.iter_mut().filter(|region| region.found.is_some()) {
-            let share = region.cells as f32 / place.back.len().max(1) as f32;
+            let share = region.cells as f32 / place.ground.back.len().max(1) as f32;
             let is_late = match region.change {
                 Some(_) => now.since(region.since) >= BELONGS_AFTER,
-                // It may have been dragged along by whoever stood there and has gone: only what has looked the same counts.
                 None => {
                     middle(&mut self.times, region.changed(place)).is_some_and(|since| now.since(since) >= UNCLEAR_FOR)
                 }
             };
             if !region.is_covered(now) && (is_late || share > LARGEST) {
-                region.each(place.columns).for_each(|at| place.absorb(at));
+                region.each(place.ground.columns).for_each(|at| place.absorb(at));
                 region.cells = 0;
             }
         }
@@ -248,7 +247,10 @@ impl Regions {
             (region.span, region.cells, region.whole) = (span, cells, cells);
             (region.change, region.since) = (change, since);
             region.owner = region.owner.or_else(|| self.boxes.owner(since, &region.place(grid)));
-            let departs = region.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.apart[at].abs());
+            let departs = region
+                .each(place.ground.columns)
+                .filter(|at| place.is_changed(*at))
+                .map(|at| place.ground.apart[at].abs());
             region.contrast = departs.sum::<f32>() / region.cells.max(1) as f32;
         }
     }
@@ -258,7 +260,7 @@ impl Regions {
         place.held.fill(false);
         for region in &self.all {
             for at in region.may_belong(grid) {
-                place.held[at] = place.apart[at].abs() > INSIDE * step;
+                place.held[at] = place.ground.apart[at].abs() > INSIDE * step;
             }
         }
     }
@@ -271,7 +273,7 @@ impl Region {
 
     /// Since when each of its changed cells has looked as it does.
     fn changed<'a>(&self, place: &'a Place) -> impl Iterator<Item = MediaTime> + use<'a> {
-        self.each(place.columns).filter(|at| place.is_changed(*at)).map(|at| place.since[at])
+        self.each(place.ground.columns).filter(|at| place.is_changed(*at)).map(|at| place.since[at])
     }
 
     /// The cells of its span.
@@ -289,8 +291,8 @@ impl Region {
     /// What of it came at about `since`: whoever stood beside it did not, who was part of it until he went.
     fn came_at(&self, since: MediaTime, place: &Place) -> (Span, usize) {
         let came = |at: &usize| place.is_changed(*at) && within(place.since[*at], since, TOGETHER);
-        let cells = self.each(place.columns).filter(came);
-        let spans = cells.map(|at| Span::of_cell(at % place.columns, at / place.columns));
+        let cells = self.each(place.ground.columns).filter(came);
+        let spans = cells.map(|at| Span::of_cell(at % place.ground.columns, at / place.ground.columns));
         let all = spans.fold(None, |all: Option<(Span, usize)>, cell| {
             Some(all.map_or((cell, 1), |(span, count)| (span.around(cell), count + 1)))
         });
@@ -346,7 +348,7 @@ impl Region {
     /// Takes the changed cells in its place, if enough of them are left.
     fn claim(&self, place: &Place, claimed: &mut [bool]) -> Option<(Span, usize)> {
         let mut count = 0;
-        for at in self.each(place.columns).filter(|at| place.is_changed(*at)) {
+        for at in self.each(place.ground.columns).filter(|at| place.is_changed(*at)) {
             claimed[at] = true;
             count += 1;
         }

@@ -14,7 +14,7 @@ const CLEARLY: f32 = 1.25;
 
 /// Judges what has changed in `span`; none where that is not clear.
 pub(super) fn judge(place: &Place, span: Span) -> Option<RegionChange> {
-    let (columns, all) = (place.columns, place.back.len());
+    let (columns, all) = (place.ground.columns, place.ground.back.len());
     let (mut now, mut before) = (0.0f32, 0.0f32);
     for row in span.rows[0].saturating_sub(BESIDE)..span.rows[1] {
         for column in span.columns[0].saturating_sub(BESIDE)..span.columns[1] {
