@@ -58,7 +58,7 @@ const STILL_THERE: f32 = 0.3;
 /// The least share of the picture that an object covers.
 const LEAST: f32 = 0.0008;
 /// How many cells around it are partly it: its soft edges and those of its shadow.
-const MIXED: usize = 2;
+const MIXED: usize = 1;
 /// By how many levels, in parts of a step, what stands there departs inside its edges too.
 const INSIDE: f32 = 0.4;
 
@@ -242,6 +242,12 @@ impl Regions {
             let since = middle(&mut self.times, region.changed(place)).filter(|since| now.since(*since) >= SHOWN);
             let Some(since) = since else { continue };
             let (span, cells) = region.came_at(since, place);
+            // Whoever came with it has been before it ever since, whatever was there before him.
+            if let Some(cover) = self.boxes.covering(since, now, &grid.box_of(span.columns, span.rows)) {
+                let region = &mut self.all[index];
+                (region.cover, region.since) = (Some(cover), since);
+                continue;
+            }
             let change = judge(place, span);
             let region = &mut self.all[index];
             (region.span, region.cells, region.whole) = (span, cells, cells);
