@@ -220,6 +220,7 @@ impl Regions {
             let share = region.cells as f32 / place.ground.back.len().max(1) as f32;
             let is_late = match region.change {
                 Some(_) => now.since(region.since) >= BELONGS_AFTER,
+                // It may have been drawn along by whoever stood there and has gone: what has looked the same counts.
                 None => {
                     middle(&mut self.times, region.changed(place)).is_some_and(|since| now.since(since) >= UNCLEAR_FOR)
                 }
