@@ -10,13 +10,16 @@ use super::{Element, Layout, Order, Preprocess, RgbPicture, Target};
 pub(super) struct Scratch {
     /// Two blended source rows: luma or packed RGB, then U or UV, then V. Values are 0..255 times 256.
     lines: [Vec<u16>; 3],
+    /// For every output column the two samples that it lies between.
+    pairs: Vec<[u16; 2]>,
     /// One output row per channel: Y, U, V and then in place R, G, B; 0..255 times 256 before colour.
     channels: [Vec<f32>; 3],
 }
 
 impl Scratch {
     pub(super) fn for_width(width: usize) -> Self {
-        Self { lines: Default::default(), channels: std::array::from_fn(|_| vec![0.0; width]) }
+        let channels = std::array::from_fn(|_| vec![0.0; width]);
+        Self { lines: Default::default(), pairs: vec![[0; 2]; width], channels }
     }
 
     /// Makes the line buffers long enough for sources of this width: three values per pixel for packed RGB, and one
@@ -39,20 +42,19 @@ pub(super) fn draw_yuv<T: Element, const STEP: usize>(
     let (width, chroma_width) = (frame.width as usize, frame.width.div_ceil(2) as usize);
     let (luma, u, v) = (frame.luma(), frame.plane(1), if STEP == 1 { frame.plane(2) } else { frame.plane(1) });
     let matrix = Matrix::of(frame);
-    let [line_y, line_u, line_v] = &mut scratch.lines;
-    let [y, u_row, v_row] = &mut scratch.channels;
+    let Scratch { lines: [line_y, line_u, line_v], pairs, channels: [y, u_row, v_row] } = scratch;
     let used = plan.columns.first.len();
     let (y, u_row, v_row) = (&mut y[..used], &mut u_row[..used], &mut v_row[..used]);
     for (row, (pair, chroma)) in plan.rows.iter().zip(&plan.chroma_rows).enumerate() {
         blend_rows::<1>(luma.data, luma.stride, width, *pair, line_y);
-        pick::<1>(line_y, 0, &plan.columns, y);
+        pick::<1>(line_y, &plan.columns, pairs, y);
         blend_rows::<STEP>(u.data, u.stride, chroma_width * STEP, *chroma, line_u);
-        pick::<STEP>(line_u, 0, &plan.chroma_columns, u_row);
+        pick::<STEP>(line_u, &plan.chroma_columns, pairs, u_row);
         if STEP == 1 {
             blend_rows::<1>(v.data, v.stride, chroma_width, *chroma, line_v);
-            pick::<1>(line_v, 0, &plan.chroma_columns, v_row);
+            pick::<1>(line_v, &plan.chroma_columns, pairs, v_row);
         } else {
-            pick::<STEP>(line_u, 1, &plan.chroma_columns, v_row);
+            pick::<STEP>(&line_u[1..], &plan.chroma_columns, pairs, v_row);
         }
         matrix.to_rgb(y, u_row, v_row);
         target.write(row, [y, u_row, v_row]);
@@ -67,14 +69,13 @@ pub(super) fn draw_rgb<T: Element>(
     mut target: Target<'_, T>,
 ) {
     let row_bytes = picture.width() as usize * 3;
-    let line = &mut scratch.lines[0];
-    let [r, g, b] = &mut scratch.channels;
+    let Scratch { lines: [line, ..], pairs, channels: [r, g, b] } = scratch;
     let used = plan.columns.first.len();
     let (r, g, b) = (&mut r[..used], &mut g[..used], &mut b[..used]);
     for (row, pair) in plan.rows.iter().enumerate() {
         blend_rows::<3>(picture.data(), row_bytes, row_bytes, *pair, line);
         for (channel, values) in [&mut *r, &mut *g, &mut *b].into_iter().enumerate() {
-            pick::<3>(line, channel, &plan.columns, values);
+            pick::<3>(&line[channel..], &plan.columns, pairs, values);
             values.iter_mut().for_each(|value| *value *= 1.0 / 256.0);
         }
         target.write(row, [r, g, b]);
@@ -101,12 +102,16 @@ fn blend_rows<const STEP: usize>(data: &[u8], stride: usize, length: usize, pair
     line.copy_within(length - STEP..length, length);
 }
 
-/// Second stage: picks two neighbouring samples of channel `offset` for every output column and blends them.
-fn pick<const STEP: usize>(line: &[u16], offset: usize, columns: &Columns, out: &mut [f32]) {
-    let line = &line[offset..];
-    for ((out, &first), &share) in out.iter_mut().zip(&columns.first).zip(&columns.share) {
-        let at = first as usize * STEP;
-        let (a, b) = (f32::from(line[at]), f32::from(line[at + STEP]));
+/// Second stage: fetches two neighbouring samples of the channel that `line` begins with for every output column, and blends
+/// them. Fetching is a loop of its own, because it goes sample by sample: in one loop with it, blending would too.
+fn pick<const STEP: usize>(line: &[u16], columns: &Columns, pairs: &mut [[u16; 2]], out: &mut [f32]) {
+    let pairs = &mut pairs[..columns.first.len()];
+    for (pair, &first) in pairs.iter_mut().zip(&columns.first) {
+        let samples = &line[first as usize * STEP..][..STEP + 1];
+        *pair = [samples[0], samples[STEP]];
+    }
+    for ((out, pair), &share) in out.iter_mut().zip(&*pairs).zip(&columns.share) {
+        let (a, b) = (f32::from(pair[0]), f32::from(pair[1]));
         *out = a + (b - a) * share;
     }
 }
