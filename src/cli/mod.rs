@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
 /// What is to be in the environment before anything is loaded.
 fn wanted_environment(command: &Command) -> &'static [environment::Variable] {
     match command {
-        Command::Run(_) => &[environment::NO_TELEMETRY, environment::ONE_ARENA],
+        Command::Run(_) => &[environment::NO_TELEMETRY, environment::ONE_ARENA, environment::NO_SLICES],
         _ => &[environment::NO_TELEMETRY],
     }
 }
