@@ -80,7 +80,7 @@ deb: sbom
 	@.ci/setup cpu
 	@cargo deb --version >/dev/null 2>&1 || cargo install --locked cargo-deb
 	cargo build --release --bin vedette
-	cargo deb --no-build
+	cargo deb --no-build --dbgsym
 
 test-deb: deb
 	.ci/test-deb target/debian/vedette_*_$$(dpkg --print-architecture).deb
