@@ -269,7 +269,6 @@ fn up_and_down(clip: &Path, fps: f64) -> (usize, usize) {
 }
 
 #[test]
-#[ignore = "not reached: a piece of the bag is told before it, and both end early"]
 fn a_bag_that_is_left_in_the_street_is_told_and_its_end_too_with_the_bundled_detector() {
     let folder = tempfile::tempdir().unwrap();
     let clip = folder.path().join("street.mkv");
