@@ -121,7 +121,7 @@ impl Cells {
         for ((present, apart), back) in self.present.iter_mut().zip(&self.ground.apart).zip(&self.ground.back) {
             *present = back + apart;
         }
-        if self.ground.is_relit(light) {
+        if self.ground.relight(light) {
             for plane in [&mut self.present, &mut self.fresh] {
                 plane.iter_mut().for_each(|level| *level = light.apply(*level));
             }

@@ -87,7 +87,7 @@ impl Ground {
 
     /// Notes the light. Where it is far from that of the background, brings the background into it and says so: what else is
     /// in the light of the background is to be brought into it too.
-    pub fn is_relit(&mut self, light: Light) -> bool {
+    pub fn relight(&mut self, light: Light) -> bool {
         self.light = Some(light);
         if !light.is_far() {
             return false;

@@ -181,7 +181,7 @@ impl Place {
 
     /// Brings the background into the present light where the two have come far apart.
     fn rebase(&mut self, light: Light) {
-        if self.ground.is_relit(light) {
+        if self.ground.relight(light) {
             self.present.iter_mut().for_each(|level| *level = light.apply(*level));
             self.fresh.iter_mut().for_each(|[_, present]| *present = light.apply(*present));
         }
