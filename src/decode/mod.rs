@@ -14,6 +14,7 @@ mod feed;
 mod film;
 mod footage;
 mod gate;
+mod idle;
 mod lag;
 mod live;
 mod mux;

@@ -5,6 +5,9 @@
 //! moment when it begins to decode it, on the thread that put in the packet; that is when it can be told that the picture
 //! is not to come out at all. Where a decoder does not ask its pool in this way nothing is lost: the picture comes out, and
 //! is dropped behind the decoder.
+//!
+//! A pool of GStreamer's keeps the most that it ever had. When a box was short of processor time for a minute, pictures
+//! waited, and their memory would be held for as long as the camera streams. This one gives back what stays unused.
 
 use std::sync::{Arc, Weak};
 
@@ -15,6 +18,7 @@ use gstreamer_video as gst_video;
 use gstreamer_video::prelude::*;
 
 use super::feed::Feed;
+use super::idle::Idle;
 use super::want::Want;
 
 /// Called each time that memory for a picture is taken.
@@ -27,7 +31,7 @@ mod imp {
     use gst_video::VideoBufferPoolConfig as _;
 
     use super::super::feed::lock;
-    use super::{OnTake, gst, gst_video};
+    use super::{Idle, OnTake, gst, gst_video};
     use gst::glib;
     use gst::prelude::*;
 
@@ -41,6 +45,7 @@ mod imp {
     #[derive(Default)]
     pub struct PicturePool {
         layout: Mutex<Option<Layout>>,
+        pub(in crate::decode) idle: Mutex<Idle>,
         pub on_take: OnceLock<OnTake>,
     }
 
@@ -60,7 +65,7 @@ mod imp {
         }
 
         fn set_config(&self, config: &mut gst::BufferPoolConfigRef) -> bool {
-            let Some((Some(caps), _, min, max)) = config.params() else { return false };
+            let Some((Some(caps), _, _, max)) = config.params() else { return false };
             let Ok(mut info) = gst_video::VideoInfo::from_caps(&caps) else { return false };
             if let Some(mut alignment) = config.video_alignment() {
                 if info.align(&mut alignment).is_err() {
@@ -69,7 +74,8 @@ mod imp {
                 config.set_video_alignment(&alignment);
             }
             let Ok(size) = u32::try_from(info.size()) else { return false };
-            config.set_params(Some(&caps), size, min, max);
+            // None before it is asked for.
+            config.set_params(Some(&caps), size, 0, max);
             let (allocator, params) = config.allocator().unwrap_or_default();
             *lock(&self.layout) = Some(Layout { info, allocator, params });
             self.parent_set_config(config)
@@ -89,15 +95,31 @@ mod imp {
             let (offsets, strides) = (&info.offset()[..planes], &info.stride()[..planes]);
             gst_video::VideoMeta::add_full(writable, flags, format, info.width(), info.height(), offsets, strides)
                 .map_err(|_| gst::FlowError::Error)?;
+            lock(&self.idle).comes();
             Ok(buffer)
         }
 
         fn acquire_buffer(&self, params: Option<&gst::BufferPoolAcquireParams>) -> Result<gst::Buffer, gst::FlowError> {
             let buffer = self.parent_acquire_buffer(params)?;
+            lock(&self.idle).goes();
             if let Some(on_take) = self.on_take.get() {
                 on_take();
             }
             Ok(buffer)
+        }
+
+        fn release_buffer(&self, mut buffer: gst::Buffer) {
+            let too_many = lock(&self.idle).comes_back();
+            if let Some(buffer) = buffer.get_mut().filter(|_| too_many) {
+                // GStreamer frees what comes back so marked, and counts it.
+                buffer.set_flags(gst::BufferFlags::TAG_MEMORY);
+            }
+            self.parent_release_buffer(buffer);
+        }
+
+        fn free_buffer(&self, buffer: gst::Buffer) {
+            lock(&self.idle).goes();
+            self.parent_free_buffer(buffer);
         }
     }
 }
@@ -130,7 +152,7 @@ pub(super) fn offer(decoder: &gst::Element, output: &gst::Pad, feed: &Arc<Feed>)
         let Some(size) = size else { return gst::PadProbeReturn::Ok };
         let (decoder, feed) = (decoder.clone(), feed.clone());
         let pool = PicturePool::new(Box::new(move || keep_unwanted(&decoder, &feed)));
-        allocation.add_allocation_pool(Some(&pool), size, 2, 0);
+        allocation.add_allocation_pool(Some(&pool), size, 0, 0);
         // Any strides and offsets will do.
         allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
         gst::PadProbeReturn::Handled
@@ -200,6 +222,40 @@ mod tests {
         let seen = lock(&seen).clone();
         feed.came_out();
         (seen, feed.counts().dropped_rate)
+    }
+
+    /// A pool of 320x180 pictures, ready.
+    fn pool() -> PicturePool {
+        gst::init().unwrap();
+        let pool = PicturePool::new(Box::new(|| ()));
+        let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 320, 180).build().unwrap();
+        let mut config = pool.config();
+        config.set_params(Some(&info.to_caps().unwrap()), u32::try_from(info.size()).unwrap(), 0, 0);
+        pool.set_config(config).unwrap();
+        pool.set_active(true).unwrap();
+        pool
+    }
+
+    #[test]
+    fn what_a_crowd_of_pictures_took_is_given_back() {
+        let pool = pool();
+        let kept = || lock(&pool.imp().idle).now();
+        let crowd: Vec<_> = (0..30).map(|_| pool.acquire_buffer(None).unwrap()).collect();
+        assert_eq!(kept(), 0);
+        drop(crowd);
+        assert_eq!(kept(), 30, "they may be wanted again at once");
+        let two_at_a_time = |rounds: usize| {
+            for _ in 0..rounds {
+                let held = (pool.acquire_buffer(None).unwrap(), pool.acquire_buffer(None).unwrap());
+                drop(held);
+            }
+        };
+        two_at_a_time(500);
+        assert_eq!(kept(), 2, "as many as are used at a time");
+        two_at_a_time(500);
+        assert_eq!(kept(), 2, "and these stay");
+        pool.set_active(false).unwrap();
+        assert_eq!(kept(), 0);
     }
 
     #[test]
