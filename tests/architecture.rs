@@ -95,6 +95,7 @@ const LIBRARIES: &[(&str, &str)] = &[
     ("ratatui", "cli"),
     ("sd_notify", "base"),
     ("libc", "base"),
+    ("seccompiler", "base"),
     ("askama", "hub"),
     ("axum", "hub"),
     ("hyper_util", "hub"),

@@ -104,6 +104,7 @@ impl Engine {
                 obtained: Some(running.facts.provider.clone()),
                 cause: hang.or_else(|| failure.map(str::to_owned)).or_else(|| running.cause.clone()),
                 inferences,
+                restarts: running.restarts(),
             },
             Err(error) => ModelHealth {
                 version: String::new(),
@@ -112,8 +113,16 @@ impl Engine {
                 obtained: None,
                 cause: Some(error_chain(error)),
                 inferences,
+                restarts: None,
             },
         }
+    }
+}
+
+impl Running {
+    /// How often the process of its own ended before its time; none where it has none.
+    fn restarts(&self) -> Option<u64> {
+        (self.config.isolation == config::Isolation::Process).then(|| self.worker.totals().restarts)
     }
 }
 

@@ -176,6 +176,7 @@ impl Reporter {
             decoder: stats.info.decoder,
             reconnects: stats.reconnects,
             panics: stats.panics,
+            decoder_restarts: stats.counts.restarts,
             drops,
             suppressed: post.suppressed().into_iter().map(suppressed_health).collect(),
         }
@@ -200,6 +201,7 @@ fn unusable(post: &Post) -> CameraHealth {
         decoder: None,
         reconnects: 0,
         panics: 0,
+        decoder_restarts: 0,
         drops: BTreeMap::new(),
         suppressed: BTreeMap::new(),
     }

@@ -21,6 +21,7 @@ mod feeding;
 mod followed;
 pub mod forward;
 mod health;
+pub mod isolated;
 mod kept;
 mod known;
 mod layers;

@@ -72,6 +72,8 @@ struct Running {
     asked: String,
     /// Whether a picture was handed over that has not been looked at.
     hangs: Arc<AtomicBool>,
+    /// How often its own process was started again, where it has one.
+    restarts: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -127,11 +129,12 @@ impl Redactor {
         // One waits while one is looked at: whoever comes then is not let in.
         let (jobs, waiting) = mpsc::sync_channel(1);
         let hangs = Arc::new(AtomicBool::new(false));
+        let restarts = Arc::new(AtomicU64::new(0));
         let thread = threads::spawn("redact", {
-            let hangs = hangs.clone();
-            move || work(detector, &classes, &waiting, &hangs)
+            let (hangs, restarts) = (hangs.clone(), restarts.clone());
+            move || work(detector, &classes, &waiting, &hangs, &restarts)
         })?;
-        let running = Running { jobs: Some(jobs), thread: Some(thread), facts, asked, hangs };
+        let running = Running { jobs: Some(jobs), thread: Some(thread), facts, asked, hangs, restarts };
         Ok(Self { config: model, running: Ok(running), looked: AtomicU64::new(0), failure: Mutex::default() })
     }
 
@@ -159,14 +162,16 @@ impl Redactor {
     pub fn health(&self) -> ModelHealth {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let inferences = self.looked.load(Ordering::Relaxed);
+        let isolated = self.config.isolation == config::Isolation::Process;
         match &self.running {
-            Ok(Running { facts, asked, .. }) => ModelHealth {
+            Ok(Running { facts, asked, restarts, .. }) => ModelHealth {
                 version: facts.version.clone(),
                 sha256: facts.sha256.clone(),
                 asked: asked.clone(),
                 obtained: Some(facts.provider.clone()),
                 cause: failure,
                 inferences,
+                restarts: isolated.then(|| restarts.load(Ordering::Relaxed)),
             },
             Err(why) => ModelHealth {
                 version: String::new(),
@@ -175,6 +180,7 @@ impl Redactor {
                 obtained: None,
                 cause: Some(why.clone()),
                 inferences,
+                restarts: None,
             },
         }
     }
@@ -225,7 +231,7 @@ impl Drop for Running {
     }
 }
 
-fn work(mut detector: Detector, classes: &[u16], waiting: &Receiver<Job>, hangs: &AtomicBool) {
+fn work(mut detector: Detector, classes: &[u16], waiting: &Receiver<Job>, hangs: &AtomicBool, restarts: &AtomicU64) {
     let mut found = Vec::new();
     for Job { frame, answer } in waiting {
         let looked = panic::catch_unwind(AssertUnwindSafe(|| detector.detect(&frame, &mut found)));
@@ -236,6 +242,7 @@ fn work(mut detector: Detector, classes: &[u16], waiting: &Receiver<Job>, hangs:
             Ok(Err(error)) => Err(error_chain(&error)),
             Err(panic) => Err(format!("panic: {}", threads::panic_message(&*panic))),
         };
+        restarts.store(detector.restarts(), Ordering::Relaxed);
         hangs.store(false, Ordering::Relaxed);
         // Whoever asked may have given up waiting.
         let _ = answer.send(faces);
@@ -323,7 +330,8 @@ mod tests {
             provider: String::new(),
             threshold: 0.3,
         };
-        let running = Running { jobs: Some(jobs), thread: None, facts, asked: String::new(), hangs };
+        let (asked, restarts) = (String::new(), Arc::default());
+        let running = Running { jobs: Some(jobs), thread: None, facts, asked, hangs, restarts };
         let frame = Frame::from_i420(2, 2, vec![0; 6]).unwrap();
         assert_eq!(running.find(frame.clone()).unwrap_err(), "an inference has not come back");
         assert!(waiting.try_recv().is_err(), "nothing is handed over");

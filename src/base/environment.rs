@@ -26,6 +26,10 @@ pub const ONE_ARENA: Variable = ("GLIBC_TUNABLES", "glibc.malloc.arena_max=1");
 /// faults. Newer ones have no other way and do not read this.
 pub const NO_SLICES: Variable = ("G_SLICE", "always-malloc");
 
+/// No list of GStreamer's plugins: a child loads the one that it needs by its file. Reading the list of all takes longer
+/// than anything else that a decoder's process does before it is ready, and making one would start other programs.
+pub const NO_PLUGINS: Variable = ("GST_REGISTRY_DISABLE", "yes");
+
 /// Starts this program anew with `variables`, if one of them is missing; returns if none is.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod eval;
 mod fleet;
 mod gallery;
 mod hub;
+mod isolated;
 mod keys;
 mod model;
 mod onnx_runtime;
@@ -23,6 +24,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::agent::isolated as processes;
 use crate::base::{core_dumps, environment, logging};
 
 /// Video analytics for security teams: an agent on every site, a hub in the centre.
@@ -52,6 +54,12 @@ enum Command {
     Registry(registry::Args),
     Fleet(fleet::Args),
     Schema(schema::Args),
+    /// Run one model for the agent that has started this
+    #[command(name = processes::MODEL, hide = true)]
+    ModelProcess,
+    /// Decode one camera for the agent that has started this
+    #[command(name = processes::DECODER, hide = true)]
+    DecodeProcess,
 }
 
 /// How a command failed, which decides the exit status.
@@ -75,8 +83,8 @@ impl From<anyhow::Error> for Failure {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let complete = environment::complete(wanted_environment(&arguments.command));
-    // The demo owns the terminal and logs to a file of its own.
-    if !matches!(arguments.command, Command::Demo(_)) {
+    // The demo owns the terminal and logs to a file of its own; what an agent starts has nowhere to log to.
+    if !matches!(arguments.command, Command::Demo(_) | Command::ModelProcess | Command::DecodeProcess) {
         logging::start(logging::Target::Auto, "info,ort=warn");
     }
     core_dumps::forbid();
@@ -94,6 +102,8 @@ pub fn main() -> ExitCode {
 fn wanted_environment(command: &Command) -> &'static [environment::Variable] {
     match command {
         Command::Run(_) => &[environment::NO_TELEMETRY, environment::ONE_ARENA, environment::NO_SLICES],
+        // As `base::child` starts them.
+        Command::ModelProcess | Command::DecodeProcess => &[],
         _ => &[environment::NO_TELEMETRY],
     }
 }
@@ -116,6 +126,8 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Registry(args) => registry::run(args),
         Command::Fleet(args) => fleet::run(&args),
         Command::Schema(args) => schema::run(args),
+        Command::ModelProcess => isolated::model(),
+        Command::DecodeProcess => isolated::decoder(),
     }
 }
 

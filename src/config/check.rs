@@ -185,13 +185,14 @@ impl Check<'_> {
                     "name it in a camera's `detect.model`, or remove it",
                 );
             }
-            let model = self.model(id, model, &document.runtime, &path);
+            let model = self.model(id, model, document, &path);
             ready = ready.zip(model).map(|(models, model)| pushed(models, model));
         }
         ready
     }
 
-    fn model(&mut self, name: Id, model: &document::Model, runtime: &document::Runtime, path: &Path) -> Option<Model> {
+    fn model(&mut self, name: Id, model: &document::Model, document: &Document, path: &Path) -> Option<Model> {
+        let runtime = &document.runtime;
         let labels = match (&model.labels[..], model.labels_file.as_deref()) {
             ([], None) => None,
             ([], Some(file)) => Some(LabelSource::File(self.folders.file(file))),
@@ -223,6 +224,7 @@ impl Check<'_> {
             threads: model.threads,
             trust: runtime.trust.as_deref().map(|path| self.folders.file(path)),
             require_signed: runtime.require_signed,
+            isolation: runtime.isolation,
         })
     }
 

@@ -260,6 +260,22 @@ pub struct Runtime {
     pub trust: Option<String>,
     /// Whether only packages signed by those of `trust` are run, and no ONNX files.
     pub require_signed: bool,
+    /// Where models run and video is decoded: in the agent's own process, or each model and each camera in one of its own,
+    /// without credentials, with a limit to its memory and, where the provider is `cpu` and the decoder no hardware, without
+    /// files and network. What crashes it costs that model or camera a restart. The second takes more memory for each.
+    /// Hardware decoders stay in the agent's own process.
+    pub isolation: Isolation,
+}
+
+/// Where models run and video is decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// In the agent's own process.
+    #[default]
+    None,
+    /// Each in a process of its own.
+    Process,
 }
 
 /// Pictures and clips that show an event.

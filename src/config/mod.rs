@@ -39,6 +39,7 @@ use crate::detect::bundled;
 use crate::vocab::WallTime;
 
 pub use access::{Folders, Identity, Login, Password, PasswordError, Source, Tls};
+pub use document::Isolation;
 pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::access::{Login, Source, Tls};
-use super::document::{Compat, Delivery, Family, Picture, Provider, Transport};
+use super::document::{Compat, Delivery, Family, Isolation, Picture, Provider, Transport};
 use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
 use crate::detect::embed::EmbeddingFamily;
 use crate::evidence::ClipSettings;
@@ -115,6 +115,8 @@ pub struct Model {
     pub trust: Option<PathBuf>,
     /// Whether nothing but a package signed by those will do.
     pub require_signed: bool,
+    /// Where it runs.
+    pub isolation: Isolation,
 }
 
 /// Where the names of a model's classes are.
@@ -180,6 +182,8 @@ pub struct Camera {
     pub latency: Duration,
     /// Whether the certificate of an `rtsps` camera must be valid.
     pub verify_tls: bool,
+    /// Where a software decoder runs.
+    pub isolation: Isolation,
     /// The GStreamer element that decodes; none for the first that works.
     pub decoder: Option<String>,
     /// Threads for decoding in software; 0 for the decoder's own choice.
@@ -256,6 +260,8 @@ pub struct FaceModel {
     pub provider: Provider,
     /// Threads of one inference.
     pub threads: u16,
+    /// Where it runs.
+    pub isolation: Isolation,
 }
 
 /// What a camera makes of who is recognised.

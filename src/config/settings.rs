@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
-use super::document::{self, Provider, Transport};
+use super::document::{self, Isolation, Provider, Transport};
 use super::ready::{Camera, Evidence, FaceModel, History, Identify, LabelSource, Model, Mqtt, Spool};
 use crate::vocab::{Id, IdError, Labels, Secret};
 use crate::{behaviour, camera, decode, detect, evidence, history, mqtt, scene, spool, track};
@@ -49,6 +49,7 @@ impl Camera {
             threads: u32::from(self.threads),
             max_fps: None,
             verify_tls: self.verify_tls,
+            process: (self.isolation == Isolation::Process).then(decode::Settings::own_process),
         };
         camera::Settings { decode, enabled: self.enabled, stall: self.stall, ..camera::Settings::default() }
     }
@@ -148,6 +149,7 @@ impl Model {
             cache_dir,
             trust: self.trust.clone(),
             require_signed: self.require_signed,
+            isolation: isolation(self.isolation),
             ..detect::Settings::new(self.name.clone(), &self.file)
         }
     }
@@ -191,6 +193,13 @@ impl Model {
             confusable: track::confusable(labels),
             ..track::Settings::default()
         }
+    }
+}
+
+fn isolation(isolation: Isolation) -> detect::Isolation {
+    match isolation {
+        Isolation::None => detect::Isolation::None,
+        Isolation::Process => detect::Isolation::process(),
     }
 }
 
@@ -241,6 +250,7 @@ impl FaceModel {
             provider: provider(self.provider),
             threads: self.threads,
             input: self.input,
+            isolation: isolation(self.isolation),
             ..detect::Settings::new(Id::new(name)?, &self.file)
         })
     }

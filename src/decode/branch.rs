@@ -10,8 +10,10 @@ use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
 use super::feed::{Arrival, Feed};
+use super::isolation::RemoteDecoder;
 use super::watch::{Chooser, watch_decoder, watch_input, watch_raw};
 use super::{Codec, DecodeError, DecoderChoice, codec, picture, tap};
+use crate::base::child::Program;
 
 /// How the pictures leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(super) enum Delivery {
 pub(super) struct Plan {
     pub decoder: DecoderChoice,
     pub threads: u32,
+    /// What is started to have a software decoder in, instead of here.
+    pub process: Option<Program>,
     /// Decoders that did not work for this source.
     pub rejected: Vec<String>,
     pub delivery: Delivery,
@@ -143,12 +147,12 @@ pub(super) fn attach(
         chain.push(parser);
     }
     tap::refuse(feed, codec);
-    let decoder = choose_decoder(codec, feed, plan)?;
+    let (decoder, name) = choose_decoder(codec, feed, plan)?.unzip();
+    let bridge = name.as_deref().and_then(codec::bridge_behind);
     feed.update_info(|info| {
         info.codec = Some(codec.clone());
-        info.decoder = decoder.as_ref().and_then(|d| d.factory()).map(|f| f.name().to_string());
+        info.decoder = name;
     });
-    let bridge = decoder.as_ref().and_then(|d| d.factory()).and_then(|f| codec::bridge_behind(&f.name()));
     chain.extend(decoder.clone());
     if let Some(bridge) = bridge {
         chain.push(make(bridge)?);
@@ -189,8 +193,9 @@ fn link(
     Ok(())
 }
 
-/// The first decoder that exists, was not rejected, and opens its device. `None` for raw pictures.
-fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option<gst::Element>, DecodeError> {
+/// The first decoder that exists, was not rejected, and opens its device, and its name; if it is to be elsewhere, what stands
+/// for it here. `None` for raw pictures.
+fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option<(gst::Element, String)>, DecodeError> {
     if *codec == Codec::Raw {
         return Ok(None);
     }
@@ -208,9 +213,10 @@ fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option
             tried.push(format!("{name} is not installed"));
             continue;
         };
-        configure(&decoder, plan);
+        configure(&decoder, plan.threads, matches!(plan.delivery, Delivery::Newest { .. }));
         if decoder.set_state(gst::State::Ready).is_ok() {
-            return Ok(Some(decoder));
+            let elsewhere = elsewhere(&decoder, name, feed, plan);
+            return Ok(Some((elsewhere.unwrap_or(decoder), name.clone())));
         }
         let _ = decoder.set_state(gst::State::Null);
         tried.push(format!("{name} does not open"));
@@ -218,19 +224,33 @@ fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option
     Err(unsupported(feed, codec, &tried.join(", ")))
 }
 
-/// Sets what a decoder has of the properties that matter; decoders differ, so each is asked.
-fn configure(decoder: &gst::Element, plan: &Plan) {
+/// What stands for a decoder that is to run in a process of its own. None for one that is to run here, as those of hardware are.
+fn elsewhere(decoder: &gst::Element, name: &str, feed: &Arc<Feed>, plan: &Plan) -> Option<gst::Element> {
+    let program = plan.process.as_ref().filter(|_| !codec::is_hardware(name))?;
+    let plugin = decoder.factory()?.plugin()?.filename()?;
+    let _ = decoder.set_state(gst::State::Null);
+    Some(RemoteDecoder::new(program, name, plugin, plan.threads, feed).upcast())
+}
+
+/// Whether it is one of libav's, which take each picture's memory from their pool when they begin it.
+pub(super) fn has_libav(decoder: &gst::Element) -> bool {
+    decoder.factory().is_some_and(|factory| factory.name().starts_with("avdec_"))
+}
+
+/// Sets what a decoder has of the properties that matter; decoders differ, so each is asked. `at_once`: no picture is to
+/// wait for those after it.
+pub(super) fn configure(decoder: &gst::Element, threads: u32, at_once: bool) {
     let set = |name: &str, value: &str| {
         if decoder.find_property(name).is_some() {
             decoder.set_property_from_str(name, value);
         }
     };
-    set("max-threads", &plan.threads.to_string());
+    set("max-threads", &threads.to_string());
     set("output-corrupt", "false");
     // Damage must never end a stream: it is counted and skipped.
     set("max-errors", "-1");
     set("qos", "false");
-    if matches!(plan.delivery, Delivery::Newest { .. }) {
+    if at_once {
         // Frame threading would add a picture of delay per thread.
         set("thread-type", "slice");
     }

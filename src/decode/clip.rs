@@ -102,6 +102,8 @@ impl Clip {
         let plan = Plan {
             decoder: settings.decoder.clone(),
             threads: settings.threads,
+            // Whoever replays a clip waits for it, and has chosen it.
+            process: None,
             rejected: rejected.to_vec(),
             delivery: Delivery::All { paced: pace == Pace::Real },
         };

@@ -44,6 +44,8 @@ pub struct Counts {
     pub dropped_idle: u64,
     /// Pictures that a newer one replaced before they were taken.
     pub superseded: u64,
+    /// Ends, before their time, of the processes that decode it.
+    pub restarts: u64,
 }
 
 impl Counts {
@@ -60,6 +62,7 @@ impl Counts {
             dropped_rate: self.dropped_rate + other.dropped_rate,
             dropped_idle: self.dropped_idle + other.dropped_idle,
             superseded: self.superseded + other.superseded,
+            restarts: self.restarts + other.restarts,
         }
     }
 }
@@ -100,6 +103,7 @@ pub(super) struct Counters {
     pub dropped_rate: AtomicU64,
     pub dropped_idle: AtomicU64,
     pub superseded: AtomicU64,
+    pub restarts: AtomicU64,
 }
 
 /// Adds to a counter that is only ever read for reports.
@@ -176,6 +180,7 @@ impl Feed {
             dropped_rate: c.dropped_rate.load(Relaxed),
             dropped_idle: c.dropped_idle.load(Relaxed),
             superseded: c.superseded.load(Relaxed),
+            restarts: c.restarts.load(Relaxed),
         }
     }
 
@@ -265,6 +270,18 @@ impl Feed {
     /// Notes that the decoder has begun a picture that will not come out.
     pub fn stays_inside(&self) {
         count(&self.kept, 1);
+    }
+
+    /// How many have, since this was last asked.
+    pub fn take_kept(&self) -> u64 {
+        self.kept.swap(0, Relaxed)
+    }
+
+    /// The decoder knows nothing any more of what went into it: decoding goes on with the next keyframe.
+    pub fn begin_anew(&self) {
+        lock(&self.gate).wait();
+        lock(&self.keyframes).clear();
+        lock(&self.owed).clear();
     }
 
     /// Counts a picture that came out of the decoder, and those that stayed in it before.

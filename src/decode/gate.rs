@@ -114,6 +114,17 @@ impl<P> Gate<P> {
         Self { state: State::Open { whole: true }, ..Self::live() }
     }
 
+    /// Waits for a keyframe from now on: whatever is kept leads nowhere.
+    pub fn wait(&mut self) {
+        self.forget();
+        (self.state, self.waiting_since) = (State::Waiting, None);
+    }
+
+    /// Whether it waits for one.
+    pub fn is_waiting(&self) -> bool {
+        self.state == State::Waiting
+    }
+
     /// Decides about one packet; `keep` gives a reference to it, called only if it is kept.
     pub fn offer(&mut self, want: Want, packet: Facts, keep: impl FnOnce() -> P) -> Verdict<P> {
         self.align(want, packet);
@@ -125,9 +136,7 @@ impl<P> Gate<P> {
             }
             State::Open { .. } if want == Want::Keyframes => Verdict::Skip,
             State::Open { .. } => {
-                self.forget();
-                self.state = State::Waiting;
-                self.waiting_since = None;
+                self.wait();
                 self.offer_waiting(want, packet)
             }
         };

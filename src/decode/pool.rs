@@ -136,6 +136,16 @@ impl PicturePool {
         let _ = pool.imp().on_take.set(on_take);
         pool
     }
+
+    /// For pictures of this form, ready.
+    pub(super) fn of(info: &gst_video::VideoInfo, caps: &gst::Caps) -> Option<Self> {
+        let pool = Self::new(Box::new(|| ()));
+        let mut config = pool.config();
+        config.set_params(Some(caps), u32::try_from(info.size()).ok()?, 0, 0);
+        pool.set_config(config).ok()?;
+        pool.set_active(true).ok()?;
+        Some(pool)
+    }
 }
 
 /// Offers the decoder memory for its pictures, of which it keeps to itself those that nobody wants.
@@ -227,13 +237,8 @@ mod tests {
     /// A pool of 320x180 pictures, ready.
     fn pool() -> PicturePool {
         gst::init().unwrap();
-        let pool = PicturePool::new(Box::new(|| ()));
         let info = gst_video::VideoInfo::builder(gst_video::VideoFormat::I420, 320, 180).build().unwrap();
-        let mut config = pool.config();
-        config.set_params(Some(&info.to_caps().unwrap()), u32::try_from(info.size()).unwrap(), 0, 0);
-        pool.set_config(config).unwrap();
-        pool.set_active(true).unwrap();
-        pool
+        PicturePool::of(&info, &info.to_caps().unwrap()).unwrap()
     }
 
     #[test]

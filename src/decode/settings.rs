@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::base::child::Program;
+
 /// How the pictures of one source are fetched and decoded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -18,6 +20,9 @@ pub struct Settings {
     pub max_fps: Option<f64>,
     /// Whether the certificate of an `rtsps://` server must be valid. Default true.
     pub verify_tls: bool,
+    /// What is started for each stream that is watched, to decode it there if a software decoder does; see
+    /// [`isolation`](super::isolation). Default none: it is decoded in this process.
+    pub process: Option<Program>,
 }
 
 impl Default for Settings {
@@ -29,7 +34,18 @@ impl Default for Settings {
             threads: 1,
             max_fps: None,
             verify_tls: true,
+            process: None,
         }
+    }
+}
+
+/// The subcommand that is a decoder's process; nobody but this program gives it.
+pub const PROCESS: &str = "decode-process";
+
+impl Settings {
+    /// A decoder's process: the running program, started with a subcommand for it.
+    pub fn own_process() -> Program {
+        Program::own(&[PROCESS])
     }
 }
 

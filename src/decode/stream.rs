@@ -68,6 +68,7 @@ impl Stream {
         let plan = Plan {
             decoder: settings.decoder.clone(),
             threads: settings.threads,
+            process: settings.process.clone(),
             rejected: rejected.to_vec(),
             delivery: Delivery::Newest { paced: !source.is_live() },
         };

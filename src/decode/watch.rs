@@ -8,7 +8,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 
 use super::DecodeError;
-use super::branch::running_time;
+use super::branch::{self, running_time};
 use super::feed::{Feed, count, lock};
 use super::gate::{Facts, Verdict};
 use super::pool;
@@ -53,16 +53,11 @@ pub(super) fn watch_decoder(decoder: &gst::Element, input: &gst::Pad, feed: &Arc
         }
     });
     if let Some(output) = decoder.static_pad("src") {
-        if chooser == Chooser::Gate && has_libav(decoder) {
+        if chooser == Chooser::Gate && branch::has_libav(decoder) {
             pool::offer(decoder, &output, feed);
         }
         watch_output(&output, feed, chooser);
     }
-}
-
-/// Whether it is one of libav's, which take each picture's memory from their pool when they begin it.
-fn has_libav(decoder: &gst::Element) -> bool {
-    decoder.factory().is_some_and(|factory| factory.name().starts_with("avdec_"))
 }
 
 /// For raw pictures of a device, which need no decoder.

@@ -33,11 +33,15 @@ impl Deadline {
         self.usual = Some(self.usual.map_or(took, |usual| usual - usual / WEIGHT + took / WEIGHT));
     }
 
+    /// How long an inference may take as things are.
+    pub(super) fn limit(&self) -> Duration {
+        self.usual.map_or(FIRST, |usual| LEAST.max(usual * TIMES_USUAL))
+    }
+
     /// For how long the present inference has been going on, where that is longer than it may.
     pub(super) fn overdue(&self, now: Duration) -> Option<Duration> {
         let lasts = now.saturating_sub(self.began?);
-        let limit = self.usual.map_or(FIRST, |usual| LEAST.max(usual * TIMES_USUAL));
-        (lasts >= limit).then_some(lasts)
+        (lasts >= self.limit()).then_some(lasts)
     }
 }
 

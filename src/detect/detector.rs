@@ -5,17 +5,18 @@ use crate::model::Facts;
 use crate::model::manifest::Thresholds;
 use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts};
 
+use super::draw::{Draw, DrawFrame};
 use super::error::DetectError;
 use super::families::{Family, OutputPort, Reading, Tensor};
 use super::input::{InputSpec, Inputs};
 use super::labels;
-use super::letterbox::{Element, Geometry, Letterbox, Preprocess};
+use super::letterbox::{Geometry, Letterbox, Preprocess};
 use super::nms;
 use super::open::GoldenReport;
 use super::picture::{Picture, PictureError};
 use super::provider::{Attempt, Provider, ProviderReport};
 use super::recognise::{self, Recognised, Recognition};
-use super::session::{Fill, Session};
+use super::session::Session;
 use super::settings::Settings;
 use super::source::{ModelFile, PackageFacts};
 
@@ -313,6 +314,16 @@ impl Detector {
         }
     }
 
+    /// The process of its own that runs the model; none where it is this one, or while that is being started again.
+    pub fn process(&self) -> Option<u32> {
+        self.session.process()
+    }
+
+    /// How often the process of the model ended before its time, or could not be started again.
+    pub fn restarts(&self) -> u64 {
+        self.session.restarts()
+    }
+
     /// The clock that stages are measured with.
     pub(super) fn clock(&self) -> &SharedClock {
         &self.clock
@@ -369,31 +380,5 @@ fn open_on(
             Err(Refusal::Provider(error.to_string()))
         }
         Err(error) => Err(Refusal::Fault(error)),
-    }
-}
-
-struct Draw<'a> {
-    letterbox: &'a mut Letterbox,
-    picture: &'a Picture,
-}
-
-impl Fill for Draw<'_> {
-    type Output = Result<Geometry, PictureError>;
-
-    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output {
-        self.letterbox.draw(self.picture, tensor)
-    }
-}
-
-struct DrawFrame<'a> {
-    letterbox: &'a mut Letterbox,
-    frame: &'a Frame,
-}
-
-impl Fill for DrawFrame<'_> {
-    type Output = Result<Geometry, PictureError>;
-
-    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output {
-        self.letterbox.draw_frame(self.frame, tensor)
     }
 }

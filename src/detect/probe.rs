@@ -12,8 +12,9 @@ use ort::value::{DynTensor, TensorElementType};
 use super::error::DetectError;
 use super::input::Inputs;
 use super::letterbox::Element;
+use super::local::{self, Feed, Input};
 use super::runtime;
-use super::session::{self, Feed, Fill, Input};
+use super::session::Fill;
 use crate::model::Facts;
 
 /// How much ONNX Runtime may change before it runs.
@@ -66,14 +67,14 @@ impl Probe {
                 .with_inter_threads(1)?
                 .with_intra_op_spinning(false)?
                 .with_optimization_level(level)?;
-            let off: Vec<&str> = session::disabled_by_file(&facts).collect();
+            let off: Vec<&str> = local::disabled_by_file(&facts).collect();
             if !off.is_empty() {
                 builder = builder.with_disabled_optimizers(off.join(";"))?;
             }
             let session = builder.commit_from_memory(bytes)?;
-            let (input, constants) = (Input::new(&inputs.picture)?, session::constants(&inputs)?);
+            let (input, constants) = (Input::new(&inputs.picture)?, local::constants(&inputs)?);
             let picture_name = inputs.picture_name.clone();
-            Ok(Self { session, options: session::quiet_options()?, input, picture_name, constants })
+            Ok(Self { session, options: local::quiet_options()?, input, picture_name, constants })
         };
         opened().map_err(|error| refused("open", &error))
     }
@@ -144,5 +145,5 @@ pub fn simplify(bytes: &[u8], scratch: &Path) -> Result<Vec<u8>, DetectError> {
 }
 
 fn refused(operation: &'static str, error: &ort::Error) -> DetectError {
-    DetectError::Probe { operation, reason: session::first_line(error) }
+    DetectError::Probe { operation, reason: local::first_line(error) }
 }

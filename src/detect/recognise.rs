@@ -3,13 +3,14 @@
 use crate::model::Facts;
 use crate::vocab::Labels;
 
+use super::draw::Draw;
 use super::error::DetectError;
 use super::families::{Evidence, Family, Implausible, KINDS, Kind, OutputPort, Ports, Reading};
 use super::golden;
 use super::input::InputSpec;
-use super::letterbox::{Element, Geometry, Letterbox};
-use super::picture::{Picture, PictureError};
-use super::session::{Fill, Session};
+use super::letterbox::Letterbox;
+use super::picture::Picture;
+use super::session::Session;
 use super::settings::Settings;
 
 /// A model whose family is known and whose outputs are plausible.
@@ -117,7 +118,7 @@ fn show(
     reading: &mut Reading,
 ) -> Result<Result<Letterbox, (Implausible, Letterbox)>, DetectError> {
     let letterbox = || Letterbox::new(spec.width, spec.height, spec.layout, reading.preprocess);
-    session.fill(DrawGolden { letterbox: &mut letterbox(), picture })?;
+    session.fill(Draw { letterbox: &mut letterbox(), picture })?;
     let fresh = letterbox();
     Ok(match session.run(|outputs| reading.decoder.plausible(outputs))? {
         Ok(()) => Ok(fresh),
@@ -148,17 +149,4 @@ fn advice(settings: &Settings, outputs: &[OutputPort], against: &[(Family, Strin
 fn describe(outputs: &[OutputPort]) -> String {
     let text = |port: &OutputPort| format!("{} {} {}", port.name, port.element, port.shape_text());
     outputs.iter().map(text).collect::<Vec<_>>().join(", ")
-}
-
-struct DrawGolden<'a> {
-    letterbox: &'a mut Letterbox,
-    picture: &'a Picture,
-}
-
-impl Fill for DrawGolden<'_> {
-    type Output = Result<Geometry, PictureError>;
-
-    fn fill<T: Element>(self, tensor: &mut [T]) -> Self::Output {
-        self.letterbox.draw(self.picture, tensor)
-    }
 }

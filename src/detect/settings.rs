@@ -8,6 +8,7 @@ use crate::vocab::Id;
 
 use super::error::DetectError;
 use super::families::Family;
+use super::isolation::Isolation;
 use super::provider::ProviderChoice;
 
 /// One model of the configuration.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub accepted: BTreeMap<String, Accepted>,
     /// Optimisers of ONNX Runtime that must stay off; a package brings its own. None by default.
     pub disabled_optimizers: Vec<String>,
+    /// Where it runs; in this process by default.
+    pub isolation: Isolation,
 }
 
 /// Where the names of the classes come from.
@@ -87,6 +90,7 @@ impl Settings {
             require_signed: false,
             accepted: BTreeMap::new(),
             disabled_optimizers: Vec::new(),
+            isolation: Isolation::None,
         }
     }
 

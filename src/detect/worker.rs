@@ -47,6 +47,8 @@ pub struct WorkerTotals {
     pub superseded: u64,
     /// Looks that failed.
     pub failed: u64,
+    /// How often the process of the model ended before its time, or could not be started again.
+    pub restarts: u64,
 }
 
 /// What a worker did since the last report.
@@ -271,6 +273,7 @@ fn run(shared: &Shared, mut detector: Detector, mut results: Results) {
     while let Some(place) = shared.next() {
         let outcome = look(shared, &mut detector, &mut found, &mut results, place);
         shared.count(&outcome);
+        shared.lock().totals.restarts = detector.restarts();
     }
 }
 

@@ -98,6 +98,9 @@ pub struct CameraHealth {
     /// How often its thread panicked since the start; each time it was connected anew.
     #[serde(default)]
     pub panics: u64,
+    /// How often the process that decodes it ended before its time since the start, where it has one.
+    #[serde(default)]
+    pub decoder_restarts: u64,
     /// Frames not looked at since the start, by reason.
     pub drops: BTreeMap<DropReason, u64>,
     /// What entries of `suppress` have held back since the camera's rules began, by the entry's id.
@@ -136,6 +139,10 @@ pub struct ModelHealth {
     pub cause: Option<String>,
     /// Inferences since the start.
     pub inferences: u64,
+    /// How often the process that runs it ended before its time, or could not be started again, since the model was opened;
+    /// absent where it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<u64>,
 }
 
 /// What recognises people by their faces.

@@ -159,6 +159,7 @@ fn health() -> HealthMessage {
         decoder: Some("avdec_h264".into()),
         reconnects: 1,
         panics: 0,
+        decoder_restarts: 0,
         drops: BTreeMap::from([(DropReason::Rate, 1200), (DropReason::Still, 400)]),
         suppressed: BTreeMap::from([(id("hedge"), suppressed)]),
     };
@@ -169,9 +170,14 @@ fn health() -> HealthMessage {
         obtained: Some("CPUExecutionProvider".into()),
         cause: None,
         inferences: 5000,
+        restarts: Some(1),
     };
-    let redactor =
-        ModelHealth { inferences: 12, cause: Some("an inference has not come back".into()), ..model.clone() };
+    let redactor = ModelHealth {
+        inferences: 12,
+        cause: Some("an inference has not come back".into()),
+        restarts: None,
+        ..model.clone()
+    };
     let faces = FacesHealth {
         space: Some("mobilefacenet-3f2a9c0b71d4-128".into()),
         detector: Some("CPUExecutionProvider".into()),

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 use vedette::behaviour::RuleKind;
 use vedette::config::{self, Folders, Loaded, Password, Weight};
+use vedette::detect::Isolation;
 use vedette::vocab::FiringKind;
 
 /// What every faulty file that holds a password calls it.
@@ -148,6 +149,19 @@ cameras:
     assert_eq!(config.evidence.folder, Path::new("/var/lib/vedette/evidence"));
     assert_eq!(config.models[0].file, Path::new("/etc/vedette/models/vedette-nano.int8.onnx"));
     assert!(matches!(camera.rules[1].kind, RuleKind::Loitering { seconds, .. } if seconds.as_secs() == 60));
+}
+
+#[test]
+fn models_run_in_the_agent_unless_they_are_to_have_processes_of_their_own() {
+    let isolation = |sections: &str| {
+        let loaded = load(&format!("{}{sections}", with_camera_lines(""))).unwrap();
+        loaded.config.models[0].detect_settings(None).isolation
+    };
+    assert_eq!(isolation(""), Isolation::None);
+    assert_eq!(isolation("runtime: { isolation: none }\n"), Isolation::None);
+    assert_eq!(isolation("runtime: { isolation: process }\n"), Isolation::process());
+    let faults = load(&format!("{}runtime: {{ isolation: both }}\n", with_camera_lines(""))).unwrap_err();
+    assert!(faults.contains("runtime.isolation") && faults.contains("process"), "{faults}");
 }
 
 #[test]

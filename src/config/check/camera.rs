@@ -48,6 +48,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         transport: camera.transport,
         latency: Duration::from_millis(u64::from(camera.latency_ms)),
         verify_tls: camera.verify_tls,
+        isolation: document.runtime.isolation,
         decoder: decoder?,
         threads: camera.threads,
         stall: Duration::from_secs_f64(camera.stall_seconds),

@@ -35,6 +35,7 @@ pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Optio
             input: detector.input.map(|[width, height]| (width, height)),
             provider: detector.provider,
             threads: detector.threads,
+            isolation: document.runtime.isolation,
         },
         embedder: FaceModel {
             file: check.folders.file(&embedder.file),
@@ -42,6 +43,7 @@ pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Optio
             input: None,
             provider: embedder.provider,
             threads: embedder.threads,
+            isolation: document.runtime.isolation,
         },
         family: embedder.family.0,
         gallery: check.folders.file(&identify.gallery),

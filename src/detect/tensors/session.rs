@@ -8,10 +8,10 @@ use ort::session::{RunOptions, Session as OrtSession, SessionInputValue};
 use ort::value::{Outlet, ValueType};
 
 use super::super::error::DetectError;
+use super::super::local::{self, Heard};
 use super::super::open::{candidates, completed, may_run};
 use super::super::provider::{Attempt, Placement, Provider, ProviderReport};
 use super::super::runtime;
-use super::super::session::{self, Heard};
 use super::super::settings::Settings;
 use super::super::source::{ModelFile, PackageFacts, Source};
 use super::{Datatype, Tensor, TensorSpec, convert};
@@ -115,9 +115,9 @@ impl TensorModel {
             return Err("the loaded ONNX Runtime was built without it".to_owned());
         }
         let heard = Arc::new(Heard::default());
-        let session = session::configure(&file.facts, &file.settings(&self.settings), provider, &heard)
-            .and_then(|builder| session::commit(builder, &file.bytes))
-            .map_err(|error| session::first_line(&error))?;
+        let session = local::configure(&file.facts, &file.settings(&self.settings), provider, &heard)
+            .and_then(|builder| local::commit(builder, &file.bytes))
+            .map_err(|error| local::first_line(&error))?;
         let placement = heard.placement(provider);
         if placement.is_some_and(|placement| placement.on_provider == 0) {
             return Err("it took none of the model's operators".to_owned());
@@ -131,7 +131,7 @@ impl TensorSession {
         let refused = |reason: String| DetectError::Tensors { path: path.to_owned(), reason };
         let specs = |outlets: &[Outlet]| outlets.iter().map(spec).collect::<Result<Vec<_>, _>>().map_err(refused);
         let (inputs, outputs) = (specs(session.inputs())?, specs(session.outputs())?);
-        let options = session::quiet_options().map_err(|error| refused(session::first_line(&error)))?;
+        let options = local::quiet_options().map_err(|error| refused(local::first_line(&error)))?;
         Ok(Self { session, options, inputs, outputs, placed })
     }
 
@@ -163,7 +163,7 @@ impl TensorSession {
             fed.push((Cow::from(&tensor.name), value));
         }
         let values = self.session.run_with_options(fed, &self.options);
-        let values = values.map_err(|error| failed(session::first_line(&error)))?;
+        let values = values.map_err(|error| failed(local::first_line(&error)))?;
         let name = |at: usize| self.outputs.get(at).map_or("", |spec| spec.name.as_str());
         let value = |at: usize| values.values().nth(at);
         let missing = |at: usize| format!("it has no output {at}");

@@ -69,6 +69,8 @@ struct Model {
     obtained: String,
     cause: String,
     inferences: u64,
+    /// How often its own process was started again.
+    restarts: u64,
 }
 
 /// What waits of one class.
@@ -185,6 +187,7 @@ impl Model {
             obtained: said("/obtained"),
             cause: said("/cause"),
             inferences: count(model, "inferences"),
+            restarts: count(model, "restarts"),
         }
     }
 }

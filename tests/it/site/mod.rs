@@ -14,6 +14,7 @@ mod disk;
 mod ear;
 mod faces;
 mod hang;
+mod isolation;
 mod lifecycle;
 mod outage;
 mod overlay;
