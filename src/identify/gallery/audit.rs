@@ -23,6 +23,8 @@ pub enum Action {
     Expire,
     /// A picture was compared with everybody, by hand.
     Match,
+    /// A whole gallery came from where it is kept, and took this one's place.
+    Receive,
 }
 
 /// What one line tells.

@@ -7,7 +7,8 @@
 //! - [`sealed`] is the file's format, [`Key`] what opens it.
 //! - [`audit`] is the log beside it, a chain of lines of which each names the one before.
 //! - [`Store`] reads and changes both on the disk. A revision never goes back: a file that is older than its log says is
-//!   refused, so that nobody brings back who was removed by putting an old copy in place.
+//!   refused, so that nobody brings back who was removed by putting an old copy in place. The same holds for one that came
+//!   from elsewhere ([`Store::receive`]); its own log is kept where it is changed, and the log here tells what came when.
 
 pub mod audit;
 mod key;
@@ -23,8 +24,8 @@ use super::matching;
 use crate::vocab::{Id, WallTime};
 
 pub use key::{Key, KeyError};
-pub use sealed::{FormatError, Head, MOST_BYTES, head, open, seal};
-pub use store::{Change, Store, StoreError};
+pub use sealed::{FormatError, Head, MOST_BYTES, head, open, outline, seal};
+pub use store::{Change, Known, Store, StoreError, look};
 
 /// The most people of a gallery.
 pub const MOST_PEOPLE: usize = 10_000;

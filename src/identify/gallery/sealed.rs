@@ -24,6 +24,8 @@ const VERSION: u16 = 1;
 const START: usize = 12;
 /// The largest file.
 pub const MOST_BYTES: usize = 256 << 20;
+/// So many bytes from the beginning of a file tell its head, whatever that holds.
+pub const LONGEST_START: u64 = START as u64 + u16::MAX as u64;
 /// Longer names are a fault.
 const LONGEST_TEXT: usize = 256;
 
@@ -89,6 +91,22 @@ pub fn seal(gallery: &Gallery, key: &Key, nonce: [u8; NONCE_LEN]) -> Result<Vec<
 /// When it is no gallery.
 pub fn head(file: &[u8]) -> Result<Head, FormatError> {
     split(file).map(|(head, _, _)| head)
+}
+
+/// What a file of `size` bytes says of itself, by its beginning: its first [`LONGEST_START`] bytes, or all. Nothing vouches
+/// for it before the file is [`open`]ed.
+///
+/// # Errors
+/// When it is no gallery, is too large, or too short for what its head promises.
+pub fn outline(start: &[u8], size: u64) -> Result<Head, FormatError> {
+    let (head, before, _) = split(start)?;
+    if size > MOST_BYTES as u64 {
+        return Err(FormatError::Damaged("it is too large"));
+    }
+    if size < (before.len() + NONCE_LEN + CHACHA20_POLY1305.tag_len()) as u64 {
+        return Err(FormatError::Damaged("it breaks off"));
+    }
+    Ok(head)
 }
 
 /// Opens a sealed gallery.

@@ -6,13 +6,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::audit::{self, Action, AuditError, Entry, Line};
-use super::{FormatError, Gallery, Key, MOST_BYTES, sealed};
+use super::{FormatError, Gallery, Head, Key, MOST_BYTES, sealed};
 use crate::vocab::{Id, WallTime};
 
 /// The largest log.
@@ -23,6 +23,17 @@ const MOST_LOG: u64 = 256 << 20;
 pub struct Store {
     path: PathBuf,
     key: Key,
+    /// Whether it is kept elsewhere: its log is there too, and the one here tells only what came.
+    is_received: bool,
+}
+
+/// What is known of a gallery that is kept elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The highest revision that was ever here, by the log and the file; none where there never was one.
+    pub highest: Option<u64>,
+    /// The revision of the file; none where there is none, or the key does not open it.
+    pub has: Option<u64>,
 }
 
 /// What is done, for the log.
@@ -95,7 +106,8 @@ pub enum StoreError {
     },
     /// The log lacks what the gallery says.
     #[error(
-        "the audit log {path} lacks the change to revision {revision}: it was cut short, or belongs to another gallery"
+        "the audit log {path} lacks the change to revision {revision}: it was cut short, or belongs to another gallery, \
+         as where this one came from the hub (`--from-hub`)"
     )]
     LogCut {
         /// The log.
@@ -103,15 +115,40 @@ pub enum StoreError {
         /// The gallery's revision.
         revision: u64,
     },
+    /// It is kept elsewhere.
+    #[error("the gallery {path} came from the hub: change it where it is kept, and publish it from there")]
+    Received {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system gives no random bytes.
     #[error("the system gives no random bytes")]
     Random,
 }
 
+/// What the gallery in the file `path` says of itself, and how many bytes it has. Nothing vouches for it.
+///
+/// # Errors
+/// When it cannot be read or is no gallery.
+pub fn look(path: &Path) -> Result<(Head, u64), StoreError> {
+    let failed = |source| StoreError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    let mut start = Vec::new();
+    file.take(sealed::LONGEST_START).read_to_end(&mut start).map_err(failed)?;
+    let head = sealed::outline(&start, size);
+    head.map(|head| (head, size)).map_err(|source| StoreError::Format { path: path.to_owned(), source })
+}
+
 impl Store {
     /// The gallery in the file `path`, which need not be there yet.
     pub fn new(path: &Path, key: Key) -> Self {
-        Self { path: path.to_owned(), key }
+        Self { path: path.to_owned(), key, is_received: false }
+    }
+
+    /// The same for one that is kept elsewhere and comes whole: it is not changed here, and its log is not here.
+    pub fn received(self) -> Self {
+        Self { is_received: true, ..self }
     }
 
     /// The file of the log.
@@ -159,6 +196,9 @@ impl Store {
         change: Change,
         act: impl FnOnce(&mut Gallery) -> Result<(), E>,
     ) -> Result<Gallery, E> {
+        if self.is_received {
+            return Err(StoreError::Received { path: self.path.clone() }.into());
+        }
         let _lock = self.lock()?;
         let mut gallery = match self.read_alone()? {
             Some(gallery) => gallery,
@@ -188,6 +228,41 @@ impl Store {
         Ok(gallery)
     }
 
+    /// What is known of a gallery that is kept elsewhere.
+    ///
+    /// # Errors
+    /// When the log cannot be read or was changed. A gallery that does not open is no error: a new one may.
+    pub fn known(&self) -> Result<Known, StoreError> {
+        let logged = self.lines()?.iter().map(|line| line.entry.revision).max();
+        let has = self.read_alone().ok().flatten().map(|gallery| gallery.revision);
+        Ok(Known { highest: logged.max(has), has })
+    }
+
+    /// Puts the sealed gallery in `file`, which lies in the same folder, in the place of this one, in one step, and notes
+    /// it in the log; nothing is changed where `judge` has something against it.
+    ///
+    /// # Errors
+    /// When it does not open, `judge` refuses it, or a file cannot be read or written.
+    pub fn receive<E: From<StoreError>>(
+        &self,
+        file: &Path,
+        (who, at): (&str, WallTime),
+        judge: impl FnOnce(&Gallery, Known) -> Result<(), E>,
+    ) -> Result<Gallery, E> {
+        let _lock = self.lock()?;
+        let gallery = read_sealed(file, &self.key)?.ok_or_else(|| StoreError::Missing { path: file.to_owned() })?;
+        judge(&gallery, self.known()?)?;
+        let failed = |source| StoreError::Write { path: self.path.clone(), source };
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        fs::rename(file, &self.path).map_err(failed)?;
+        sync_folder(&self.path);
+        let previous = self.lines()?.last().map_or_else(String::new, |line| line.hash.clone());
+        let detail = format!("people: {}", gallery.people.len());
+        let change = Change { who: who.to_owned(), at, action: Action::Receive, person: None, detail };
+        self.append(&[line_of(change, gallery.revision, previous)])?;
+        Ok(gallery)
+    }
+
     /// Notes in the log what was done without a change.
     ///
     /// # Errors
@@ -204,17 +279,7 @@ impl Store {
     }
 
     fn read_alone(&self) -> Result<Option<Gallery>, StoreError> {
-        let path = || self.path.clone();
-        let file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(StoreError::Read { path: path(), source }),
-        };
-        let mut bytes = Vec::new();
-        let read = file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes);
-        read.map_err(|source| StoreError::Read { path: path(), source })?;
-        let gallery = sealed::open(&bytes, &self.key);
-        gallery.map(Some).map_err(|source| StoreError::Format { path: path(), source })
+        read_sealed(&self.path, &self.key)
     }
 
     /// Whether log and gallery fit together; the lines that the gallery has and the log lacks because of a crash.
@@ -222,6 +287,9 @@ impl Store {
         let known = lines.iter().map(|line| line.entry.revision).max().unwrap_or(0);
         if known > gallery.revision {
             return Err(StoreError::RolledBack { path: self.path.clone(), found: gallery.revision, known });
+        }
+        if self.is_received {
+            return Ok(&[]);
         }
         let end = lines.last().map_or("", |line| line.hash.as_str());
         let own = &gallery.last;
@@ -285,6 +353,20 @@ impl Store {
         file.lock().map_err(failed)?;
         Ok(file)
     }
+}
+
+/// Reads and opens a file; none where there is none.
+fn read_sealed(path: &Path, key: &Key) -> Result<Option<Gallery>, StoreError> {
+    let failed = |source| StoreError::Read { path: path.to_owned(), source };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed(source)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let gallery = sealed::open(&bytes, key);
+    gallery.map(Some).map_err(|source| StoreError::Format { path: path.to_owned(), source })
 }
 
 fn line_of(change: Change, revision: u64, previous: String) -> Line {

@@ -249,6 +249,90 @@ fn a_log_that_was_cut_or_changed_is_noticed_and_one_that_a_crash_cut_is_mended()
     assert!(matches!(store.read(), Err(StoreError::Audit { source: audit::AuditError::Form(1), .. })));
 }
 
+/// What a store does with a gallery that comes from elsewhere, if it is newer than what is known.
+fn receive(store: &Store, bytes: &[u8], seconds: i64) -> Result<Gallery, String> {
+    let file = store.log().with_extension("incoming");
+    fs::write(&file, bytes).unwrap();
+    let at = WallTime::from_unix_nanos(seconds * 1_000_000_000);
+    let judge = |gallery: &Gallery, known: Known| match known.highest {
+        Some(highest) if gallery.revision <= highest => Err(Refusal("older".to_owned())),
+        _ => Ok(()),
+    };
+    store.receive(&file, ("hub", at), judge).map_err(|Refusal(why)| why)
+}
+
+#[derive(Debug)]
+struct Refusal(String);
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self(format!("{error:?}"))
+    }
+}
+
+#[test]
+fn what_came_from_elsewhere_takes_the_place_of_the_older_and_never_of_the_newer() {
+    let [centre, site] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let kept = store(centre.path());
+    let sealed = || fs::read(centre.path().join("people.gallery")).unwrap();
+    let there = store(site.path()).received();
+    assert_eq!(there.known().unwrap(), Known::default());
+    enrolled(&kept, "ann", [1.0, 0.0, 0.0], None, 10);
+    let with_ann = sealed();
+    enrolled(&kept, "bob", [0.0, 1.0, 0.0], None, 20);
+    let with_both = sealed();
+    assert_eq!(receive(&there, &with_both, 30).unwrap().revision, 2, "without the log of the centre");
+    assert_eq!(there.read().unwrap(), kept.read().unwrap());
+    assert_eq!(receive(&there, &with_ann, 40), Err("older".to_owned()));
+    assert_eq!((there.read().unwrap().revision, there.known().unwrap().has), (2, Some(2)));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(site.path().join("people.gallery")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    // By hand, with the file itself: the log remembers.
+    fs::write(site.path().join("people.gallery"), &with_ann).unwrap();
+    assert!(matches!(there.read(), Err(StoreError::RolledBack { found: 1, known: 2, .. })));
+    assert_eq!(there.known().unwrap(), Known { highest: Some(2), has: Some(1) });
+    fs::remove_file(site.path().join("people.gallery")).unwrap();
+    assert_eq!(there.known().unwrap(), Known { highest: Some(2), has: None });
+    assert_eq!(receive(&there, &with_ann, 50), Err("older".to_owned()));
+    let told: Vec<_> = there.lines().unwrap().into_iter().map(|l| (l.entry.action, l.entry.revision)).collect();
+    assert_eq!(told, [(Action::Receive, 2)]);
+}
+
+#[test]
+fn what_another_key_sealed_leaves_everything_as_it_was_and_what_came_is_not_changed_here() {
+    let [centre, site] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let kept = store(centre.path());
+    enrolled(&kept, "ann", [1.0, 0.0, 0.0], None, 10);
+    let there = store(site.path()).received();
+    let before = receive(&there, &fs::read(centre.path().join("people.gallery")).unwrap(), 20).unwrap();
+    let foreign = seal(&Gallery { revision: 9, ..Gallery::new("s") }, &key(2), [7; 12]).unwrap();
+    assert!(receive(&there, &foreign, 30).unwrap_err().contains("Sealed"));
+    assert_eq!((there.read().unwrap(), there.lines().unwrap().len()), (before, 1));
+    let changed = there.change::<StoreError>("s", change(Action::Remove, "ann", 40), |_| Ok(()));
+    assert!(matches!(changed, Err(StoreError::Received { .. })));
+    // Nor by whoever does not know that it came from elsewhere.
+    assert!(matches!(store(site.path()).read(), Err(StoreError::LogCut { .. })));
+}
+
+#[test]
+fn a_file_is_told_by_its_beginning_and_its_length() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, file) = (folder.path().join("a"), seal(&with(&[("ann", [1.0, 0.0, 0.0])]), &key(1), [7; 12]).unwrap());
+    fs::write(&path, &file).unwrap();
+    assert_eq!(look(&path).unwrap(), (Head { space: "s".to_owned(), revision: 0 }, file.len() as u64));
+    assert!(outline(&file, MOST_BYTES as u64 + 1).is_err(), "too large");
+    let head = file.len() - seal_length(&file);
+    assert!(outline(&file[..head], head as u64 + 27).is_err() && outline(&file[..head], head as u64 + 28).is_ok());
+    fs::write(&path, b"not at all").unwrap();
+    assert!(matches!(look(&path), Err(StoreError::Format { source: FormatError::NotAGallery, .. })));
+}
+
+/// How many bytes follow the head.
+fn seal_length(file: &[u8]) -> usize {
+    file.len() - 12 - usize::from(u16::from_le_bytes([file[10], file[11]]))
+}
+
 #[test]
 fn no_line_of_the_log_holds_a_vector() {
     let folder = tempfile::tempdir().unwrap();
