@@ -1,5 +1,7 @@
 //! `vedette gallery`: people who are known by their faces, in a file that is sealed.
 
+mod publish;
+
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -24,6 +26,7 @@ use super::{Failure, onnx_runtime};
   vedette gallery match people.gallery --key gallery.key --detector yunet.onnx --embedder face.onnx visitor.jpg
   vedette gallery remove people.gallery --key gallery.key e-1042
   vedette gallery log people.gallery --key gallery.key               who did what and when; refuses a log that was changed
+  vedette gallery publish people.gallery --hub https://hub.example --token-file my.token        agents take it from there
 
 A gallery holds vectors and no pictures, encrypted with the key. Vectors are of one embedding model and are compared with \
 those of no other. Every change and every match stands in the audit log beside the gallery.
@@ -74,6 +77,14 @@ enum What {
     /// Print the audit log, once it is seen to be whole.
     #[command(after_help = "Example:\n  vedette gallery log people.gallery --key gallery.key")]
     Log(GalleryArgs),
+    /// Send a gallery, sealed as it is, to the hub, from which agents take it; only one that is newer than the one there.
+    #[command(after_help = "Example:
+  vedette gallery publish people.gallery --hub https://hub.example --token-file my.token")]
+    Publish(publish::Publish),
+    /// Delete a gallery at the hub; agents keep what they have.
+    #[command(after_help = "Example:
+  vedette gallery withdraw people --hub https://hub.example --token-file my.token")]
+    Withdraw(publish::Withdraw),
 }
 
 #[derive(Debug, clap::Args)]
@@ -106,6 +117,9 @@ struct GalleryArgs {
     /// The file of its key.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
+    /// It came from the hub, on an agent's box: it can be listed and searched, not changed.
+    #[arg(long)]
+    from_hub: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -182,6 +196,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
         }
         What::Match { gallery, models, photographs } => find(&gallery, &models, &photographs),
         What::Log(args) => log(&args),
+        What::Publish(args) => publish::publish(&args),
+        What::Withdraw(args) => publish::withdraw(&args),
     }
 }
 
@@ -207,7 +223,8 @@ fn who() -> String {
 
 impl GalleryArgs {
     fn store(&self) -> Result<Store, Failure> {
-        gallery::store(&self.gallery, &self.key).map_err(told)
+        let store = gallery::store(&self.gallery, &self.key).map_err(told)?;
+        Ok(if self.from_hub { store.received() } else { store })
     }
 }
 

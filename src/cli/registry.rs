@@ -174,12 +174,12 @@ fn without_manifest(mut version: Value) -> Value {
 
 /// A line on a terminal that says how far a transfer is.
 #[derive(Default)]
-struct Bar {
+pub(super) struct Bar {
     percent: Option<u64>,
 }
 
 impl Bar {
-    fn draw(&mut self, done: u64, of: u64) {
+    pub(super) fn draw(&mut self, done: u64, of: u64) {
         let percent = done.saturating_mul(100).checked_div(of).unwrap_or(100);
         if self.percent.replace(percent) == Some(percent) || !std::io::stderr().is_terminal() {
             return;

@@ -183,6 +183,16 @@ impl Client {
         self.post("/api/v1/models", &body)
     }
 
+    /// Publishes a sealed gallery under a name: sends what the hub does not have of it yet. Answers what the hub says of it.
+    ///
+    /// # Errors
+    /// When it cannot be read or sent, or is refused.
+    pub fn publish_gallery(&self, file: &Path, name: &str, progress: Progress<'_>) -> Result<Value, ClientError> {
+        let sha256 = digest(file)?;
+        self.upload(file, &sha256, progress)?;
+        self.put(&format!("/api/v1/galleries/{name}"), &json!({ "sha256": sha256 }))
+    }
+
     fn upload(&self, path: &Path, sha256: &str, progress: Progress<'_>) -> Result<(), ClientError> {
         let failed = |source| ClientError::File { doing: "reading", path: path.to_owned(), source };
         let place = format!("/api/v1/uploads/{sha256}");

@@ -17,6 +17,7 @@ use super::events::live::LiveError;
 use super::events::query::QueryError;
 use super::events::verdicts::VerdictError;
 use super::fleet::FleetError;
+use super::galleries::GalleryError;
 use super::registry::RegistryError;
 use super::rollouts::RolloutError;
 use super::suppressions::SuppressionError;
@@ -224,6 +225,21 @@ impl From<SuppressionError> for Refusal {
             SuppressionError::NoProposal { .. } => StatusCode::NOT_FOUND,
             SuppressionError::Until | SuppressionError::Reason => StatusCode::BAD_REQUEST,
             SuppressionError::Foreign { .. } | SuppressionError::Unreadable => StatusCode::CONFLICT,
+        };
+        Self { status, sentence: error.to_string() }
+    }
+}
+
+impl From<GalleryError> for Refusal {
+    fn from(error: GalleryError) -> Self {
+        let status = match error {
+            GalleryError::Registry(error) => return error.into(),
+            GalleryError::Fleet(error) => return error.into(),
+            GalleryError::Access(error) => return error.into(),
+            GalleryError::Database(error) => return error.into(),
+            GalleryError::NoGallery { .. } => StatusCode::NOT_FOUND,
+            GalleryError::NoFile { .. } | GalleryError::NotNewer { .. } => StatusCode::CONFLICT,
+            GalleryError::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         };
         Self { status, sentence: error.to_string() }
     }

@@ -24,6 +24,7 @@ use super::database::{Database, DatabaseError};
 use super::door::{Door, DoorError, TlsError};
 use super::events::{Exports, Keeper, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
+use super::galleries::Galleries;
 use super::guard::guard;
 use super::intake::{self, Intake, Seat};
 use super::registry::{Checks, Joined, Registry, RegistryError};
@@ -150,6 +151,7 @@ impl Hub {
         let verdicts = Verdicts::new(database.clone(), clock.clone());
         let fleet = Fleet::new(database.clone(), clock.clone());
         let suppressions = Suppressions::new(database.clone(), clock.clone(), fleet.clone(), rollouts.clone());
+        let galleries = Galleries::new(database.clone(), clock.clone(), registry.clone(), fleet.clone());
         let serving = Serving::open(settings.serving.clone(), Arc::new(catalogue), clock.clone())?;
         let refused = |source| HubError::Listen { address: settings.listen, source };
         let listener = TcpListener::bind(settings.listen).await.map_err(refused)?;
@@ -184,6 +186,7 @@ impl Hub {
             clip_requests,
             rollouts,
             suppressions,
+            galleries,
             intake: gauge,
             accounts,
             broker_files,

@@ -12,6 +12,8 @@
 //!      ◀── desired ────────── rollouts  packages on their way to agents ──▶ database
 //!      ◀── passwd, acl ────── accounts  who may log in there, and say what ──▶ database
 //!
+//!   galleries  sealed, for agents that ask for them ──▶ database, blobs
+//!
 //!   verdicts ──▶ suppressions  what false alerts have in common, proposed ──▶ rollouts
 //! ```
 //!
@@ -32,6 +34,7 @@ pub mod database;
 mod door;
 pub mod events;
 pub mod fleet;
+pub mod galleries;
 mod guard;
 pub mod intake;
 pub mod registry;

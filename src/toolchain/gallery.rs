@@ -6,13 +6,13 @@ use crate::base::clock::{Clock, SharedClock};
 use crate::detect::embed::Embedder;
 use crate::detect::{self, DetectError, Detector, LibrarySearch, PhotographError, Picture, RuntimeError, Settings};
 use crate::identify::gallery::audit::Action;
-use crate::identify::gallery::{Change, EnrolError, Key, StoreError, Template};
+use crate::identify::gallery::{Change, EnrolError, Key, Template};
 use crate::identify::{self, Embedding, OtherSpace, Quality, RecogniseError, Shortfall, Sighting};
 use crate::vocab::{Id, Identity, Measure, WallTime};
 
 pub use crate::detect::embed::EmbeddingFamily as Family;
 pub use crate::identify::gallery::audit::Line;
-pub use crate::identify::gallery::{Enrolment, Gallery, KeyError, Store};
+pub use crate::identify::gallery::{Enrolment, Gallery, Head, KeyError, Store, StoreError, look};
 pub use crate::identify::{Limits, Policy, Recogniser};
 
 /// Which models look, and what a face must come up to.

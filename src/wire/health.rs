@@ -163,6 +163,9 @@ pub struct FacesHealth {
     pub gallery: Option<u64>,
     /// How many people are in it.
     pub people: u64,
+    /// How it is with a gallery that comes from the hub; absent where it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_hub: Option<GalleryHealth>,
     /// Persons in whom a face was looked for, since the models were opened.
     pub looks: u64,
     /// Faces that were good enough and were compared with the gallery, since then.
@@ -174,6 +177,26 @@ pub struct FacesHealth {
     /// Looks that failed, since then.
     pub failed: u64,
     /// Why nobody is recognised, or else why the last look failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// A gallery that comes from the hub.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GalleryHealth {
+    /// What it is called there.
+    pub gallery: Id,
+    /// The revision that the hub offered last; absent while it offered none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered: Option<u64>,
+    /// The revision of the file on this box; absent while there is none that opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<u64>,
+    /// When the hub answered last, RFC 3339 in UTC; absent while it has not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub asked: Option<String>,
+    /// Why what the hub offers is not here, or it does not answer; absent where all is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }

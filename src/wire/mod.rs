@@ -32,7 +32,7 @@ pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof,
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use gap::Gap;
 pub use health::{
-    CameraHealth, ClassHealth, FacesHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ModelHealth,
+    CameraHealth, ClassHealth, FacesHealth, GalleryHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ModelHealth,
     ResourceHealth, SpoolHealth, SuppressedHealth,
 };
 pub use heat::Heat;

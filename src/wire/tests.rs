@@ -184,6 +184,13 @@ fn health() -> HealthMessage {
         embedder: Some("CPUExecutionProvider".into()),
         gallery: Some(7),
         people: 31,
+        from_hub: Some(GalleryHealth {
+            gallery: id("people"),
+            offered: Some(8),
+            has: Some(7),
+            asked: Some(noon().to_rfc3339()),
+            cause: Some("the key does not open it".into()),
+        }),
         looks: 900,
         described: 120,
         waiting: 1,

@@ -6,6 +6,7 @@ mod credentials;
 mod downloads;
 mod events;
 mod export;
+mod galleries;
 mod handing;
 mod live;
 mod models;
@@ -29,6 +30,7 @@ use super::clips::{Clips, Requests};
 use super::database::Database;
 use super::events::{Exports, Live, Snapshots, Verdicts};
 use super::fleet::Fleet;
+use super::galleries::Galleries;
 use super::guard::Need;
 use super::intake::Gauge;
 use super::registry::Registry;
@@ -56,6 +58,7 @@ pub(super) struct Shared {
     pub(super) clip_requests: Requests,
     pub(super) rollouts: Rollouts,
     pub(super) suppressions: Suppressions,
+    pub(super) galleries: Galleries,
     /// None where there is no broker.
     pub(super) intake: Option<Gauge>,
     pub(super) accounts: Accounts,
@@ -92,6 +95,10 @@ enum Operation {
     DeleteVersion,
     SetAlias,
     RemoveAlias,
+    ListGalleries,
+    ShowGallery,
+    PublishGallery,
+    WithdrawGallery,
     ListAgents,
     ShowAgent,
     LabelAgent,
@@ -154,6 +161,10 @@ pub const ROUTES: &[Route] = &[
     route("DELETE", "/api/v1/models/{model}/versions/{version}", Role::Engineer, Operation::DeleteVersion),
     route("PUT", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::SetAlias),
     route("DELETE", "/api/v1/models/{model}/aliases/{alias}", Role::Engineer, Operation::RemoveAlias),
+    route("GET", "/api/v1/galleries", Role::Viewer, Operation::ListGalleries),
+    route("GET", "/api/v1/galleries/{gallery}", Role::Viewer, Operation::ShowGallery),
+    route("PUT", "/api/v1/galleries/{gallery}", Role::Engineer, Operation::PublishGallery),
+    route("DELETE", "/api/v1/galleries/{gallery}", Role::Engineer, Operation::WithdrawGallery),
     route("GET", "/api/v1/agents", Role::Viewer, Operation::ListAgents),
     route("GET", "/api/v1/agents/{agent}", Role::Viewer, Operation::ShowAgent),
     route("PUT", "/api/v1/agents/{agent}/labels", Role::Operator, Operation::LabelAgent),
@@ -215,6 +226,10 @@ fn handler(operation: Operation) -> MethodRouter<Shared> {
         Operation::DeleteVersion => delete(models::remove),
         Operation::SetAlias => put(models::set_alias).layer(small),
         Operation::RemoveAlias => delete(models::remove_alias),
+        Operation::ListGalleries => get(galleries::list),
+        Operation::ShowGallery => get(galleries::show),
+        Operation::PublishGallery => put(galleries::publish).layer(small),
+        Operation::WithdrawGallery => delete(galleries::withdraw),
         Operation::ListAgents => get(agents::list),
         Operation::ShowAgent => get(agents::show),
         Operation::LabelAgent => put(agents::label).layer(small),

@@ -109,6 +109,7 @@ fn body(operation: Operation) -> Option<Value> {
         Operation::CreateToken
         | Operation::Push
         | Operation::SetAlias
+        | Operation::PublishGallery
         | Operation::LabelAgent
         | Operation::AdmitAgent
         | Operation::IssueCredentials
@@ -136,6 +137,10 @@ fn summary(operation: Operation) -> &'static str {
         Operation::DeleteVersion => "Deletes a version that no alias points at",
         Operation::SetAlias => "Points an alias at a version",
         Operation::RemoveAlias => "Removes an alias",
+        Operation::ListGalleries => "All galleries, and which agents have which revision",
+        Operation::ShowGallery => "A gallery: its revision, digest and size",
+        Operation::PublishGallery => "Puts a file that was received in the place of an older revision of the gallery",
+        Operation::WithdrawGallery => "Deletes a gallery and its file; agents keep what they have",
         Operation::ListAgents => "All agents, and how they are",
         Operation::ShowAgent => "An agent with its health and cameras",
         Operation::LabelAgent => "Replaces the labels of an agent",

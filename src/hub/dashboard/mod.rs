@@ -20,6 +20,7 @@ mod events;
 mod explained;
 mod fleet;
 mod frame;
+mod galleries;
 mod gate;
 mod model;
 mod models;
@@ -103,6 +104,7 @@ enum Page {
     AcceptSuppression,
     DismissSuppression,
     Models,
+    Galleries,
     Model,
     Order,
     Rollouts,
@@ -156,6 +158,7 @@ pub const ROUTES: &[Route] = &[
     route("POST", "/ui/suppressions/{agent}/{suppression}/accept", ENGINEER, Page::AcceptSuppression),
     route("POST", "/ui/suppressions/{agent}/{suppression}/dismiss", OPERATOR, Page::DismissSuppression),
     route("GET", "/ui/models", VIEWER, Page::Models),
+    route("GET", "/ui/galleries", VIEWER, Page::Galleries),
     route("GET", "/ui/models/{model}", VIEWER, Page::Model),
     route("POST", "/ui/models/{model}/rollouts", ENGINEER, Page::Order),
     route("GET", "/ui/rollouts", VIEWER, Page::Rollouts),
@@ -218,6 +221,7 @@ fn handler(page: Page) -> MethodRouter<Dashboard> {
         Page::AcceptSuppression => post(suppressions::accept),
         Page::DismissSuppression => post(suppressions::dismiss),
         Page::Models => get(models::show),
+        Page::Galleries => get(galleries::show),
         Page::Model => get(model::show),
         Page::Order => post(rollouts::order),
         Page::Rollouts => get(rollouts::show),

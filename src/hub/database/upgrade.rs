@@ -22,6 +22,7 @@ const UPGRADES: &[(&str, &str)] = &[
     ("conditions", include_str!("upgrades/0013-conditions.sql")),
     ("clips", include_str!("upgrades/0014-clips.sql")),
     ("suppressions", include_str!("upgrades/0015-suppressions.sql")),
+    ("galleries", include_str!("upgrades/0016-galleries.sql")),
 ];
 
 /// The schema that this program knows.

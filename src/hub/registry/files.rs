@@ -1,4 +1,5 @@
-//! Which packages lie in the store, and what becomes of one that no version needs.
+//! Which packages lie in the store, and what becomes of one that no version needs. Files of galleries are looked after in the
+//! same way: what is said of versions holds for them too.
 //!
 //! ```text
 //!   an upload ends ──▶ expected ──▶ in the store ──▶ a version's ── the last one is deleted ──╮
@@ -34,7 +35,7 @@ const BATCH: i64 = 1000;
 
 /// A package that is being deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Leaving {
+pub(in crate::hub) struct Leaving {
     sha256: String,
     /// Since when.
     since_ns: i64,
@@ -62,14 +63,14 @@ pub(super) async fn expect(
 }
 
 /// Keeps a package from being deleted until `write` ends. `false` where it is being deleted, or was.
-pub(super) async fn hold(write: &mut Transaction<'static, Any>, sha256: &str, now: i64) -> Result<bool, DatabaseError> {
+pub(in crate::hub) async fn hold(write: &mut Transaction<'static, Any>, sha256: &str, now: i64) -> Result<bool, DatabaseError> {
     let statement = "UPDATE files SET received_ns = $1 WHERE sha256 = $2 AND leaving_ns IS NULL";
     let held = sqlx::query(statement).bind(now).bind(sha256).execute(&mut **write).await;
     Ok(held.doing("holding a package")?.rows_affected() == 1)
 }
 
 /// Lets a package leave, unless a version needs it.
-pub(super) async fn leave(
+pub(in crate::hub) async fn leave(
     write: &mut Transaction<'static, Any>,
     sha256: &str,
     now: i64,
@@ -80,7 +81,8 @@ pub(super) async fn leave(
     let lock = sqlx::query("UPDATE files SET received_ns = received_ns WHERE sha256 = $1").bind(sha256);
     lock.execute(&mut **write).await.doing(doing)?;
     let statement = "UPDATE files SET leaving_ns = $1 WHERE sha256 = $2 AND leaving_ns IS NULL AND NOT EXISTS \
-         (SELECT 1 FROM model_versions WHERE model_versions.sha256 = files.sha256 AND deleted_ns IS NULL)";
+         (SELECT 1 FROM model_versions WHERE model_versions.sha256 = files.sha256 AND deleted_ns IS NULL) AND NOT EXISTS \
+         (SELECT 1 FROM galleries WHERE galleries.sha256 = files.sha256)";
     let left = sqlx::query(statement).bind(now).bind(sha256).execute(&mut **write).await.doing(doing)?;
     Ok((left.rows_affected() == 1).then(|| Leaving { sha256: sha256.to_owned(), since_ns: now }))
 }
@@ -97,7 +99,8 @@ async fn take_over(database: &Database, before_ns: i64, now: i64) -> Result<Vec<
 async fn forgotten(database: &Database, before_ns: i64) -> Result<Vec<String>, DatabaseError> {
     let doing = "looking for packages that are no version";
     let statement = "SELECT sha256 FROM files WHERE leaving_ns IS NULL AND received_ns < $1 AND NOT EXISTS \
-         (SELECT 1 FROM model_versions WHERE model_versions.sha256 = files.sha256 AND deleted_ns IS NULL) LIMIT $2";
+         (SELECT 1 FROM model_versions WHERE model_versions.sha256 = files.sha256 AND deleted_ns IS NULL) AND NOT EXISTS \
+         (SELECT 1 FROM galleries WHERE galleries.sha256 = files.sha256) LIMIT $2";
     let rows = sqlx::query(statement).bind(before_ns).bind(BATCH).fetch_all(database.pool()).await.doing(doing)?;
     rows.iter().map(|row| row.try_get("sha256").doing(doing)).collect()
 }
@@ -147,7 +150,7 @@ impl Registry {
     }
 
     /// Deletes the file of a package that is leaving; what fails is done by a later sweep.
-    pub(super) async fn delete_or_leave_to_sweep(&self, leaving: &Leaving) {
+    pub(in crate::hub) async fn delete_or_leave_to_sweep(&self, leaving: &Leaving) {
         if let Err(error) = self.delete_file(leaving).await {
             let cause = error.source().map(ToString::to_string);
             tracing::warn!(%error, cause, sha256 = leaving.sha256, "the file of a deleted version stays for now");
@@ -161,7 +164,7 @@ impl Registry {
     }
 
     /// What blocks, on a thread of its own.
-    pub(super) async fn blocking<T: Send + 'static>(
+    pub(in crate::hub) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, RegistryError> + Send + 'static,
     ) -> Result<T, RegistryError> {

@@ -18,6 +18,7 @@ use sqlx::{Any, Row as _, Transaction};
 pub use check::Checks;
 pub use error::RegistryError;
 pub use files::Swept;
+pub(super) use files::{hold, leave};
 pub use rows::{ModelFacts, VersionFacts};
 pub use shelf::{Joined, Shelf};
 

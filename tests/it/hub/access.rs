@@ -28,6 +28,7 @@ async fn every_path_lets_in_who_may_and_nobody_else() {
         let concrete = concrete.replace("{agent}", "gate").replace("{camera}", "door");
         let concrete = concrete
             .replace("{suppression}", "false-0")
+            .replace("{gallery}", "people")
             .replace("{episode}", "door-1")
             .replace("{rollout}", "people-1-1");
         let concrete = concrete.replace("{sha256}", &"0".repeat(64));

@@ -313,6 +313,7 @@ async fn looks_at_every_page(hub: &Running, browser: &Client, shots: Option<&Pat
         ("fleet", "/ui/"),
         ("alerts", "/ui/alerts"),
         ("suppressions", "/ui/suppressions"),
+        ("galleries", "/ui/galleries"),
         ("events", "/ui/events"),
         ("event", event.as_str()),
         ("agent", "/ui/agents/gate"),

@@ -16,6 +16,7 @@ mod export;
 mod fleet;
 mod flock;
 mod fuzzed;
+mod galleries;
 mod live;
 mod program;
 mod proving;
