@@ -4,14 +4,17 @@
 //! and no camera or detector waits for it. The gallery is read anew when its file was changed; while it cannot be read,
 //! nobody is recognised, and the log and `health` say why.
 
+mod book;
+
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::agent::engine::error_chain;
+use crate::agent::gallery::{self, Updates};
 use crate::agent::known::Recognised;
 use crate::agent::role::Desks;
 use crate::base::clock::SharedClock;
@@ -19,13 +22,12 @@ use crate::base::threads;
 use crate::config;
 use crate::detect::embed::Embedder;
 use crate::detect::{CameraKey, Detector, Picture};
-use crate::identify::gallery::{Gallery, Key, KeyError, Store};
+use crate::identify::gallery::{Key, KeyError, Store};
 use crate::identify::{Due, Policy, RecogniseError, Recogniser, Sighting, identify};
 use crate::vocab::{Frame, IdError, Rect, WallTime};
 use crate::wire::FacesHealth;
+use book::Book;
 
-/// How often the gallery's file is looked at.
-const RENEW: Duration = Duration::from_secs(2);
 /// How long dropping it waits for the look in progress.
 const DROP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,8 @@ pub struct Faces {
     /// What names the vectors, and who runs the two models.
     about: FacesHealth,
     thread: Option<JoinHandle<()>>,
+    /// What keeps the gallery as new as the hub's, where it comes from there.
+    updates: Option<Updates>,
 }
 
 #[derive(Debug)]
@@ -83,6 +87,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<FaceJob>,
+    /// Whether another gallery came.
+    is_renewed: bool,
     is_ending: bool,
     tally: Tally,
 }
@@ -98,6 +104,12 @@ struct Tally {
     failure: Option<String>,
     /// Revision and people of the gallery in force, or why there is none; none before it was read.
     gallery: Option<Result<(u64, u64), String>>,
+}
+
+/// What the thread is to do.
+enum Task {
+    Look(FaceJob),
+    Renew,
 }
 
 /// What the thread works with.
@@ -123,22 +135,21 @@ impl Faces {
         let recogniser = Recogniser::new(detector, embedder, settings.limits)?;
         let space = Some(recogniser.space().to_string());
         let about = FacesHealth { space, detector: detector_by, embedder: embedder_by, ..FacesHealth::default() };
-        let store = Store::new(&settings.gallery, Key::read(&settings.key_file)?);
-        let book = Book {
-            store,
-            space: recogniser.space().to_string(),
-            looked: None,
-            changed: None,
-            highest: 0,
-            gallery: Err("it was not read yet".to_owned()),
-        };
+        let (key, space) = (Key::read(&settings.key_file)?, recogniser.space().to_string());
+        let book = Book::new(store(settings, key.clone()), space.clone());
         let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let start = |from_hub| {
+            let settings = gallery::Settings { from_hub, file: settings.gallery.clone(), key, space };
+            let shared = shared.clone();
+            Updates::start(settings, clock.clone(), move || shared.renew())
+        };
+        let updates = settings.from_hub.clone().map(start).transpose()?;
         let desk = Desk { recogniser, book, policy: settings.policy, desks, clock, sightings: Vec::new() };
         let thread = threads::spawn("faces", {
             let shared = shared.clone();
             move || desk.work(&shared)
         })?;
-        Ok(Self { shared, about, thread: Some(thread) })
+        Ok(Self { shared, about, thread: Some(thread), updates })
     }
 
     /// Hands over a person; one of the same camera that still waits is given up.
@@ -165,6 +176,7 @@ impl Faces {
         FacesHealth {
             gallery: in_force.map(|(revision, _)| *revision),
             people: in_force.map_or(0, |(_, people)| *people),
+            from_hub: self.updates.as_ref().map(Updates::health),
             looks: *looks,
             described: *described,
             waiting: state.waiting.len() as u64,
@@ -182,6 +194,12 @@ fn open(settings: &config::Identify, clock: &SharedClock) -> Result<(Detector, E
     Ok((detector, embedder))
 }
 
+/// The gallery, which is kept here or on the hub.
+fn store(settings: &config::Identify, key: Key) -> Store {
+    let store = Store::new(&settings.gallery, key);
+    if settings.from_hub.is_some() { store.received() } else { store }
+}
+
 /// Tries whether people could be recognised: the models, the key, and the gallery where there is one already.
 ///
 /// # Errors
@@ -192,7 +210,7 @@ pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String,
     let family = detector.family();
     let recogniser = Recogniser::new(detector, embedder, settings.limits).map_err(|error| error_chain(&error))?;
     let key = Key::read(&settings.key_file).map_err(|error| error_chain(&error))?;
-    let (space, store) = (recogniser.space(), Store::new(&settings.gallery, key));
+    let (space, store) = (recogniser.space(), store(settings, key));
     let gallery = match store.changed().map(|_| store.read()) {
         None => "no gallery yet".to_owned(),
         Some(Ok(gallery)) if gallery.space == **space => format!("a gallery of {} people", gallery.people.len()),
@@ -225,15 +243,25 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for the next person; none when it is time to end.
-    fn next(&self) -> Option<FaceJob> {
+    /// Says that another gallery came.
+    fn renew(&self) {
+        self.lock().is_renewed = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for the next person, or another gallery; none when it is time to end.
+    fn next(&self) -> Option<Task> {
         let mut state = self.lock();
         loop {
             if state.is_ending {
                 return None;
             }
+            // Before the next look: who was removed is known no more.
+            if std::mem::take(&mut state.is_renewed) {
+                return Some(Task::Renew);
+            }
             if let Some(job) = state.waiting.pop_front() {
-                return Some(job);
+                return Some(Task::Look(job));
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -253,7 +281,12 @@ impl Tally {
 impl Desk {
     fn work(mut self, shared: &Shared) {
         let mut failed_in_a_row = 0u64;
-        while let Some(job) = shared.next() {
+        while let Some(task) = shared.next() {
+            let Task::Look(job) = task else {
+                self.book.read();
+                shared.lock().tally.gallery = Some(self.book.told());
+                continue;
+            };
             let guarded = AssertUnwindSafe(|| self.look(&job));
             let outcome = panic::catch_unwind(guarded)
                 .unwrap_or_else(|panic| Err(format!("panic: {}", threads::panic_message(&*panic))));
@@ -299,62 +332,6 @@ impl Desk {
         let now = WallTime::from_unix_nanos(self.clock.unix_nanos());
         let identity = identify(gallery, &embedding, &self.policy, now).map_err(|error| error.to_string())?;
         Ok(Some(Recognised { track: job.due.track, worth, identity }))
-    }
-}
-
-/// The gallery as it was read last.
-#[derive(Debug)]
-struct Book {
-    store: Store,
-    /// Of the model that looks.
-    space: String,
-    looked: Option<Duration>,
-    /// When the file that was read last was changed.
-    changed: Option<SystemTime>,
-    /// The highest revision that was read: nobody goes back behind it while the program runs, whatever is done to the log.
-    highest: u64,
-    /// Or why there is none.
-    gallery: Result<Gallery, String>,
-}
-
-impl Book {
-    /// Its revision and how many people are in it, or why there is none.
-    fn told(&self) -> Result<(u64, u64), String> {
-        let about = |gallery: &Gallery| (gallery.revision, gallery.people.len() as u64);
-        self.gallery.as_ref().map(about).map_err(String::clone)
-    }
-
-    /// The gallery, read anew where its file was changed since; none where it cannot be used.
-    fn renewed(&mut self, now: Duration) -> Option<&Gallery> {
-        if self.looked.is_none_or(|looked| now.saturating_sub(looked) >= RENEW) {
-            self.looked = Some(now);
-            let changed = self.store.changed();
-            if changed.is_none() || changed != self.changed {
-                self.changed = changed;
-                self.read();
-            }
-        }
-        self.gallery.as_ref().ok()
-    }
-
-    fn read(&mut self) {
-        self.gallery = match self.store.read() {
-            Ok(gallery) if gallery.revision < self.highest => {
-                Err(format!("the gallery is older than before: revision {} after {}", gallery.revision, self.highest))
-            }
-            Ok(gallery) if gallery.space != self.space => {
-                Err(format!("the gallery is of another embedding model: {}, not {}", gallery.space, self.space))
-            }
-            Ok(gallery) => Ok(gallery),
-            Err(error) => Err(error_chain(&error)),
-        };
-        match &self.gallery {
-            Ok(gallery) => {
-                tracing::info!(revision = gallery.revision, people = gallery.people.len(), "the gallery is in force");
-                self.highest = gallery.revision;
-            }
-            Err(why) => tracing::error!(why, "the gallery cannot be used; nobody is recognised"),
-        }
     }
 }
 

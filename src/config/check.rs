@@ -62,7 +62,7 @@ pub(super) fn configure(
     };
     check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
-    let identify = identify::read(&mut check, document, &root.key("identify"));
+    let identify = identify::read(&mut check, document, hub.as_ref(), &root.key("identify"));
     let evidence = check.evidence(document, &state_dir);
     let history = read_history(&document.history, &state_dir);
     let spool = read_spool(&document.spool, &state_dir);

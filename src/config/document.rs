@@ -25,7 +25,7 @@ pub use camera::{
 };
 pub use clips::{Clips, Keep};
 pub use family::Family;
-pub use identify::{CameraIdentify, Embedding, FaceDetector, FaceEmbedder, FaceQuality, Identify, Tell};
+pub use identify::{CameraIdentify, Embedding, FaceDetector, FaceEmbedder, FaceQuality, FromHub, Identify, Tell};
 pub use picture::Picture;
 pub use rule::Rule;
 

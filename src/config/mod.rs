@@ -43,7 +43,7 @@ pub use document::Isolation;
 pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
-pub use ready::{Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, History, Hub, Identify, LabelSource};
+pub use ready::{Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, FromHub, History, Hub, Identify, LabelSource};
 pub use ready::{Model, Motion, Mqtt, Spool, Tell};
 pub use reference::reference;
 pub use schema::schema;
@@ -173,7 +173,10 @@ pub fn missing_files(config: &Config) -> Vec<String> {
     if let Some(identify) = &config.identify {
         files.push(("identify.detector.file".to_owned(), identify.detector.file.clone()));
         files.push(("identify.embedder.file".to_owned(), identify.embedder.file.clone()));
-        files.push(("identify.gallery".to_owned(), identify.gallery.clone()));
+        // One that comes from the hub may still be to come.
+        if identify.from_hub.is_none() {
+            files.push(("identify.gallery".to_owned(), identify.gallery.clone()));
+        }
         files.push(("identify.key_file".to_owned(), identify.key_file.clone()));
     }
     // All models have the same.

@@ -239,12 +239,25 @@ pub struct Identify {
     pub gallery: PathBuf,
     /// Its key.
     pub key_file: PathBuf,
+    /// Where it comes from, where that is the hub.
+    pub from_hub: Option<FromHub>,
     /// When somebody is taken for a person of the gallery.
     pub policy: Policy,
     /// What a face must come up to.
     pub limits: Limits,
     /// How often people are looked at.
     pub shots: ShotSettings,
+}
+
+/// A gallery that comes from the hub.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FromHub {
+    /// What it is called there.
+    pub gallery: Id,
+    /// How often the hub is asked.
+    pub every: Duration,
+    /// The hub.
+    pub hub: Hub,
 }
 
 /// A model of faces.

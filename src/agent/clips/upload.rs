@@ -1,7 +1,7 @@
 //! The thread that brings clips to the hub, one after the other, for as long as the hub is away and over restarts of both.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
@@ -10,13 +10,14 @@ use serde_json::json;
 
 use super::ledger::{Entry, Ledger, Stage};
 use crate::agent::engine::error_chain;
+use crate::agent::hub_client;
 use crate::base::backoff::Backoff;
 use crate::base::shutdown::Stopping;
 use crate::base::threads;
-use crate::client::{Client, ClientError, ClipUpload};
+use crate::client::{ClientError, ClipUpload};
 use crate::config;
 use crate::mqtt;
-use crate::vocab::{ClipFile, Id, Secret, shown_path};
+use crate::vocab::{ClipFile, Id};
 use crate::wire::{Reply, ReplyCode, Topics, to_json};
 
 /// The waits between attempts while the hub is away.
@@ -141,7 +142,7 @@ fn bring(link: &Link, ledger: &Ledger, entry: &Entry, stopping: &Stopping) -> Re
 }
 
 fn attempt(link: &Link, entry: &Entry, facts: &ClipFile) -> Result<(), ClientError> {
-    let client = Client::new(&link.hub.url, token(&link.hub.token_file)?, link.hub.ca_file.as_deref())?;
+    let client = hub_client::connect(&link.hub)?;
     client.upload_clip(&ClipUpload {
         agent: link.agent.as_str(),
         sha256: &facts.sha256,
@@ -152,11 +153,4 @@ fn attempt(link: &Link, entry: &Entry, facts: &ClipFile) -> Result<(), ClientErr
         ends: &facts.ends,
         file: &link.folder.join(&entry.file),
     })
-}
-
-/// Read for each attempt: it may have been replaced.
-fn token(path: &Path) -> Result<Secret, ClientError> {
-    let failed = |source| ClientError::File { doing: "reading the token", path: shown_path(path, &source), source };
-    let text = std::fs::read_to_string(path).map_err(failed)?;
-    Ok(Secret::new(text.lines().next().unwrap_or_default().trim()))
 }

@@ -9,11 +9,12 @@ use super::ledger::{Ledger, LedgerError, MOST_STARTS, Slot};
 use super::proof::{compare_trial, judge_shadow, judge_trial};
 use super::wishes::{Next, Wishes};
 use crate::agent::engine::error_chain;
+use crate::agent::hub_client;
 use crate::base::backoff::Backoff;
 use crate::base::clock::SharedClock;
-use crate::client::{self, Client, ClientError};
+use crate::client::{self, ClientError};
 use crate::config;
-use crate::vocab::{Id, Secret, shown_path};
+use crate::vocab::Id;
 use crate::wire::{DesiredMessage, PackageRef, Proof, ProofEvidence, RolloutStage};
 
 /// How often is looked whether a comparison is complete or a trial goes wrong.
@@ -284,13 +285,7 @@ impl<B: Bed + Ground> Rollout<B> {
         if file.exists() {
             std::fs::remove_file(file).map_err(failed("deleting", file))?;
         }
-        let hub = &self.settings.hub;
-        let text = std::fs::read_to_string(&hub.token_file).map_err(|source| {
-            let path = shown_path(&hub.token_file, &source);
-            ClientError::File { doing: "reading the token", path, source }
-        })?;
-        let token = Secret::new(text.lines().next().unwrap_or_default().trim());
-        let client = Client::new(&hub.url, token, hub.ca_file.as_deref())?;
+        let client = hub_client::connect(&self.settings.hub)?;
         client.fetch(&package.sha256, package.size, file, &mut |_, _| {})
     }
 

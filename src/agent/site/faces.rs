@@ -9,7 +9,7 @@ use crate::agent::known;
 use crate::config::{self, Config};
 use crate::event::{ModelChange, Notice};
 use crate::vocab::ModelFacts;
-use crate::wire::FacesHealth;
+use crate::wire::{FacesHealth, GalleryHealth};
 
 impl Site {
     /// Starts, exchanges or ends what looks for faces, where the configuration differs from `before`. Where it cannot be
@@ -42,7 +42,15 @@ impl Site {
     /// How those who look for faces are; none where nobody is to.
     pub fn faces_health(&self) -> Option<FacesHealth> {
         if let Some(why) = &self.faces_failure {
-            return Some(FacesHealth { cause: Some(why.clone()), ..FacesHealth::default() });
+            let from_hub = wanted(&self.config).and_then(|settings| settings.from_hub.as_ref());
+            let from_hub = from_hub.map(|from_hub| GalleryHealth {
+                gallery: from_hub.gallery.clone(),
+                offered: None,
+                has: None,
+                asked: None,
+                cause: Some("nobody asks for it, as nobody is recognised".to_owned()),
+            });
+            return Some(FacesHealth { cause: Some(why.clone()), from_hub, ..FacesHealth::default() });
         }
         let faces = self.means.faces.read().unwrap_or_else(PoisonError::into_inner);
         faces.as_ref().map(|faces| faces.health())

@@ -3,11 +3,16 @@
 use super::Check;
 use crate::config::document::{self, Document};
 use crate::config::fault::Path;
-use crate::config::ready::{CameraIdentify, FaceModel, Identify, Tell};
+use crate::config::ready::{CameraIdentify, FaceModel, FromHub, Hub, Identify, Tell};
 use crate::identify::{Limits, Policy, ShotSettings};
 
-/// Reads `identify`.
-pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Option<Option<Identify>> {
+/// Reads `identify`. `hub` is what the file says of the hub; none where that is faulty.
+pub(super) fn read(
+    check: &mut Check,
+    document: &Document,
+    hub: Option<&Option<Hub>>,
+    path: &Path,
+) -> Option<Option<Identify>> {
     let Some(identify) = &document.identify else { return check.is_sound(path).then_some(None) };
     if document.runtime.require_signed {
         let problem =
@@ -21,6 +26,7 @@ pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Optio
         check.warning(path, "found it, but no camera has `identify`", "add `identify: {}` to a camera, or remove it");
     }
     let document::Identify { detector, embedder, quality, .. } = identify;
+    let from_hub = from_hub(check, identify.from_hub.as_ref(), hub, &path.key("from_hub"));
     let limits = Limits {
         size_px: quality.size_px as f32,
         sharpness: quality.sharpness as f32,
@@ -48,6 +54,7 @@ pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Optio
         family: embedder.family.0,
         gallery: check.folders.file(&identify.gallery),
         key_file: check.folders.secret(&identify.key_file.0),
+        from_hub: from_hub?,
         policy: Policy { threshold: identify.threshold as f32, margin: identify.margin as f32 },
         limits,
         shots: ShotSettings {
@@ -57,6 +64,25 @@ pub(super) fn read(check: &mut Check, document: &Document, path: &Path) -> Optio
             ..ShotSettings::default()
         },
     }))
+}
+
+/// Reads `from_hub`.
+fn from_hub(
+    check: &mut Check,
+    from_hub: Option<&document::FromHub>,
+    hub: Option<&Option<Hub>>,
+    path: &Path,
+) -> Option<Option<FromHub>> {
+    let Some(document::FromHub { gallery, every_seconds }) = from_hub else {
+        return check.is_sound(path).then_some(None);
+    };
+    let Some(hub) = hub? else {
+        let problem = "found it without a top-level `hub`, must have one, which says where the hub answers";
+        check.error(path, problem, "describe it under `hub`, or copy the gallery here by hand and remove this");
+        return None;
+    };
+    let every = std::time::Duration::from_secs_f64(*every_seconds);
+    Some(Some(FromHub { gallery: gallery.clone(), every, hub: hub.clone() }))
 }
 
 /// Reads `identify` of a camera.

@@ -18,12 +18,15 @@ pub struct Identify {
     pub detector: FaceDetector,
     /// What makes a vector of a face.
     pub embedder: FaceEmbedder,
-    /// The gallery that `vedette gallery enrol` makes, relative to this file. It is read anew when it was changed.
+    /// The gallery that `vedette gallery enrol` makes, relative to this file. It is read anew when it was changed. With
+    /// `from_hub` it is written by the agent, and must lie where that may write, such as its `state_dir`.
     #[schemars(length(min = 1, max = 4096), example = &"people.gallery")]
     pub gallery: String,
     /// The file of the gallery's key, relative to systemd's credentials directory when there is one, else to this file.
     #[schemars(example = &"gallery.key")]
     pub key_file: Private,
+    /// Takes the gallery from the hub, which keeps it sealed, in place of one that is copied here. Needs the top-level `hub`.
+    pub from_hub: Option<FromHub>,
     /// How alike a face and the closest one of the gallery must be, as the cosine of their vectors. What it is worth
     /// depends on the model: measure it.
     #[serde(default = "threshold")]
@@ -39,6 +42,19 @@ pub struct Identify {
     /// The least time between two looks at one person, in seconds.
     #[serde(default = "every_seconds")]
     #[schemars(range(min = 0.1, max = 60.0))]
+    pub every_seconds: f64,
+}
+
+/// Where on the hub the gallery is.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FromHub {
+    /// What it is called there: the name under which `vedette gallery publish` put it.
+    #[schemars(example = &"people")]
+    pub gallery: Id,
+    /// How often the hub is asked whether there is a newer one, in seconds.
+    #[serde(default = "ask_seconds")]
+    #[schemars(range(min = 1.0, max = 86_400.0))]
     pub every_seconds: f64,
 }
 
@@ -181,6 +197,10 @@ fn threshold() -> f64 {
 
 fn margin() -> f64 {
     0.05
+}
+
+fn ask_seconds() -> f64 {
+    60.0
 }
 
 fn every_seconds() -> f64 {

@@ -13,7 +13,7 @@ use crate::support::detectors::{library, load, open, settings, vedette};
 use crate::support::{data, mosquitto};
 
 /// A clip of ten seconds in which a photograph stands still.
-fn clip(photograph: &Path, folder: &Path) -> std::path::PathBuf {
+pub fn clip(photograph: &Path, folder: &Path) -> std::path::PathBuf {
     let (width, height) = (624u32, 624u32);
     let picture = image::open(photograph).unwrap().to_rgb8();
     // Grey beside it: people are upright, pictures wide.
@@ -31,7 +31,7 @@ fn clip(photograph: &Path, folder: &Path) -> std::path::PathBuf {
     clip
 }
 
-fn sections(clip: &Path, models: [&Path; 3]) -> String {
+pub fn sections(clip: &Path, models: [&Path; 3]) -> String {
     let [people, faces, embedder] = models;
     format!(
         "models:\n  people: {{ file: {people:?}, threshold: 0.3, provider: cpu }}\n\

@@ -13,6 +13,7 @@ mod demo;
 mod disk;
 mod ear;
 mod faces;
+mod galleries;
 mod hang;
 mod isolation;
 mod lifecycle;
