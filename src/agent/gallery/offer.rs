@@ -93,10 +93,11 @@ impl Offer {
 /// # Errors
 /// When it would not be taken, if it is what it is said to be.
 pub fn consider(offer: &Offer, held: &Held) -> Result<Step, Refusal> {
+    not_older(offer.revision, held.known)?;
     if held.sha256.as_deref() == Some(&offer.sha256) {
         return Ok(Step::Nothing);
     }
-    newer(offer.revision, held.known)?;
+    other(offer.revision, held.known)?;
     if offer.size > MOST_BYTES as u64 {
         return Err(Refusal::TooLarge(offer.size));
     }
@@ -111,18 +112,22 @@ pub fn judge(gallery: &Gallery, offer: &Offer, known: Known, space: &str) -> Res
     if gallery.revision != offer.revision {
         return Err(Refusal::Mislabelled { offered: offer.revision, found: gallery.revision });
     }
-    newer(gallery.revision, known)?;
+    not_older(gallery.revision, known)?;
+    other(gallery.revision, known)?;
     if gallery.space != space {
         return Err(Refusal::Space { found: gallery.space.clone(), ours: space.to_owned() });
     }
     Ok(())
 }
 
-/// The revision that was here last may come again where its file is gone or damaged.
-fn newer(revision: u64, known: Known) -> Result<(), Refusal> {
+fn not_older(revision: u64, known: Known) -> Result<(), Refusal> {
     match known.highest {
         Some(highest) if revision < highest => Err(Refusal::Older { offered: revision, highest }),
-        _ if known.has == Some(revision) => Err(Refusal::Another(revision)),
         _ => Ok(()),
     }
+}
+
+/// The revision that was here last may come again only where its file is gone or damaged.
+fn other(revision: u64, known: Known) -> Result<(), Refusal> {
+    if known.has == Some(revision) { Err(Refusal::Another(revision)) } else { Ok(()) }
 }

@@ -286,6 +286,9 @@ fn two_of_one_revision_are_not_exchanged_and_a_lost_one_may_come_again() {
     assert_eq!(consider(&offer, &held(Some(5), &"b".repeat(64))), Ok(Step::Nothing));
     assert_eq!(consider(&offer, &held(Some(5), &"a".repeat(64))), Err(Refusal::Another(5)));
     assert_eq!(consider(&offer, &held(Some(3), &"a".repeat(64))), Ok(Step::Fetch), "somebody put an older one there");
+    let older = Offer { revision: 3, sha256: "a".repeat(64), size: 9 };
+    let refused = Refusal::Older { offered: 3, highest: 5 };
+    assert_eq!(consider(&older, &held(Some(3), &"a".repeat(64))), Err(refused), "the hub has that older one too");
     assert_eq!(consider(&offer, &Held { known: Known { highest: Some(5), has: None }, sha256: None }), Ok(Step::Fetch));
 }
 

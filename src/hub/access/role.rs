@@ -14,7 +14,7 @@ pub enum Role {
     Viewer,
     /// Admits and labels agents, gives verdicts, uses models, sends agents commands.
     Operator,
-    /// Registers models and rolls them out.
+    /// Registers models and rolls them out, and publishes galleries.
     Engineer,
     /// Makes tokens and accounts at the broker, and reads the record of changes.
     Admin,
