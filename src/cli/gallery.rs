@@ -26,7 +26,7 @@ use super::{Failure, onnx_runtime};
   vedette gallery match people.gallery --key gallery.key --detector yunet.onnx --embedder face.onnx visitor.jpg
   vedette gallery remove people.gallery --key gallery.key e-1042
   vedette gallery log people.gallery --key gallery.key               who did what and when; refuses a log that was changed
-  vedette gallery publish people.gallery --hub https://hub.example --token-file my.token        agents take it from there
+  vedette gallery publish people.gallery --hub https://hub.example --token-file my.token
 
 A gallery holds vectors and no pictures, encrypted with the key. Vectors are of one embedding model and are compared with \
 those of no other. Every change and every match stands in the audit log beside the gallery.

@@ -43,7 +43,9 @@ pub use document::Isolation;
 pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
-pub use ready::{Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, FromHub, History, Hub, Identify, LabelSource};
+pub use ready::{
+    Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, FromHub, History, Hub, Identify, LabelSource,
+};
 pub use ready::{Model, Motion, Mqtt, Spool, Tell};
 pub use reference::reference;
 pub use schema::schema;

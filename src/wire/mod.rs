@@ -32,8 +32,8 @@ pub use desired::{DesiredError, DesiredMessage, DesiredModel, PackageRef, Proof,
 pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use gap::Gap;
 pub use health::{
-    CameraHealth, ClassHealth, FacesHealth, GalleryHealth, HealthMessage, HistoryHealth, Latency, LinkHealth, ModelHealth,
-    ResourceHealth, SpoolHealth, SuppressedHealth,
+    CameraHealth, ClassHealth, FacesHealth, GalleryHealth, HealthMessage, HistoryHealth, Latency, LinkHealth,
+    ModelHealth, ResourceHealth, SpoolHealth, SuppressedHealth,
 };
 pub use heat::Heat;
 pub use message_id::{Class, MessageId, MessageIdError};

@@ -158,7 +158,9 @@ impl Updater {
                 damaged.reset();
                 renewed();
             }
-            if cause != told && let Some(why) = &cause {
+            if cause != told
+                && let Some(why) = &cause
+            {
                 tracing::warn!(gallery = %self.settings.from_hub.gallery, why, "no newer gallery comes from the hub");
             }
             shared.lock().health.cause = cause.clone();

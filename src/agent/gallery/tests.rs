@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::clock::SystemClock;
 use crate::config::Hub;
+use crate::identify::Embedding;
 use crate::identify::gallery::audit::Action;
 use crate::identify::gallery::{Change, Enrolment, Gallery, Known, MOST_BYTES, Template, seal};
-use crate::identify::Embedding;
 use crate::model::sha256_hex;
 use crate::vocab::Id;
 
@@ -184,7 +184,10 @@ fn a_box_has_what_was_published_last_and_who_was_removed_is_gone() {
     assert_eq!(bench.hub.ranges().len(), 1, "what is here is not fetched again");
     bench.publish(Action::Remove, "ann", [0.0; 3]);
     assert_eq!(bench.round(&mut updater), Ok(Step::Fetch));
-    assert_eq!((bench.people(), bench.health().has, bench.health().offered), (vec!["bob".to_owned()], Some(3), Some(3)));
+    assert_eq!(
+        (bench.people(), bench.health().has, bench.health().offered),
+        (vec!["bob".to_owned()], Some(3), Some(3))
+    );
 
     // The hub, or somebody who has it, offers the older one again: as what it is, and as what it is not.
     bench.hub.offer(2, &old);

@@ -37,7 +37,8 @@ pub(super) fn publish(args: &Publish) -> Result<(), Failure> {
         Some(name) => name.clone(),
         None => {
             let stem = args.gallery.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-            Id::new(&stem).map_err(|error| Failure::Refused(anyhow!("say what it is called there with --name: {error}")))?
+            Id::new(&stem)
+                .map_err(|error| Failure::Refused(anyhow!("say what it is called there with --name: {error}")))?
         }
     };
     let mut bar = Bar::default();

@@ -26,6 +26,7 @@ pub struct Identify {
     #[schemars(example = &"gallery.key")]
     pub key_file: Private,
     /// Takes the gallery from the hub, which keeps it sealed, in place of one that is copied here. Needs the top-level `hub`.
+    /// Default: it is copied here by hand.
     pub from_hub: Option<FromHub>,
     /// How alike a face and the closest one of the gallery must be, as the cosine of their vectors. What it is worth
     /// depends on the model: measure it.

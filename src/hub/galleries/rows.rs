@@ -32,7 +32,8 @@ const ONE: &str =
 
 /// All, by name.
 pub(super) async fn all(database: &Database) -> Result<Vec<GalleryFacts>, DatabaseError> {
-    let statement = "SELECT name, revision, space, sha256, size, published_by, published_ns FROM galleries ORDER BY name";
+    let statement =
+        "SELECT name, revision, space, sha256, size, published_by, published_ns FROM galleries ORDER BY name";
     let rows = sqlx::query(statement).fetch_all(database.pool()).await.doing("listing the galleries")?;
     rows.iter().map(facts).collect()
 }
@@ -56,10 +57,7 @@ pub(super) async fn locked(
 }
 
 /// Puts one in the place of an older one. False where somebody else was faster with one that is as new.
-pub(super) async fn put(
-    write: &mut Transaction<'static, Any>,
-    gallery: &GalleryFacts,
-) -> Result<bool, DatabaseError> {
+pub(super) async fn put(write: &mut Transaction<'static, Any>, gallery: &GalleryFacts) -> Result<bool, DatabaseError> {
     let statement = "INSERT INTO galleries (name, revision, space, sha256, size, published_by, published_ns) \
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO UPDATE SET revision = excluded.revision, \
          space = excluded.space, sha256 = excluded.sha256, size = excluded.size, published_by = excluded.published_by, \

@@ -63,7 +63,11 @@ pub(super) async fn expect(
 }
 
 /// Keeps a package from being deleted until `write` ends. `false` where it is being deleted, or was.
-pub(in crate::hub) async fn hold(write: &mut Transaction<'static, Any>, sha256: &str, now: i64) -> Result<bool, DatabaseError> {
+pub(in crate::hub) async fn hold(
+    write: &mut Transaction<'static, Any>,
+    sha256: &str,
+    now: i64,
+) -> Result<bool, DatabaseError> {
     let statement = "UPDATE files SET received_ns = $1 WHERE sha256 = $2 AND leaving_ns IS NULL";
     let held = sqlx::query(statement).bind(now).bind(sha256).execute(&mut **write).await;
     Ok(held.doing("holding a package")?.rows_affected() == 1)

@@ -285,7 +285,9 @@ fn what_came_from_elsewhere_takes_the_place_of_the_older_and_never_of_the_newer(
     assert_eq!(there.read().unwrap(), kept.read().unwrap());
     assert_eq!(receive(&there, &with_ann, 40), Err("older".to_owned()));
     assert_eq!((there.read().unwrap().revision, there.known().unwrap().has), (2, Some(2)));
-    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(site.path().join("people.gallery")).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(site.path().join("people.gallery")).unwrap().permissions(),
+    );
     assert_eq!(mode & 0o777, 0o600);
 
     // By hand, with the file itself: the log remembers.

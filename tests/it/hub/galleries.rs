@@ -109,10 +109,14 @@ async fn galleries_come_and_go(hub: &Running, broker: &Mosquitto) {
 
 async fn who_has_what_is_seen(hub: &Running, broker: &Mosquitto, token: &str) {
     for (agent, has, cause) in [("gate", 2, Value::Null), ("north", 1, json!("the key <b>does not</b> open it"))] {
-        let voice = Subscriber::start(broker.port(), &format!("{agent}-voice"), &format!("vedette/v1/{agent}/ack")).await;
-        let from_hub = json!({"gallery": "people", "has": has, "offered": 2, "cause": cause, "asked": "2026-11-27T03:00:00Z"});
+        let voice =
+            Subscriber::start(broker.port(), &format!("{agent}-voice"), &format!("vedette/v1/{agent}/ack")).await;
+        let from_hub =
+            json!({"gallery": "people", "has": has, "offered": 2, "cause": cause, "asked": "2026-11-27T03:00:00Z"});
         let said = json!({"boot": "b", "time": "2026-11-27T03:00:00Z", "faces": {"people": 1, "from_hub": from_hub}});
-        for (topic, said) in [("status", json!({"status": "online", "boot": "b", "version": "0.1.0"})), ("health", said)] {
+        for (topic, said) in
+            [("status", json!({"status": "online", "boot": "b", "version": "0.1.0"})), ("health", said)]
+        {
             let topic = format!("vedette/v1/{agent}/{topic}");
             let bytes = said.to_string().into_bytes();
             voice.client.publish(topic, QoS::AtLeastOnce, true, bytes).await.unwrap();
