@@ -40,7 +40,8 @@ pub fn without_what_needs_a_restart(old: &Config, new: Config) -> Config {
 /// Whether a camera of `old` goes on as it is under `new`, as far as models do not change.
 pub fn leaves_alone(old: &Config, new: &Config, camera: &config::Camera) -> bool {
     let knows_the_same = camera.identify.is_none() || old.identify == new.identify;
-    new.cameras.contains(camera) && old.timezone == new.timezone && knows_the_same
+    let remembers_the_same = camera.reidentify.is_none() || old.reidentify == new.reidentify;
+    new.cameras.contains(camera) && old.timezone == new.timezone && knows_the_same && remembers_the_same
 }
 
 /// The topics on which something is retained while `config` is in force.

@@ -6,15 +6,14 @@
 
 mod book;
 
-use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use crate::agent::engine::error_chain;
 use crate::agent::gallery::{self, Updates};
+use crate::agent::inbox::Inbox;
 use crate::agent::known::Recognised;
 use crate::agent::role::Desks;
 use crate::base::clock::SharedClock;
@@ -28,8 +27,6 @@ use crate::vocab::{Frame, IdError, Rect, WallTime};
 use crate::wire::FacesHealth;
 use book::Book;
 
-/// How long dropping it waits for the look in progress.
-const DROP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Whoever looks for faces on this box, if anybody does; every post asks here.
 pub type FaceDesk = Arc<RwLock<Option<Arc<Faces>>>>;
@@ -80,17 +77,8 @@ pub struct Faces {
 
 #[derive(Debug)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    waiting: VecDeque<FaceJob>,
-    /// Whether another gallery came.
-    is_renewed: bool,
-    is_ending: bool,
-    tally: Tally,
+    inbox: Inbox<Task>,
+    tally: Mutex<Tally>,
 }
 
 /// What came of the looks so far.
@@ -137,7 +125,7 @@ impl Faces {
         let about = FacesHealth { space, detector: detector_by, embedder: embedder_by, ..FacesHealth::default() };
         let (key, space) = (Key::read(&settings.key_file)?, recogniser.space().to_string());
         let book = Book::new(store(settings, key.clone()), space.clone());
-        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
+        let shared = Arc::new(Shared { inbox: Inbox::new(), tally: Mutex::default() });
         let start = |from_hub| {
             let settings = gallery::Settings { from_hub, file: settings.gallery.clone(), key, space };
             let shared = shared.clone();
@@ -154,23 +142,19 @@ impl Faces {
 
     /// Hands over a person; one of the same camera that still waits is given up.
     pub fn submit(&self, job: FaceJob) {
-        let mut state = self.shared.lock();
-        match state.waiting.iter_mut().find(|waiting| waiting.camera == job.camera) {
-            Some(place) => {
-                *place = job;
-                state.tally.superseded += 1;
-            }
-            None => state.waiting.push_back(job),
+        let camera = job.camera;
+        let is_of_it = |task: &Task| matches!(task, Task::Look(waiting) if waiting.camera == camera);
+        if self.shared.inbox.put(Task::Look(job), is_of_it).is_some() {
+            self.shared.tally().superseded += 1;
         }
-        drop(state);
-        self.shared.changed.notify_one();
     }
 
     /// How it is.
     pub fn health(&self) -> FacesHealth {
         let is_gone = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
-        let state = self.shared.lock();
-        let Tally { looks, described, superseded, failed, failure, gallery } = &state.tally;
+        let waiting = self.shared.inbox.waiting(|task| matches!(task, Task::Look(_))) as u64;
+        let tally = self.shared.tally();
+        let Tally { looks, described, superseded, failed, failure, gallery } = &*tally;
         let in_force = gallery.as_ref().and_then(|gallery| gallery.as_ref().ok());
         let missing = gallery.as_ref().and_then(|gallery| gallery.as_ref().err());
         FacesHealth {
@@ -179,7 +163,7 @@ impl Faces {
             from_hub: self.updates.as_ref().map(Updates::health),
             looks: *looks,
             described: *described,
-            waiting: state.waiting.len() as u64,
+            waiting,
             superseded: *superseded,
             failed: *failed,
             cause: is_gone.then(|| "its thread has ended".to_owned()).or(missing.or(failure.as_ref()).cloned()),
@@ -224,47 +208,18 @@ pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String,
 
 impl Drop for Faces {
     fn drop(&mut self) {
-        self.shared.lock().is_ending = true;
-        self.shared.changed.notify_all();
-        let Some(thread) = self.thread.take() else { return };
-        if thread.thread().id() == std::thread::current().id() {
-            return;
-        }
-        match threads::with_deadline("faces-join", DROP_LIMIT, move || thread.join()) {
-            Some(Ok(())) => {}
-            Some(Err(_)) => tracing::error!("the thread for faces had ended in a panic"),
-            None => tracing::error!("an inference does not come back; its thread is left to itself"),
-        }
+        self.shared.inbox.end("faces", self.thread.take());
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says that another gallery came.
+    /// Says that another gallery came: before the next look, so that who was removed is known no more.
     fn renew(&self) {
-        self.lock().is_renewed = true;
-        self.changed.notify_one();
+        self.inbox.put_first(Task::Renew, |waiting| matches!(waiting, Task::Renew));
     }
 
-    /// Waits for the next person, or another gallery; none when it is time to end.
-    fn next(&self) -> Option<Task> {
-        let mut state = self.lock();
-        loop {
-            if state.is_ending {
-                return None;
-            }
-            // Before the next look: who was removed is known no more.
-            if std::mem::take(&mut state.is_renewed) {
-                return Some(Task::Renew);
-            }
-            if let Some(job) = state.waiting.pop_front() {
-                return Some(Task::Look(job));
-            }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -281,16 +236,16 @@ impl Tally {
 impl Desk {
     fn work(mut self, shared: &Shared) {
         let mut failed_in_a_row = 0u64;
-        while let Some(task) = shared.next() {
+        while let Some(task) = shared.inbox.next() {
             let Task::Look(job) = task else {
                 self.book.read();
-                shared.lock().tally.gallery = Some(self.book.told());
+                shared.tally().gallery = Some(self.book.told());
                 continue;
             };
             let guarded = AssertUnwindSafe(|| self.look(&job));
             let outcome = panic::catch_unwind(guarded)
                 .unwrap_or_else(|panic| Err(format!("panic: {}", threads::panic_message(&*panic))));
-            shared.lock().tally.note(&outcome, self.book.told());
+            shared.tally().note(&outcome, self.book.told());
             let recognised = match outcome {
                 Ok(recognised) => recognised,
                 Err(reason) => {

@@ -104,6 +104,7 @@ impl Reporter {
             models: site.engines().map(model).collect(),
             redaction: site.means().redactors.all().into_iter().map(|(name, it)| (name, it.health())).collect(),
             faces: site.faces_health(),
+            reidentify: site.reidentify_health(),
             stages: self.last.stages.clone(),
             spool: spool_health(&site.spool().health(), wall),
             history: site.history().map(|store| history_health(store.health())),

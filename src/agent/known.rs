@@ -191,6 +191,7 @@ mod tests {
             best_score: 0.9,
             age_ms: 0,
             identity: None,
+            appearance: None,
         }
     }
 

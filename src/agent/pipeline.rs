@@ -5,15 +5,15 @@
 //!                                                             └─ yes ─▶ the detector (a worker, or inline in a replay)
 //!   frame + detections ─ seen ─ track ── behaviour ── event ── evidence ──▶ occurrences, for the recorder
 //!                                  └───▶ history, where tracks are kept: what rules are told is written there first
-//!                                 └─ whose face is due? ──▶ faces (a thread) ─ recognised ─ event ──▶ occurrences
+//!                                 └─ whose face, who is due? ──▶ faces, reidentify (threads) ─ event ──▶ occurrences
 //! ```
 //!
 //! A camera for which no detector looks is looked at by the scene itself: what moves before the background.
 //! Live and replayed pictures take the same way; only who runs the detector differs.
 
 mod exchange;
-mod faces;
 mod heads;
+pub mod people;
 mod shown;
 mod whole;
 
@@ -23,7 +23,6 @@ use std::time::Duration;
 use crate::agent::ailments::Ailments;
 use crate::agent::cadence::{self, Cadence, Movement, Verdict};
 use crate::agent::followed::Followed;
-use crate::agent::known::{self, Known};
 use crate::behaviour::{self, Heat, Rules};
 use crate::decode::Want;
 use crate::event::{self, Narrator, Notice};
@@ -36,6 +35,7 @@ use crate::vocab::{
     TrackState, WallTime,
 };
 use heads::Heads;
+use people::People;
 
 /// What one camera's line is made of.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub struct Settings {
     /// How pictures of events are kept.
     pub evidence: evidence::Settings,
     /// How people are recognised, where they are.
-    pub known: Option<known::Settings>,
+    pub people: people::Settings,
     /// Names the configuration in force.
     pub config_revision: Arc<str>,
 }
@@ -83,7 +83,7 @@ pub struct Line {
     rules: Rules,
     narrator: Narrator,
     /// Who is who, where people are recognised.
-    known: Option<Known>,
+    people: People,
     snapshots: Snapshots,
     /// Happenings of one object that go on, whose best picture is looked for.
     shown: Vec<Shown>,
@@ -168,7 +168,7 @@ impl Line {
             heat: settings.heat.then(Heat::new),
             rules: Rules::new(settings.behaviour, settings.labels.clone(), settings.timezone),
             narrator: Narrator::new(settings.event),
-            known: settings.known.map(|known| Known::new(known, &settings.labels)),
+            people: People::new(settings.people, &settings.labels),
             snapshots: Snapshots::new(&settings.evidence),
             shown: Vec::new(),
             heads: Heads::new(&settings.evidence, &settings.labels),
@@ -260,11 +260,9 @@ impl Line {
                 self.snapshots.consider(&shown.episode, seen, label, *score, *bbox);
             }
         }
-        if let Some(known) = &mut self.known {
-            // Before the tracks that ended are forgotten: their last events still say who it was.
-            known.name(&mut events);
-            known.step(frame, tracks);
-        }
+        // Before the tracks that ended are forgotten: their last events still say who it was.
+        self.people.name(&mut events);
+        self.people.step(frame, tracks);
         self.illustrate(events, Some(frame))
     }
 
@@ -279,7 +277,7 @@ impl Line {
         events.extend(self.narrator.tracks(tracks, &self.told.context()));
         events.push(self.narrator.notice(notice, &self.told.context()));
         let occurrences = self.illustrate(events, None);
-        self.known.iter_mut().for_each(Known::clear);
+        self.people.cut();
         occurrences
     }
 
@@ -319,7 +317,9 @@ impl Line {
         }
         let mut events = self.narrator.narrate(self.rules.stop(self.told.pts), &self.told.context());
         events.extend(self.narrator.close_all(&self.told.context()));
-        self.illustrate(events, None)
+        let occurrences = self.illustrate(events, None);
+        self.people.clear();
+        occurrences
     }
 
     /// Which pictures are wanted from now on.

@@ -3,7 +3,7 @@
 mod ailing;
 mod asked;
 mod eye;
-mod faces;
+mod people;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use crate::agent::faces::FaceDesk;
 use crate::agent::pipeline::{Line, Looker, Occurrence};
 use crate::agent::recorder::Recorder;
 use crate::agent::redact::Redactors;
+use crate::agent::reidentify::ReidentifyDesk;
 use crate::agent::sight::{Sight, Told};
 use crate::base::clock::SharedClock;
 use crate::behaviour;
@@ -78,6 +79,8 @@ pub struct Means {
     pub clock_watch: Arc<ClockWatch>,
     /// Who looks for faces, if anybody does.
     pub faces: FaceDesk,
+    /// Who recognises people again, if anybody does.
+    pub reidentifier: ReidentifyDesk,
 }
 
 impl Post {
@@ -134,7 +137,7 @@ impl Post {
             return;
         }
         self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
-        self.look_for_faces(frame);
+        self.look_at_people(frame);
     }
 
     /// Another model looks at its pictures from now on; the connection is not touched.
@@ -252,6 +255,7 @@ impl Post {
             self.is_closed.store(true, Ordering::Relaxed);
             line.close()
         });
+        self.say_who_is_there(None);
         self.recording.iter().for_each(|recording| recording.close());
     }
 

@@ -12,11 +12,12 @@ use serde::Serialize;
 use crate::agent::engine::error_chain;
 use crate::agent::faces;
 use crate::agent::redact;
+use crate::agent::reidentify;
 use crate::agent::silent::Silent;
 use crate::base::clock::SharedClock;
 use crate::base::shutdown::Shutdown;
 use crate::base::threads;
-use crate::config::{Camera, Config, Identify, Model};
+use crate::config::{Camera, Config, Identify, Model, Reidentify};
 use crate::decode::Live;
 use crate::detect::{Detector, LibrarySearch, runtime};
 use crate::mqtt::{self, Identity, Presence, Session, Subscription};
@@ -48,6 +49,7 @@ enum Job {
     Camera(Box<Camera>),
     Model(Box<Model>),
     Faces(Box<Identify>),
+    Reidentify(Box<Reidentify>),
     Broker,
 }
 
@@ -74,6 +76,7 @@ pub fn probe(
     let jobs = [Job::Broker].into_iter();
     let jobs = jobs.chain(config.models.iter().map(|model| Job::Model(Box::new(model.clone()))));
     let jobs = jobs.chain(config.identify.iter().map(|identify| Job::Faces(Box::new(identify.clone()))));
+    let jobs = jobs.chain(config.reidentify.iter().map(|reidentify| Job::Reidentify(Box::new(reidentify.clone()))));
     let jobs = jobs.chain(config.cameras.iter().map(|camera| Job::Camera(Box::new(camera.clone()))));
     let jobs: Arc<Mutex<VecDeque<Job>>> = Arc::new(Mutex::new(jobs.collect()));
     let probe = Arc::new(Probe { config: config.clone(), search: search.clone(), limit, clock: clock.clone() });
@@ -109,6 +112,7 @@ impl Probe {
             Job::Camera(camera) => ("camera", camera.id.to_string(), self.camera(camera)),
             Job::Model(model) => ("model", model.name.to_string(), self.model(model)),
             Job::Faces(identify) => ("model", "identify".to_owned(), self.faces(identify)),
+            Job::Reidentify(settings) => ("model", "reidentify".to_owned(), self.reidentify(settings)),
             Job::Broker => ("broker", self.config.mqtt.session_settings().url, self.broker()),
         };
         let took = self.clock.mono().saturating_sub(start);
@@ -166,6 +170,12 @@ impl Probe {
     fn faces(&self, identify: &Identify) -> Result<String, String> {
         runtime::load(&self.search).map_err(|error| error.to_string())?;
         faces::probe(identify, &self.clock)
+    }
+
+    /// Opens the model that describes people.
+    fn reidentify(&self, settings: &Reidentify) -> Result<String, String> {
+        runtime::load(&self.search).map_err(|error| error.to_string())?;
+        reidentify::probe(settings, &self.clock)
     }
 
     /// What is wrong with the rules of the cameras that this model looks at, in the light of its labels.

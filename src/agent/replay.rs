@@ -216,7 +216,7 @@ fn prepare(
         model: opened.as_ref().map(|(detector, model)| told_facts(detector, model)),
         labels,
         evidence: config.evidence.evidence_settings(),
-        known: None,
+        people: Default::default(),
         config_revision: config.revision.as_str().into(),
     };
     Ok((opened.map(|(detector, _)| detector), settings))

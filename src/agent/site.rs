@@ -14,6 +14,7 @@ mod candidate;
 mod faces;
 mod ground;
 mod redact;
+mod reidentify;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,6 +85,8 @@ pub struct Site {
     narrator: Narrator,
     /// Why nobody is recognised though somebody should be.
     faces_failure: Option<String>,
+    /// Why nobody is recognised again though somebody should be.
+    reidentify_failure: Option<String>,
     /// When losses were last told of, on the monotonic clock.
     losses_told: Option<Duration>,
     /// When maps were last kept.
@@ -130,6 +133,7 @@ impl Site {
             redactors,
             clock_watch: Arc::new(ClockWatch::new(clock.clone())),
             faces: Default::default(),
+            reidentifier: Default::default(),
         };
         let clips = Clips::start(&config, ledger, &means)?;
         // Episodes must never repeat: the epoch is drawn anew for each run.
@@ -159,6 +163,7 @@ impl Site {
             kept,
             narrator,
             faces_failure: None,
+            reidentify_failure: None,
             losses_told: None,
             heats_kept: None,
             config,
@@ -166,6 +171,7 @@ impl Site {
         site.start_engines()?;
         site.require_engines()?;
         site.renew_faces(None);
+        site.renew_reidentifier(None);
         site.renew_redactors();
         site.clear_orphans();
         site.config.cameras.clone().into_iter().for_each(|camera| site.post(camera));
@@ -196,6 +202,7 @@ impl Site {
             tracing::error!(error = error_chain(&error), "a model of the new configuration does not run");
         }
         self.renew_faces(Some(&old));
+        self.renew_reidentifier(Some(&old));
         self.renew_redactors();
         let missing: Vec<config::Camera> =
             self.config.cameras.iter().filter(|c| !self.posts.contains_key(&c.id)).cloned().collect();
@@ -231,6 +238,7 @@ impl Site {
         // Before the models end: an inference that hangs must not keep what is recorded from the disk.
         self.means.recorder.flush();
         self.end_faces();
+        self.end_reidentifier();
         self.candidates.clear();
         self.engines.clear();
     }
@@ -342,7 +350,10 @@ impl Site {
             model: running.map(|(_, r)| r.facts.clone()),
             labels,
             evidence: self.evidence_of(camera),
-            known: self.known_settings(camera),
+            people: pipeline::people::Settings {
+                known: self.known_settings(camera),
+                familiar: self.familiar_settings(camera),
+            },
             config_revision: self.config.revision.as_str().into(),
         }
     }

@@ -9,6 +9,7 @@ mod hub;
 mod identify;
 mod kind;
 mod place;
+mod reidentify;
 mod rule;
 mod suppress;
 
@@ -63,6 +64,7 @@ pub(super) fn configure(
     check.signing(&document.runtime, &root.key("runtime"));
     let models = check.models(document);
     let identify = identify::read(&mut check, document, hub.as_ref(), &root.key("identify"));
+    let reidentify = reidentify::read(&mut check, document, &root.key("reidentify"));
     let evidence = check.evidence(document, &state_dir);
     let history = read_history(&document.history, &state_dir);
     let spool = read_spool(&document.spool, &state_dir);
@@ -77,6 +79,7 @@ pub(super) fn configure(
         hub: hub?,
         models: models?,
         identify: identify?,
+        reidentify: reidentify?,
         runtime_library: document.runtime.library.as_deref().map(|path| folders.file(path)),
         evidence,
         history,

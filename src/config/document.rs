@@ -9,6 +9,7 @@ mod clips;
 mod family;
 mod identify;
 mod picture;
+mod reidentify;
 mod rule;
 
 use std::collections::BTreeMap;
@@ -27,6 +28,7 @@ pub use clips::{Clips, Keep};
 pub use family::Family;
 pub use identify::{CameraIdentify, Embedding, FaceDetector, FaceEmbedder, FaceQuality, FromHub, Identify, Tell};
 pub use picture::Picture;
+pub use reidentify::{CameraReidentify, PersonEmbedder, Reidentify, TellAgain};
 pub use rule::Rule;
 
 /// A Vedette agent: one site's box, its cameras, its models and the broker it reports to.
@@ -51,6 +53,9 @@ pub struct Document {
     pub runtime: Runtime,
     /// Recognising people by their faces; only for cameras that ask for it too. Default: nobody is recognised.
     pub identify: Option<Identify>,
+    /// Recognising people again by how they look, over cameras and pauses; only for cameras that ask for it too. Default:
+    /// whoever leaves the picture is somebody else when he comes back.
+    pub reidentify: Option<Reidentify>,
     /// Pictures and clips that show an event.
     #[serde(default)]
     pub evidence: Evidence,

@@ -44,9 +44,9 @@ pub use fault::{Fault, Faults, Layer, Position, Weight};
 pub use overlay::{LARGEST_OVERLAY, Overlay};
 pub use plain::read_value;
 pub use ready::{
-    Camera, CameraIdentify, Config, Detect, Evidence, FaceModel, FromHub, History, Hub, Identify, LabelSource,
+    Camera, CameraIdentify, CameraReidentify, Config, Detect, Evidence, FaceModel, FromHub, History, Hub, Identify,
 };
-pub use ready::{Model, Motion, Mqtt, Spool, Tell};
+pub use ready::{LabelSource, Model, Motion, Mqtt, Reidentify, Spool, Tell, TellAgain};
 pub use reference::reference;
 pub use schema::schema;
 pub use settings::SourceFault;
@@ -181,6 +181,7 @@ pub fn missing_files(config: &Config) -> Vec<String> {
         }
         files.push(("identify.key_file".to_owned(), identify.key_file.clone()));
     }
+    files.extend(config.reidentify.iter().map(|it| ("reidentify.embedder.file".to_owned(), it.embedder.file.clone())));
     // All models have the same.
     let trust = config.models.iter().find_map(|model| model.trust.clone());
     files.extend(trust.map(|file| ("runtime.trust".to_owned(), file)));

@@ -84,6 +84,7 @@ const REASONS: &[(&str, &str)] = &[
     ("enabled", "which cameras are used stays with the box"),
     ("clips", "what is recorded of a place stays with the box"),
     ("identify", "whether people are recognised stays with the box"),
+    ("reidentify", "whether people are recognised stays with the box"),
     ("privacy", "what a camera must not show stays with the box"),
     ("file", "models come by rollouts of models"),
     ("provider", "what the machine has stays with the box"),

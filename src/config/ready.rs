@@ -11,7 +11,7 @@ use super::document::{Compat, Delivery, Family, Isolation, Picture, Provider, Tr
 use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
 use crate::detect::embed::EmbeddingFamily;
 use crate::evidence::ClipSettings;
-use crate::identify::{Limits, Policy, ShotSettings};
+use crate::identify::{AppearanceSettings, Limits, Policy, ShotSettings};
 use crate::model::keys::PublicKey;
 use crate::vocab::{Id, Polygon, Severity};
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub models: Vec<Model>,
     /// Recognising people by their faces, where that is wanted.
     pub identify: Option<Identify>,
+    /// Recognising people again by how they look, where that is wanted.
+    pub reidentify: Option<Reidentify>,
     /// ONNX Runtime's shared library, where one is named.
     pub runtime_library: Option<PathBuf>,
     /// Pictures and clips that show an event.
@@ -220,6 +222,8 @@ pub struct Camera {
     pub hide_faces: Option<Id>,
     /// Whether people are recognised by their faces, and who is told of.
     pub identify: Option<CameraIdentify>,
+    /// Whether people are recognised again by how they look, and who is told of.
+    pub reidentify: Option<CameraReidentify>,
     /// When to say something.
     pub rules: Vec<Rule>,
     /// Where nothing is raised for a while, what has expired included.
@@ -260,7 +264,34 @@ pub struct FromHub {
     pub hub: Hub,
 }
 
-/// A model of faces.
+/// What the box has for recognising people again by how they look.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reidentify {
+    /// What makes vectors of them.
+    pub embedder: FaceModel,
+    /// When somebody is taken for one who was seen before, and how long that is known.
+    pub appearances: AppearanceSettings,
+}
+
+/// What a camera makes of who comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CameraReidentify {
+    /// Who is told of.
+    pub tell: Vec<TellAgain>,
+}
+
+/// Of whom an event tells who comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TellAgain {
+    /// Its name in topics and events.
+    pub id: Id,
+    /// The cameras of which one must have seen him last; every other one where none is named.
+    pub from: Vec<Id>,
+    /// Whether somebody should look now.
+    pub severity: Severity,
+}
+
+/// A model of faces or people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaceModel {
     /// The ONNX file.

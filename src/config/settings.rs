@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::access::{Password, PasswordError};
 use super::check::ENVELOPE_KIB;
 use super::document::{self, Isolation, Provider, Transport};
-use super::ready::{Camera, Evidence, FaceModel, History, Identify, LabelSource, Model, Mqtt, Spool};
+use super::ready::{Camera, Evidence, FaceModel, History, Identify, LabelSource, Model, Mqtt, Reidentify, Spool};
 use crate::vocab::{Id, IdError, Labels, Secret};
 use crate::{behaviour, camera, decode, detect, evidence, history, mqtt, scene, spool, track};
 
@@ -240,6 +240,16 @@ impl Identify {
     /// Never: its name is an id.
     pub fn embedder_settings(&self) -> Result<detect::Settings, IdError> {
         self.embedder.settings("embedder")
+    }
+}
+
+impl Reidentify {
+    /// How the embedding model is run.
+    ///
+    /// # Errors
+    /// Never: its name is an id.
+    pub fn embedder_settings(&self) -> Result<detect::Settings, IdError> {
+        self.embedder.settings("reidentify")
     }
 }
 

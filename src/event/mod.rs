@@ -4,6 +4,7 @@
 //!   firings ──► Narrator::narrate ─┐
 //!   tracks ───► Narrator::tracks ──┼──► events, each complete but for its evidence and its place in the spool
 //!   faces ─► Narrator::identified ─┤
+//!   looks ─► Narrator::reappeared ─┤
 //!   notices ──► Narrator::notice ──┤
 //!   pictures ─► Narrator::picture ─┤
 //!   maps ─────► Narrator::heat ────┘
@@ -26,6 +27,7 @@ mod identified;
 mod narrator;
 mod notice;
 mod picture;
+mod reappeared;
 #[cfg(test)]
 mod tests;
 mod tracks;
@@ -34,3 +36,4 @@ pub use identified::Identified;
 pub use narrator::{Context, Narrator, Settings};
 pub use notice::{ConfigChange, ModelChange, Notice};
 pub use picture::cause;
+pub use reappeared::Reappeared;

@@ -287,6 +287,7 @@ pub(super) fn subject(track: &Track, labels: &Labels) -> Subject {
         best_score: track.best_score,
         age_ms: u64::try_from(track.last_seen.since(track.first_seen).as_millis()).unwrap_or(u64::MAX),
         identity: None,
+        appearance: None,
     }
 }
 

@@ -6,6 +6,9 @@
 //!                  └ describe ──▶ embedding ── Gallery: closest person, threshold, margin ──▶ identity, or unknown
 //! ```
 //!
+//! Who comes again without being known: [`Describer`] makes a vector of a person as a whole, and [`Appearances`] remembers for a
+//! while how those looked who were before the cameras.
+//!
 //! Geometry, quality, matching and the choice of the best shot are pure. [`gallery`] owns the sealed file and its audit log.
 //! An embedding carries the name of its space, and two of different spaces are never compared.
 //!
@@ -15,7 +18,10 @@
 //! `identify::every_pair_is_told_apart`. Whoever is compared with a gallery of N people has N chances of a false accept.
 
 mod align;
+mod appearances;
 mod best;
+mod body;
+mod describer;
 mod embedding;
 pub mod gallery;
 mod matching;
@@ -23,7 +29,10 @@ mod quality;
 mod recogniser;
 
 pub use align::{FACE_SIDE, face_map, rect_map};
+pub use appearances::{AppearanceSettings, Appearances, Presence, Stretch, Taken};
 pub use best::{BestShots, Due, ShotSettings};
+pub use body::{BodyShots, DueBody, shows, shows_track};
+pub use describer::{DescribeError, Describer};
 pub use embedding::{Embedding, OtherSpace};
 pub use matching::{Compared, Policy, identify};
 pub use quality::{Limits, Pose, Quality, Shortfall};

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Condition, FiringKind, HeatMap, Id, Identity, Measure, MediaTime, Rect, TrackId, WallTime};
+use super::{Appearance, Condition, FiringKind, HeatMap, Id, Identity, Measure, MediaTime, Rect, TrackId, WallTime};
 
 /// Something that happened, with all that a person needs to trust it.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +105,8 @@ pub enum EventKind {
     ObjectRemoved,
     /// Somebody on a watch list was recognised, or somebody was not.
     Identified,
+    /// Somebody who was seen before was seen again, by another camera or after a while.
+    Reappeared,
     /// A confirmed track began or ended.
     Track,
     /// A camera changed its state.
@@ -167,6 +169,7 @@ impl EventKind {
                 | Self::Scattering
                 | Self::RepeatedPassing
                 | Self::Identified
+                | Self::Reappeared
         )
     }
 
@@ -193,6 +196,7 @@ impl EventKind {
             Self::ObjectLeft => "object-left",
             Self::ObjectRemoved => "object-removed",
             Self::Identified => "identified",
+            Self::Reappeared => "reappeared",
             Self::Track => "track",
             Self::CameraState => "camera-state",
             Self::CameraCondition => "camera-condition",
@@ -258,6 +262,8 @@ pub struct Subject {
     pub age_ms: u64,
     /// Who it was taken for, where faces are recognised and one was good enough.
     pub identity: Option<Identity>,
+    /// Whether it was seen before, where people are recognised by how they look and one picture was good enough.
+    pub appearance: Option<Appearance>,
 }
 
 /// Why an event was raised.

@@ -218,10 +218,12 @@ impl Measure {
     pub const DROP: &str = "drop";
     /// How much wider than high a box is.
     pub const SHAPE: &str = "width_by_height";
-    /// How like a person of the gallery somebody is: a cosine, -1..1.
+    /// How like a person of the gallery, or one who was seen before, somebody is: a cosine, -1..1.
     pub const LIKENESS: &str = "likeness";
     /// By how much that exceeds the likeness to anybody else.
     pub const LIKENESS_MARGIN: &str = "likeness_margin";
+    /// Seconds since somebody was seen before.
+    pub const AWAY: &str = "away_s";
     /// Seconds that an object has stood still.
     pub const STILL: &str = "still_s";
 

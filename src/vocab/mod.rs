@@ -3,6 +3,7 @@
 //! Nothing here does I/O, reads a clock or starts a thread. Rooms of the line never import each other: what travels
 //! from one to the next is a type of this room.
 
+mod appearance;
 mod condition;
 mod detection;
 mod event;
@@ -20,6 +21,7 @@ mod secret;
 mod time;
 mod track;
 
+pub use appearance::{Appearance, SeenBefore};
 pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
 pub use detection::{Detection, FacePoints};
 pub use event::{

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::appearance::Appearance;
 use super::number::short;
 use super::{Gap, Heat, MessageId};
 use crate::vocab::{self, ClockState, Condition, Event, EventKind, Evidence, Id, Measure, Phase, Place, Severity};
@@ -114,6 +115,9 @@ pub struct Subject {
     /// Who it was taken for, where faces are recognised and one was good enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// Whether it was seen before, where people are recognised by how they look and one picture was good enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub appearance: Option<Appearance>,
 }
 
 /// Who somebody was taken for, with all that was compared. Without `person` he is unknown: nobody of the gallery comes close
@@ -237,6 +241,7 @@ impl From<&vocab::Subject> for Subject {
             best_score: short(subject.best_score),
             age_ms: subject.age_ms,
             identity: subject.identity.as_ref().map(Identity::from),
+            appearance: subject.appearance.as_ref().map(Appearance::from),
         }
     }
 }

@@ -43,6 +43,9 @@ pub struct HealthMessage {
     /// What recognises people by their faces; absent where nobody is to be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub faces: Option<FacesHealth>,
+    /// What recognises people again by how they look; absent where nobody is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reidentify: Option<ReidentifyHealth>,
     /// Latency of each stage over the last period, by the stage's name.
     pub stages: BTreeMap<String, Latency>,
     /// What waits on the disk.
@@ -197,6 +200,32 @@ pub struct GalleryHealth {
     #[schemars(extend("format" = "date-time"))]
     pub asked: Option<String>,
     /// Why what the hub offers is not here, or it does not answer; absent where all is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// What recognises people again by how they look.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ReidentifyHealth {
+    /// What names the vectors of the model, such as `osnet-3f2a9c0b71d4-512`; absent while it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
+    /// The provider that really runs it; absent while it does not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedder: Option<String>,
+    /// How many people are remembered.
+    pub remembered: u64,
+    /// Pictures of people that were described, since the model was opened.
+    pub described: u64,
+    /// Those of them that were of somebody who was seen before.
+    pub again: u64,
+    /// Persons who wait to be described, at most one of each camera.
+    pub waiting: u64,
+    /// Persons who were given up for a newer picture of the same camera, since the model was opened.
+    pub superseded: u64,
+    /// Looks that failed, since then.
+    pub failed: u64,
+    /// Why nobody is recognised again, or else why the last look failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
 }

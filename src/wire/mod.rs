@@ -7,6 +7,7 @@
 //! Numbers are written with at most four decimals: `0.87`, never `0.8700000047683716`.
 
 mod ack;
+mod appearance;
 mod camera;
 mod command;
 mod count;
@@ -25,6 +26,7 @@ mod spoken;
 mod topic;
 
 pub use ack::AckMessage;
+pub use appearance::{Appearance, SeenBefore};
 pub use camera::{CameraStateMessage, ConditionState};
 pub use command::{Command, CommandError, Reply, ReplyCode};
 pub use count::CountMessage;
@@ -33,7 +35,7 @@ pub use event::{Capture, EventData, EventMessage, Model, Origin, Subject};
 pub use gap::Gap;
 pub use health::{
     CameraHealth, ClassHealth, FacesHealth, GalleryHealth, HealthMessage, HistoryHealth, Latency, LinkHealth,
-    ModelHealth, ResourceHealth, SpoolHealth, SuppressedHealth,
+    ModelHealth, ReidentifyHealth, ResourceHealth, SpoolHealth, SuppressedHealth,
 };
 pub use heat::Heat;
 pub use message_id::{Class, MessageId, MessageIdError};

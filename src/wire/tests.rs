@@ -57,6 +57,21 @@ fn loitering() -> Event {
                 space: "mobilefacenet-3f2a9c0b71d4-128".into(),
                 gallery: 12,
             }),
+            appearance: Some(vocab::Appearance {
+                id: "p-5f1d7a3c9e04b826".into(),
+                first_seen: noon().minus(Duration::from_secs(900)),
+                cameras: vec![id("gate")],
+                before: Some(vocab::SeenBefore {
+                    camera: id("gate"),
+                    at: noon().minus(Duration::from_secs(95)),
+                    away: Duration::from_millis(35_250),
+                    score: 0.942,
+                    threshold: 0.9,
+                    margin: 0.21,
+                    least_margin: 0.03,
+                }),
+                space: "osnet-3f2a9c0b71d4-512".into(),
+            }),
         }),
         region: None,
         explanation: Explanation {
@@ -198,6 +213,17 @@ fn health() -> HealthMessage {
         failed: 0,
         cause: None,
     };
+    let reidentify = ReidentifyHealth {
+        space: Some("osnet-3f2a9c0b71d4-512".into()),
+        embedder: Some("CPUExecutionProvider".into()),
+        remembered: 14,
+        described: 310,
+        again: 61,
+        waiting: 0,
+        superseded: 2,
+        failed: 0,
+        cause: None,
+    };
     let detect = StageLatency { p50: 21.5, p95: 30.25, p99: 41.1, count: 50 };
     HealthMessage {
         time: noon().to_rfc3339(),
@@ -212,6 +238,7 @@ fn health() -> HealthMessage {
         models: BTreeMap::from([(id("people"), model)]),
         redaction: BTreeMap::from([(id("faces"), redactor)]),
         faces: Some(faces),
+        reidentify: Some(reidentify),
         stages: BTreeMap::from([("detect".to_owned(), detect.into())]),
         spool: SpoolHealth {
             alert: ClassHealth { records: 2, bytes: 1600, oldest_s: 3, lost: 0 },

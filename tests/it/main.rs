@@ -24,6 +24,7 @@ mod outbox;
 mod packages;
 mod prune;
 mod quantize;
+mod reidentify;
 mod replay;
 mod rules;
 mod scene;

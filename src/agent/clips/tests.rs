@@ -62,6 +62,7 @@ impl Bench {
             redactors,
             clock_watch: Arc::new(ClockWatch::new(self.clock.clone())),
             faces: Default::default(),
+            reidentifier: Default::default(),
         }
     }
 

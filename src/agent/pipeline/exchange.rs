@@ -32,7 +32,7 @@ impl Line {
         self.followed = Followed::new(&labels, self.by_motion);
         self.heads = Heads::new(&self.evidence, &labels);
         let occurrences = self.illustrate(events, None);
-        self.known.iter_mut().for_each(|known| known.set_labels(&labels));
+        self.people.set_labels(&labels);
         self.told.labels = labels;
         occurrences
     }

@@ -7,9 +7,7 @@ use crate::vocab::{Event, Frame, Phase, Subject};
 impl Line {
     /// Gives each event of a rule the picture that shows it: the present one at its start, the best one at its end.
     pub(super) fn illustrate(&mut self, mut events: Vec<Event>, frame: Option<&Frame>) -> Vec<Occurrence> {
-        if let Some(known) = &self.known {
-            known.name(&mut events);
-        }
+        self.people.name(&mut events);
         events.into_iter().map(|event| Occurrence { shot: self.shot_of(&event, frame), event }).collect()
     }
 

@@ -41,7 +41,7 @@ fn line() -> Line {
         model: None,
         labels,
         evidence: evidence::Settings::default(),
-        known: None,
+        people: Default::default(),
         config_revision: "one".into(),
     };
     Line::new(settings, 1)

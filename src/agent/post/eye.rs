@@ -74,6 +74,7 @@ impl Viewer for Eye {
             sight.cut = sight.last_pts.map(|_| sight.last_seq);
         }
         post.tell(|line| line.cut(&notice));
+        post.say_who_is_there(None);
     }
 
     fn tape(&mut self) -> Option<Arc<dyn Tape>> {

@@ -48,6 +48,7 @@ fn bench_with(heat: bool) -> Bench {
         clock: clock.clone(),
         redactors,
         faces: crate::agent::faces::FaceDesk::default(),
+        reidentifier: Default::default(),
         clock_watch: Arc::new(ClockWatch::new(clock.clone())),
     };
     let settings = pipeline::Settings {
@@ -69,7 +70,7 @@ fn bench_with(heat: bool) -> Bench {
         model: None,
         labels: Labels::default(),
         evidence,
-        known: None,
+        people: Default::default(),
         config_revision: "one".into(),
     };
     let post = Post::new(camera, CameraKey(1), Line::new(settings, 1), None, None, means);

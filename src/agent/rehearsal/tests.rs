@@ -66,7 +66,7 @@ fn line_of(config: &Config, folder: &Path, first_track: u64) -> (Line, Store) {
         model: Some(facts.clone()),
         labels: labels(),
         evidence: evidence::Settings { folder: folder.to_owned(), ..evidence::Settings::default() },
-        known: None,
+        people: Default::default(),
         config_revision: "one".into(),
     };
     let kept = history::Settings { folder: folder.join("tracks"), keep: Duration::MAX, quota_bytes: u64::MAX };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::address::{self, LoginKeys};
 use super::kind::Surroundings;
-use super::{Check, identify, place, pushed, rule, suppress};
+use super::{Check, identify, place, pushed, reidentify, rule, suppress};
 use crate::config::document::{self, Corners, Document};
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -38,6 +38,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
     let suppress = suppress::read_all(check, camera, model, path);
     let privacy = privacy(check, document, camera, &path.key("privacy"));
     let identify = identify::camera(check, document, camera, path);
+    let reidentify = reidentify::camera(check, document, camera, path);
     let (source, login) = source?;
     let (privacy_masks, hide_faces) = privacy?;
     Some(Camera {
@@ -67,6 +68,7 @@ fn read(check: &mut Check, document: &Document, camera: &document::Camera, path:
         privacy_masks,
         hide_faces,
         identify: identify?,
+        reidentify: reidentify?,
         rules: rules?,
         suppress: suppress?,
     })

@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{CameraIdentify, Picture, Private, Rule};
+use super::{CameraIdentify, CameraReidentify, Picture, Private, Rule};
 use crate::behaviour::Anchor;
 use crate::vocab::Id;
 
@@ -92,6 +92,9 @@ pub struct Camera {
     /// Whether people before it are recognised by their faces, and who is told of. Needs the top-level `identify`.
     /// Default: nobody is recognised.
     pub identify: Option<CameraIdentify>,
+    /// Whether people before it are recognised again by how they look, and who is told of. Needs the top-level `reidentify`.
+    /// Default: they are not.
+    pub reidentify: Option<CameraReidentify>,
     /// What is never shown of it. Default: nothing is hidden.
     #[serde(default)]
     pub privacy: Privacy,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::*;
-use crate::event::{ConfigChange, ModelChange, Notice};
+use crate::event::{ConfigChange, ModelChange, Notice, Reappeared};
+use crate::vocab::{Appearance, EventKind, Phase, SeenBefore};
 use crate::vocab::{CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, ObjectLeft, ObjectRemoved,
@@ -217,6 +218,40 @@ fn sentences() {
         let _ = write!(text, "{}: {}", event.kind.as_str(), event.explanation.text);
         let measures = event.explanation.measures.iter().map(|m| format!(" {}={}", m.name, m.value));
         let _ = writeln!(text, " |{}", measures.collect::<String>());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn who_was_seen_before_is_told_with_where_and_when() {
+    let (stage, mut narrator) = (Stage::new(), narrator(|_| {}));
+    let mut text = String::new();
+    for (camera, away, score) in [("gate", 35.25, 0.942), ("door", 1_830.0, 0.91), ("gate", 0.0, 0.987)] {
+        let before = SeenBefore {
+            camera: id(camera),
+            at: wall(0.0),
+            away: Duration::from_secs_f64(away),
+            score,
+            threshold: 0.9,
+            margin: 0.21,
+            least_margin: 0.03,
+        };
+        let appearance = Appearance {
+            id: "p-1".into(),
+            first_seen: wall(0.0),
+            cameras: vec![id(camera)],
+            before: Some(before),
+            space: "osnet-3f2a9c0b71d4-512".into(),
+        };
+        let (rule, track) = (id("from-the-gate"), track(1, 1.0, 0.91));
+        let told = Reappeared { rule: &rule, severity: Severity::Event, track: &track, appearance: &appearance };
+        let event = narrator.reappeared(&told, &stage.at(12.0));
+        assert_eq!((event.kind, event.phase), (EventKind::Reappeared, Phase::Start));
+        assert_eq!(event.subject.and_then(|subject| subject.appearance), Some(appearance));
+        writeln!(text, "{}", event.explanation.text).unwrap();
+        for measure in event.explanation.measures {
+            writeln!(text, "  {} {} {:?}", measure.name, measure.value, measure.limit).unwrap();
+        }
     }
     insta::assert_snapshot!(text);
 }

@@ -36,6 +36,7 @@ pub(super) const KINDS: &[(&str, &str)] = &[
     ("object-left", "object left"),
     ("object-removed", "object removed"),
     ("identified", "somebody recognised"),
+    ("reappeared", "somebody seen again"),
 ];
 
 /// Measures that mean something else in events of one kind: the kind, and as in [`MEASURES`].
@@ -63,6 +64,7 @@ const MEASURES: &[(&str, &str, &str)] = &[
     ("travel_heights", "Has moved by", " body heights"),
     ("likeness", "Likeness", ""),
     ("likeness_margin", "More like this one than the next", ""),
+    ("away_s", "Away for", " s"),
     ("owner_track", "Track of its owner", ""),
     ("owner_left_s", "Its owner has been away for", " s"),
     ("owner_distance_heights", "Distance of its owner", " body heights"),

@@ -19,5 +19,6 @@ mod isolation;
 mod lifecycle;
 mod outage;
 mod overlay;
+mod reidentify;
 mod secrets;
 mod switch;
