@@ -27,7 +27,6 @@ use crate::vocab::{Frame, IdError, Rect, WallTime};
 use crate::wire::FacesHealth;
 use book::Book;
 
-
 /// Whoever looks for faces on this box, if anybody does; every post asks here.
 pub type FaceDesk = Arc<RwLock<Option<Arc<Faces>>>>;
 
@@ -95,6 +94,7 @@ struct Tally {
 }
 
 /// What the thread is to do.
+#[derive(Debug)]
 enum Task {
     Look(FaceJob),
     Renew,

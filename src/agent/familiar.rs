@@ -83,7 +83,8 @@ impl Familiar {
         let size = (frame.width, frame.height);
         let best = tracks.iter().filter(|track| track.class == person).filter_map(|track| {
             let worth = shows_track(track, tracks, size);
-            let shots = self.people.iter().find(|known| known.track.id == track.id).map_or_else(Default::default, |k| k.shots);
+            let shots =
+                self.people.iter().find(|known| known.track.id == track.id).map_or_else(Default::default, |k| k.shots);
             // Whoever was never described comes first.
             shots.is_due(frame.pts, worth).then_some((shots.is_taken(), track))
         });

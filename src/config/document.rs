@@ -53,8 +53,8 @@ pub struct Document {
     pub runtime: Runtime,
     /// Recognising people by their faces; only for cameras that ask for it too. Default: nobody is recognised.
     pub identify: Option<Identify>,
-    /// Recognising people again by how they look, over cameras and pauses; only for cameras that ask for it too. Default:
-    /// whoever leaves the picture is somebody else when he comes back.
+    /// Recognising people again by how they look, over cameras and pauses; only for cameras that ask for it too.
+    /// Default: nobody is recognised again.
     pub reidentify: Option<Reidentify>,
     /// Pictures and clips that show an event.
     #[serde(default)]

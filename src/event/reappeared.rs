@@ -48,7 +48,11 @@ fn explain(label: &str, score: f32, before: Option<&SeenBefore>, own: Option<&Id
     };
     let camera = &before.camera;
     let who = if own == Some(camera) { "who was here".to_owned() } else { format!("whom camera {camera} saw") };
-    let when = if before.away.is_zero() { "at the same time".to_owned() } else { format!("{} before", span(before.away.as_secs_f64())) };
+    let when = if before.away.is_zero() {
+        "at the same time".to_owned()
+    } else {
+        format!("{} before", span(before.away.as_secs_f64()))
+    };
     let likeness = format!("likeness {:.2} (limit {:.2})", before.score, before.threshold);
     let rounded = |value: f32| (f64::from(value) * 1e3).round() / 1e3;
     let measures = vec![

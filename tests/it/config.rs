@@ -74,7 +74,7 @@ fn the_configuration_of_the_readme_loads() {
 #[test]
 fn every_example_in_the_repository_loads() {
     let files = yaml_files("systemd/examples");
-    assert_eq!(files.len(), 7, "{files:?}");
+    assert_eq!(files.len(), 8, "{files:?}");
     for file in &files {
         let loaded = config::load(&fs::read(file).unwrap(), &folders());
         let loaded = loaded.unwrap_or_else(|faults| panic!("\n{}", faults.render(&file.display().to_string())));

@@ -86,8 +86,7 @@ fn who_was_described_is_among_those_present_and_told_of_when_he_has_gone() {
     let second = step(&mut familiar, 1200, &both).unwrap();
     assert_eq!(second.present.iter().map(|p| p.track).collect::<Vec<_>>(), [1, 2]);
     let gone = step(&mut familiar, 1400, &[track(1, 0.1, TrackState::Ended), there(2, 0.3)]).unwrap();
-    let presence =
-        Presence { track: 1, from: MediaTime::from_millis(100), until: MediaTime::from_millis(150) };
+    let presence = Presence { track: 1, from: MediaTime::from_millis(100), until: MediaTime::from_millis(150) };
     assert_eq!((gone.due, gone.gone), (None, vec![presence]));
     assert_eq!(step(&mut familiar, 1600, &both[1..]), None, "it is told once");
 }

@@ -67,7 +67,7 @@ pub struct TellAgain {
     pub id: Id,
     /// The cameras of which one must have seen him last; this camera itself tells of who comes back to it. Default: every
     /// other camera that has `reidentify`.
-    #[schemars(length(min = 1, max = 64), example = ["gate"])]
+    #[schemars(length(min = 1, max = 64), example = ["door"])]
     pub from: Option<Vec<Id>>,
     /// Whether somebody should look now (topic `alert/…`) or it is kept for the record (topic `event/…`).
     #[serde(default)]

@@ -74,9 +74,8 @@ impl Person {
 
     /// Keeps a track. Of the others of its camera only those that have not ended say more.
     pub fn visit(&mut self, visit: Visit) {
-        self.visits.retain(|earlier| {
-            earlier.stretch != visit.stretch && (earlier.is_open || earlier.camera != visit.camera)
-        });
+        self.visits
+            .retain(|earlier| earlier.stretch != visit.stretch && (earlier.is_open || earlier.camera != visit.camera));
         if !self.cameras.contains(&visit.camera) {
             self.cameras.push(visit.camera.clone());
         }

@@ -63,7 +63,9 @@ async fn who_was_before_another_camera_or_comes_back_is_told_of_and_his_track_sa
     let of = |camera: &str| {
         let events = ear.said("event/track").into_iter().map(|(_, event)| event);
         let events = events.filter(|event| event["data"]["camera"] == camera && event["data"]["phase"] == "end");
-        events.filter_map(|event| event["data"]["subject"]["appearance"]["id"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+        events
+            .filter_map(|event| event["data"]["subject"]["appearance"]["id"].as_str().map(str::to_owned))
+            .collect::<Vec<_>>()
     };
     let (door, yard) = (of("door"), of("yard"));
     println!("door {door:?}, yard {yard:?}, {looks:#}");
