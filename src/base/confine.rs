@@ -34,7 +34,6 @@ const COMPUTING: &[c_long] = &[
     libc::SYS_close,
     libc::SYS_fstat,
     libc::SYS_lseek,
-    libc::SYS_fcntl,
     libc::SYS_getsockopt,
     libc::SYS_setsockopt,
     libc::SYS_ppoll,
@@ -58,7 +57,6 @@ const COMPUTING: &[c_long] = &[
     libc::SYS_gettimeofday,
     libc::SYS_sched_yield,
     libc::SYS_sched_getaffinity,
-    libc::SYS_sched_setaffinity,
     libc::SYS_getcpu,
     libc::SYS_sched_getscheduler,
     libc::SYS_sched_getparam,
@@ -136,6 +134,10 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     rules.insert(libc::SYS_tgkill, vec![only(0, SeccompCmpOp::Eq, own)?]);
     // Two ends that nobody else has: GStreamer has such a pair for each pool of memory.
     rules.insert(libc::SYS_socketpair, vec![only(0, SeccompCmpOp::Eq, u64::from(libc::AF_UNIX.cast_unsigned()))?]);
+    // Whether it waits, and nothing of who is sent signals.
+    let flags = [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL];
+    let flags = flags.map(|flag| only(1, SeccompCmpOp::Eq, u64::from(flag.cast_unsigned())));
+    rules.insert(libc::SYS_fcntl, flags.into_iter().collect::<Result<_, _>>()?);
     // The names of threads, and nothing else.
     rules.insert(libc::SYS_prctl, vec![only(0, SeccompCmpOp::Eq, u64::from(libc::PR_SET_NAME.cast_unsigned()))?]);
     let otherwise = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());

@@ -122,6 +122,8 @@ fn the_unit_speaks_the_protocol_of_the_program() {
         "ExecReload=/bin/kill -HUP $MAINPID",
         "StateDirectory=vedette",
         "User=vedette",
+        // Without it no process of a model or decoder could confine itself, and so none would run.
+        "SystemCallFilter=@system-service seccomp",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is missing");
     }

@@ -31,6 +31,8 @@ use crate::base::restart::Restarts;
 const MEMORY: u64 = 2 << 30;
 /// So many processes that end one after the other without a picture show that this decoder does not work for this stream.
 const FRUITLESS: u32 = 5;
+/// Decoders may show the whole of the last macroblock or coding tree block: so much more either way is believed.
+const MACROBLOCK: u32 = 64;
 /// No decoder holds back more pictures.
 const MOST_TIMES: usize = 64;
 
@@ -128,6 +130,8 @@ struct Core {
     /// Processes that have ended since the last picture.
     fruitless: u32,
     caps: Option<String>,
+    /// The width and height that the packets announce, where they do.
+    announced: Option<(u32, u32)>,
     /// Whether the present process knows how the stream is encoded.
     told: bool,
     /// The form of the last picture, and memory for the next.
@@ -156,6 +160,7 @@ impl RemoteDecoder {
             next: Duration::ZERO,
             fruitless: 0,
             caps: None,
+            announced: None,
             told: false,
             form: None,
             segment: None,
@@ -231,8 +236,11 @@ impl Core {
         bytes: usize,
     ) -> Result<Result<gst::FlowSuccess, gst::FlowError>, LinkError> {
         let info = layout::info(&head)?;
-        if info.size() != bytes {
-            let PictureHead { width, height, format, .. } = head;
+        let PictureHead { width, height, format, .. } = head;
+        let is_too_large = self.announced.is_some_and(|(most_wide, most_high)| {
+            width > most_wide.saturating_add(MACROBLOCK) || height > most_high.saturating_add(MACROBLOCK)
+        });
+        if is_too_large || info.size() != bytes {
             return Err(ProtocolError::Picture { width, height, format }.into());
         }
         let mut buffer = match self.memory(source, head, &info) {
@@ -343,6 +351,8 @@ impl Core {
     /// How the packets that follow are encoded; no: nobody behind is to be told.
     fn set_caps(&mut self, caps: &gst::CapsRef) -> bool {
         (self.caps, self.told) = (Some(plain(caps).to_string()), false);
+        let side = |name: &str| u32::try_from(caps.structure(0)?.get::<i32>(name).ok()?).ok().filter(|side| *side > 0);
+        self.announced = side("width").zip(side("height"));
         false
     }
 
