@@ -227,9 +227,13 @@ fn choose_decoder(codec: &Codec, feed: &Arc<Feed>, plan: &Plan) -> Result<Option
 /// What stands for a decoder that is to run in a process of its own. None for one that is to run here, as those of hardware are.
 fn elsewhere(decoder: &gst::Element, name: &str, feed: &Arc<Feed>, plan: &Plan) -> Option<gst::Element> {
     let program = plan.process.as_ref().filter(|_| !codec::is_hardware(name))?;
-    let plugin = decoder.factory()?.plugin()?.filename()?;
+    let factory = decoder.factory()?;
+    let Some(plugin) = factory.plugin().and_then(|plugin| plugin.filename()) else {
+        tracing::warn!(camera = %feed.source, decoder = name, "it has no file of its own, and so decodes in this process");
+        return None;
+    };
     let _ = decoder.set_state(gst::State::Null);
-    Some(RemoteDecoder::new(program, name, plugin, plan.threads, feed).upcast())
+    Some(RemoteDecoder::new(program, &factory, plugin, plan.threads, feed).upcast())
 }
 
 /// Whether it is one of libav's, which take each picture's memory from their pool when they begin it.

@@ -9,8 +9,8 @@ use crate::base::clock::{Clock, SystemClock};
 
 /// Loading a decoder takes a tenth of a second; a machine that starts all its cameras at once takes longer.
 const OPENING: Duration = Duration::from_secs(20);
-/// A picture takes milliseconds. A decoder that takes so long for one hangs.
-const DECODING: Duration = Duration::from_secs(10);
+/// A picture takes milliseconds. A decoder that takes so long for one hangs; a camera is taken for stalled after 4 s.
+const DECODING: Duration = Duration::from_secs(3);
 
 /// All that it takes to start the process, and to start it again.
 #[derive(Debug)]
@@ -25,6 +25,15 @@ pub(super) struct Link {
     /// None in tests that play the other end themselves.
     child: Option<Child>,
     channel: Channel,
+}
+
+/// Why there is no process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoLink {
+    /// It says itself that it cannot, and would say so again.
+    Refused(String),
+    /// It did not start, or ended.
+    Failed(String),
 }
 
 /// What comes for a packet.
@@ -54,14 +63,16 @@ impl Start {
     /// Starts the process and has it load the decoder.
     ///
     /// # Errors
-    /// Why it does not, as a phrase.
-    pub(super) fn link(&self) -> Result<Link, String> {
-        let (child, channel) = self.program.start().map_err(|error| format!("no process for the decoder: {error}"))?;
+    /// Why it does not.
+    pub(super) fn link(&self) -> Result<Link, NoLink> {
+        let started = self.program.start();
+        let (child, channel) =
+            started.map_err(|error| NoLink::Failed(format!("no process for the decoder: {error}")))?;
         let mut link = Link::new(Some(child), channel);
         match link.open(&self.opening) {
             Ok(()) => Ok(link),
-            Err(LinkError::Refused(reason)) => Err(reason),
-            Err(error) => Err(link.failed(&error)),
+            Err(LinkError::Refused(reason)) => Err(NoLink::Refused(reason)),
+            Err(error) => Err(NoLink::Failed(link.failed(&error))),
         }
     }
 }

@@ -13,6 +13,7 @@
 //! | `layout` | how a picture's bytes lie while they travel |
 //! | `link` | one process: started, given packets, killed |
 //! | `remote` | the element that stands where a decoder would |
+//! | `session` | which process it is now, and what is in it |
 //! | `serve` | the other end |
 //! | `decoder` | a decoder without a pipeline, for the other end |
 //!
@@ -30,6 +31,7 @@ mod link;
 mod protocol;
 mod remote;
 mod serve;
+mod session;
 #[cfg(test)]
 mod tests;
 

@@ -17,6 +17,10 @@ use super::protocol::{Done, Kind, Opening, PacketHead, PictureHead, ProtocolErro
 use crate::base::channel::{Channel, ChannelError};
 use crate::base::confine;
 
+/// What is to be done where there is no confining.
+const REMEDY: &str = "the kernel needs seccomp and the unit `SystemCallFilter=@system-service seccomp`; \
+                      `runtime: { isolation: none }` does without";
+
 /// Why the process ends before it is wanted no more.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -42,6 +46,7 @@ impl From<ProtocolError> for ServeError {
 /// # Errors
 /// When what comes makes no sense, or the process cannot be confined.
 pub fn serve() -> Result<(), ServeError> {
+    confine::no_inherited_descriptors().map_err(ServeError::Confine)?;
     confine::no_new_privileges().map_err(ServeError::Confine)?;
     // So that `ps` and `top` tell it from the agent.
     let _ = rustix::thread::set_name(c"vedette-decode");
@@ -58,8 +63,11 @@ pub fn serve() -> Result<(), ServeError> {
         Ok(decoder) => decoder,
         Err(reason) => return Ok(channel.send(Kind::Failed as u8, &[reason.as_bytes()])?),
     };
-    confine::memory(opening.memory).map_err(ServeError::Confine)?;
-    confine::only_computing().map_err(ServeError::Confine)?;
+    let confined = confine::memory(opening.memory).and_then(|()| confine::only_computing());
+    if let Err(error) = confined {
+        let reason = format!("its process cannot be confined: {error}; {REMEDY}");
+        return Ok(channel.send(Kind::Failed as u8, &[reason.as_bytes()])?);
+    }
     channel.send(Kind::Ready as u8, &[])?;
     let mut scratch = Vec::new();
     loop {

@@ -60,7 +60,8 @@ fn play(
     at: impl Fn(u64, &RemoteDecoder) + Send + Sync + 'static,
 ) -> Played {
     super::super::init().unwrap();
-    let plugin = gst::ElementFactory::find(decoder).unwrap().plugin().unwrap().filename().unwrap();
+    let factory = gst::ElementFactory::find(decoder).unwrap();
+    let plugin = factory.plugin().unwrap().filename().unwrap();
     let feed = Feed::new(
         Source::parse("rtsp://localhost/1").unwrap(),
         SystemClock::shared(),
@@ -69,7 +70,7 @@ fn play(
         Box::new(|| ()),
     );
     let feed = Arc::new(feed);
-    let remote = RemoteDecoder::new(program, decoder, plugin, 1, &feed);
+    let remote = RemoteDecoder::new(program, &factory, plugin, 1, &feed);
     let line = format!(
         "videotestsrc num-buffers=60 pattern=smpte ! video/x-raw,format=I420,width=322,height=180,framerate=25/1 ! {encoder} name=coded"
     );
@@ -166,7 +167,7 @@ fn a_decoder_that_never_gives_a_picture_is_given_up_with_the_reason() {
     let (_open, silence) = mpsc::channel::<()>();
     let silence = Mutex::new(silence);
     let played = play(H264, "avdec_h264", &program, Want::Every, move |_, _| {
-        let _ = lock(&silence).recv_timeout(Duration::from_millis(100));
+        let _ = lock(&silence).recv_timeout(Duration::from_millis(120));
     });
     assert!(played.end().is_empty());
     let Some(Outcome::Failed(DecodeError::Decoder { decoder, detail, .. })) = played.feed.outcome() else {

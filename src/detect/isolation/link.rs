@@ -131,6 +131,10 @@ impl Link {
         let mut count = 0;
         for (output, numbers) in outputs.iter_mut().zip(lengths.iter()) {
             output.resize(numbers, 0.0);
+            // What a large answer took once is not kept for small ones.
+            if output.capacity() / 2 > numbers {
+                output.shrink_to_fit();
+            }
             self.channel.read(bytemuck::cast_slice_mut(output))?;
             count += 1;
         }

@@ -14,6 +14,10 @@ use crate::base::{confine, memory};
 use crate::model::Facts;
 use crate::vocab::Id;
 
+/// What is to be done where there is no confining.
+const REMEDY: &str = "the kernel needs seccomp and the unit `SystemCallFilter=@system-service seccomp`; \
+                      `runtime: { isolation: none }` does without";
+
 /// Why the process of a model ends otherwise than by being left.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -39,6 +43,7 @@ impl From<ProtocolError> for ServeError {
 /// # Errors
 /// When what comes makes no sense, or the process cannot be confined.
 pub fn serve() -> Result<(), ServeError> {
+    confine::no_inherited_descriptors().map_err(ServeError::Confine)?;
     confine::no_new_privileges().map_err(ServeError::Confine)?;
     // So that `ps` and `top` tell it from the agent.
     let _ = rustix::thread::set_name(c"vedette-model");
@@ -54,7 +59,10 @@ pub fn serve() -> Result<(), ServeError> {
     if let Err(error) = runtime::load(&LibrarySearch { from_env: library, ..LibrarySearch::default() }) {
         return Ok(channel.send(Kind::Refused as u8, &[error.to_string().as_bytes()])?);
     }
-    confine_before(&opening, provider).map_err(ServeError::Confine)?;
+    if let Err(error) = confine_before(&opening, provider) {
+        let reason = format!("its process cannot be confined: {error}; {REMEDY}");
+        return Ok(channel.send(Kind::Refused as u8, &[reason.as_bytes()])?);
+    }
     let mut session = match open(&opening, provider, &model) {
         Ok(session) => session,
         Err(reason) => return Ok(channel.send(Kind::Refused as u8, &[reason.as_bytes()])?),
