@@ -147,6 +147,14 @@ pub fn only_computing() -> io::Result<()> {
     seccompiler::apply_filter_all_threads(&filter).map_err(|error| refused(&error))
 }
 
+/// What whoever has started a process is told that cannot be confined, and what is to be done.
+pub fn refusal(error: &io::Error) -> String {
+    format!(
+        "its process cannot be confined: {error}; the kernel needs seccomp and the unit \
+         `SystemCallFilter=@system-service seccomp`; `runtime: {{ isolation: none }}` does without"
+    )
+}
+
 /// The filter of [`only_computing`].
 fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =

@@ -17,10 +17,6 @@ use super::protocol::{Done, Kind, Opening, PacketHead, PictureHead, ProtocolErro
 use crate::base::channel::{Channel, ChannelError};
 use crate::base::confine;
 
-/// What is to be done where there is no confining.
-const REMEDY: &str = "the kernel needs seccomp and the unit `SystemCallFilter=@system-service seccomp`; \
-                      `runtime: { isolation: none }` does without";
-
 /// Why the process ends before it is wanted no more.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -65,7 +61,7 @@ pub fn serve() -> Result<(), ServeError> {
     };
     let confined = confine::memory(opening.memory).and_then(|()| confine::only_computing());
     if let Err(error) = confined {
-        let reason = format!("its process cannot be confined: {error}; {REMEDY}");
+        let reason = confine::refusal(&error);
         return Ok(channel.send(Kind::Failed as u8, &[reason.as_bytes()])?);
     }
     channel.send(Kind::Ready as u8, &[])?;

@@ -178,7 +178,7 @@ fn a_decoder_that_never_gives_a_picture_is_given_up_with_the_reason() {
 }
 
 #[test]
-fn the_process_can_open_nothing_connect_to_nothing_and_start_nothing() {
+fn a_decoders_process_decodes_behind_a_filter_of_system_calls() {
     let looked = Arc::new(Mutex::new(None));
     let told = looked.clone();
     let played = play(H264, "avdec_h264", &program(), Want::Every, move |number, remote| {

@@ -14,10 +14,6 @@ use crate::base::{confine, memory};
 use crate::model::Facts;
 use crate::vocab::Id;
 
-/// What is to be done where there is no confining.
-const REMEDY: &str = "the kernel needs seccomp and the unit `SystemCallFilter=@system-service seccomp`; \
-                      `runtime: { isolation: none }` does without";
-
 /// Why the process of a model ends otherwise than by being left.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -60,7 +56,7 @@ pub fn serve() -> Result<(), ServeError> {
         return Ok(channel.send(Kind::Refused as u8, &[error.to_string().as_bytes()])?);
     }
     if let Err(error) = confine_before(&opening, provider) {
-        let reason = format!("its process cannot be confined: {error}; {REMEDY}");
+        let reason = confine::refusal(&error);
         return Ok(channel.send(Kind::Refused as u8, &[reason.as_bytes()])?);
     }
     let mut session = match open(&opening, provider, &model) {
