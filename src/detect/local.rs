@@ -3,7 +3,6 @@
 //! Whatever type the outputs have, decoders see 32-bit floats: those that are others are converted into buffers that the
 //! session keeps.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,14 +11,15 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use ort::logging::LogLevel;
 use ort::session::builder::SessionBuilder;
-use ort::session::{RunOptions, Session as OrtSession, SessionInputValue};
-use ort::value::{DynTensor, DynValue, Tensor as OrtTensor, TensorElementType, ValueType};
+use ort::session::{RunOptions, Session as OrtSession};
+use ort::value::{DynTensor, TensorElementType, TensorValueTypeMarker, Value, ValueType};
 
 use super::error::DetectError;
 use super::families::{OutputPort, Tensor};
-use super::input::{ConstantValues, InputSpec, Inputs};
-use super::letterbox::Layout;
-use super::provider::{Placement, Provider};
+use super::feed::{self, Feed, Input};
+use super::input::Inputs;
+use super::provider::{Launch, Placement, Provider};
+use super::recorded::Recorded;
 use super::runtime;
 use super::session::Fill;
 use super::settings::Settings;
@@ -31,6 +31,8 @@ pub(super) const MAX_OUTPUTS: usize = 32;
 /// A model made ready on one provider.
 pub(super) struct LocalSession {
     session: OrtSession,
+    /// Where a GPU's kernels are replayed; without it they are launched one by one.
+    recorded: Option<Recorded>,
     /// Keeps runs quiet: the session itself may listen to everything to learn where operators go.
     options: RunOptions,
     input: Input,
@@ -44,13 +46,6 @@ pub(super) struct LocalSession {
     pub(super) placement: Option<Placement>,
     /// The outputs as a first run on an empty input gave them.
     pub(super) outputs: Vec<OutputPort>,
-}
-
-/// The tensor that is fed. It lives as long as the session and is written in place, so that nothing is copied.
-pub(super) enum Input {
-    F32(OrtTensor<f32>),
-    F16(OrtTensor<f16>),
-    U8(OrtTensor<u8>),
 }
 
 impl LocalSession {
@@ -68,23 +63,57 @@ impl LocalSession {
         if !provider.is_built_in() {
             return Err("the loaded ONNX Runtime was built without it".to_owned());
         }
-        let heard = Arc::new(Heard::default());
         let folded = focus::folded(bytes, facts);
         let bytes = folded.as_deref().unwrap_or(bytes);
-        let session = configure(facts, settings, provider, &heard)
+        if provider.records() && inputs.constants.is_empty() {
+            match Self::open_to(Launch::Recorded, bytes, facts, settings, provider, inputs) {
+                Ok(session) => return Ok(session),
+                Err(reason) => tracing::debug!(model = %settings.name, reason, "kernels are launched one by one"),
+            }
+        }
+        Self::open_to(Launch::OneByOne, bytes, facts, settings, provider, inputs)
+    }
+
+    fn open_to(
+        launch: Launch,
+        bytes: &[u8],
+        facts: &Facts,
+        settings: &Settings,
+        provider: Provider,
+        inputs: &Inputs,
+    ) -> Result<Self, String> {
+        let heard = Arc::new(Heard::default());
+        let session = configure(facts, settings, provider, launch, &heard)
             .and_then(|builder| commit(builder, bytes))
             .map_err(|error| first_line(&error))?;
         let placement = heard.placement(provider);
         if placement.is_some_and(|p| p.on_provider == 0) {
             return Err("it took none of the model's operators".to_owned());
         }
-        let prepare = || Ok((quiet_options()?, Input::new(&inputs.picture)?, constants(inputs)?));
-        let (options, input, constants) = prepare().map_err(|error: ort::Error| first_line(&error))?;
         let picture_name = inputs.picture_name.clone();
+        let recorded = match launch {
+            Launch::OneByOne => None,
+            Launch::Recorded => {
+                let recorded = Recorded::new(&session, &picture_name, &inputs.picture, settings.device_number());
+                Some(recorded.map_err(|error| first_line(&error))?)
+            }
+        };
+        let prepare = || Ok((quiet_options()?, Input::new(&inputs.picture)?, feed::constants(inputs)?));
+        let (options, input, constants) = prepare().map_err(|error: ort::Error| first_line(&error))?;
         let converted = vec![Vec::new(); MAX_OUTPUTS];
         let outputs = Vec::new();
-        let mut session =
-            Self { session, options, input, constants, picture_name, converted, provider, placement, outputs };
+        let mut session = Self {
+            session,
+            recorded,
+            options,
+            input,
+            constants,
+            picture_name,
+            converted,
+            provider,
+            placement,
+            outputs,
+        };
         session.outputs = session.first_run()?;
         Ok(session)
     }
@@ -94,14 +123,14 @@ impl LocalSession {
     /// # Errors
     /// When the provider fails, in its words.
     pub(super) fn run<R>(&mut self, read: impl FnOnce(&[Tensor<'_>]) -> R) -> Result<R, String> {
+        if let Some(recorded) = &mut self.recorded {
+            let ran = recorded.run(&mut self.session, &self.options, &self.input);
+            ran.map_err(|error| first_line(&error))?;
+            return Ok(read_as_floats(recorded.outputs(), &mut self.converted, read));
+        }
         let feed = Feed { picture: &self.input, name: &self.picture_name, constants: &self.constants };
         let outputs = feed.run(&mut self.session, &self.options).map_err(|error| first_line(&error))?;
-        let mut tensors = [Tensor::default(); MAX_OUTPUTS];
-        let count = outputs.len().min(MAX_OUTPUTS);
-        for (at, (tensor, buffer)) in tensors[..count].iter_mut().zip(&mut self.converted).enumerate() {
-            *tensor = Tensor { data: as_floats(&outputs[at], buffer) };
-        }
-        Ok(read(&tensors[..count]))
+        Ok(read_as_floats((0..outputs.len()).map(|at| &outputs[at]), &mut self.converted, read))
     }
 
     /// Fills the input tensor.
@@ -111,98 +140,48 @@ impl LocalSession {
 
     /// The input tensor as bytes, in the machine's own order.
     pub(super) fn input_bytes(&mut self) -> &mut [u8] {
-        match &mut self.input {
-            Input::F32(tensor) => bytemuck::cast_slice_mut(tensor.extract_tensor_mut().1),
-            Input::F16(tensor) => bytemuck::cast_slice_mut(tensor.extract_tensor_mut().1),
-            Input::U8(tensor) => tensor.extract_tensor_mut().1,
-        }
+        self.input.bytes()
     }
 
     fn first_run(&mut self) -> Result<Vec<OutputPort>, String> {
         let names: Vec<String> = self.session.outputs().iter().map(|o| o.name().to_owned()).collect();
-        let feed = Feed { picture: &self.input, name: &self.picture_name, constants: &self.constants };
-        let outputs = feed.run(&mut self.session, &self.options).map_err(|error| {
-            let provider = self.provider.as_str();
-            DetectError::Run { provider, reason: first_line(&error) }.to_string()
-        })?;
-        let port = |(name, dtype): (String, &ValueType)| OutputPort {
-            name,
-            shape: dtype
-                .tensor_shape()
-                .map(|shape| shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect())
-                .unwrap_or_default(),
-            element: dtype.tensor_type().map_or(ElementType::Other(0), element_type),
+        let provider = self.provider.as_str();
+        let failed = |error| DetectError::Run { provider, reason: first_line(&error) }.to_string();
+        let types: Vec<ValueType> = if let Some(recorded) = &mut self.recorded {
+            recorded.run(&mut self.session, &self.options, &self.input).map_err(failed)?;
+            recorded.outputs().map(|output| output.dtype().clone()).collect()
+        } else {
+            let feed = Feed { picture: &self.input, name: &self.picture_name, constants: &self.constants };
+            let outputs = feed.run(&mut self.session, &self.options).map_err(failed)?;
+            outputs.values().map(|output| output.dtype().clone()).collect()
         };
-        Ok(names
-            .into_iter()
-            .zip(outputs.values().map(|value| value.dtype().clone()))
-            .map(|(n, d)| port((n, &d)))
-            .collect())
+        Ok(names.into_iter().zip(&types).map(|(name, dtype)| port(name, dtype)).collect())
     }
 }
 
-/// The inputs of a run.
-pub(super) struct Feed<'a> {
-    pub(super) picture: &'a Input,
-    pub(super) name: &'a str,
-    pub(super) constants: &'a [(String, DynTensor)],
-}
-
-impl Feed<'_> {
-    pub(super) fn run<'s>(
-        &self,
-        session: &'s mut OrtSession,
-        options: &'s RunOptions,
-    ) -> ort::Result<ort::session::SessionOutputs<'s>> {
-        let picture: SessionInputValue<'_> = match self.picture {
-            Input::F32(tensor) => tensor.into(),
-            Input::F16(tensor) => tensor.into(),
-            Input::U8(tensor) => tensor.into(),
-        };
-        if self.constants.is_empty() {
-            return session.run_with_options([picture], options);
-        }
-        let others = self.constants.iter().map(|(name, tensor)| (Cow::from(name), SessionInputValue::from(tensor)));
-        let named: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
-            std::iter::once((Cow::from(self.name), picture)).chain(others).collect();
-        session.run_with_options(named, options)
+fn port(name: String, dtype: &ValueType) -> OutputPort {
+    let shape =
+        dtype.tensor_shape().map(|shape| shape.iter().map(|&side| usize::try_from(side).unwrap_or(0)).collect());
+    OutputPort {
+        name,
+        shape: shape.unwrap_or_default(),
+        element: dtype.tensor_type().map_or(ElementType::Other(0), element_type),
     }
 }
 
-impl Input {
-    /// Fills the tensor.
-    pub(super) fn fill<F: Fill>(&mut self, fill: F) -> F::Output {
-        match self {
-            Self::F32(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-            Self::F16(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-            Self::U8(tensor) => fill.fill(tensor.extract_tensor_mut().1),
-        }
+/// Hands `outputs` as 32-bit floats to `read`; `converted` has room for those that are others.
+fn read_as_floats<'v, T: TensorValueTypeMarker + ?Sized + 'v, R>(
+    outputs: impl Iterator<Item = &'v Value<T>>,
+    converted: &mut [Vec<f32>],
+    read: impl FnOnce(&[Tensor<'_>]) -> R,
+) -> R {
+    let mut tensors = [Tensor::default(); MAX_OUTPUTS];
+    let mut count = 0;
+    for ((tensor, buffer), output) in tensors.iter_mut().zip(converted).zip(outputs) {
+        *tensor = Tensor { data: as_floats(output, buffer) };
+        count += 1;
     }
-
-    /// A tensor of zeros.
-    pub(super) fn new(spec: &InputSpec) -> ort::Result<Self> {
-        let (w, h) = (spec.width as usize, spec.height as usize);
-        let shape = match spec.layout {
-            Layout::Nchw => [1, 3, h, w],
-            Layout::Nhwc => [1, h, w, 3],
-        };
-        let len = 3 * w * h;
-        Ok(match spec.element {
-            ElementType::U8 => Self::U8(OrtTensor::from_array((shape, vec![0u8; len]))?),
-            ElementType::F16 => Self::F16(OrtTensor::from_array((shape, vec![f16::ZERO; len]))?),
-            _ => Self::F32(OrtTensor::from_array((shape, vec![0f32; len]))?),
-        })
-    }
-}
-
-pub(super) fn constants(inputs: &Inputs) -> ort::Result<Vec<(String, DynTensor)>> {
-    let tensor = |values: &ConstantValues| -> ort::Result<DynTensor> {
-        Ok(match values {
-            ConstantValues::I64(pair) => OrtTensor::from_array(([1usize, 2], pair.to_vec()))?.upcast(),
-            ConstantValues::F32(pair) => OrtTensor::from_array(([1usize, 2], pair.to_vec()))?.upcast(),
-        })
-    };
-    inputs.constants.iter().map(|constant| Ok((constant.name.clone(), tensor(&constant.values)?))).collect()
+    read(&tensors[..count])
 }
 
 fn element_type(element: TensorElementType) -> ElementType {
@@ -219,7 +198,7 @@ fn element_type(element: TensorElementType) -> ElementType {
 
 /// The elements of an output as 32-bit floats: as they are, or converted into `buffer`. Anything but the floats and
 /// integers that detectors have is empty: decoders were chosen by type and shape and do not look there.
-fn as_floats<'a>(output: &'a DynValue, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+fn as_floats<'a, T: TensorValueTypeMarker + ?Sized>(output: &'a Value<T>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
     buffer.clear();
     match output.dtype().tensor_type() {
         Some(TensorElementType::Float32) => {
@@ -261,6 +240,7 @@ pub(super) fn configure(
     facts: &Facts,
     settings: &Settings,
     provider: Provider,
+    launch: Launch,
     heard: &Arc<Heard>,
 ) -> ort::Result<SessionBuilder> {
     let environment = runtime::environment().ok_or_else(|| ort::Error::new("ONNX Runtime is not loaded"))?;
@@ -276,7 +256,7 @@ pub(super) fn configure(
         builder = builder.with_disabled_optimizers(off.join(";"))?;
     }
     let cache = cache_folder(settings, facts, provider);
-    let Some(request) = provider.request(settings, cache.as_deref(), facts.is_quantised()) else {
+    let Some(request) = provider.request(settings, cache.as_deref(), facts.is_quantised(), launch) else {
         return Ok(builder.with_log_level(LogLevel::Warning)?);
     };
     // Only in its most talkative mode does ONNX Runtime say which operators a provider really took.
@@ -367,7 +347,14 @@ fn placed(message: &str) -> Option<(String, usize)> {
 /// ONNX Runtime's messages can carry stack traces; the first line is for people.
 pub(super) fn first_line(error: &ort::Error) -> String {
     let text = error.to_string();
-    text.lines().next().unwrap_or_default().chars().take(400).collect()
+    without_source(text.lines().next().unwrap_or_default()).chars().take(400).collect()
+}
+
+/// A provider's message without the place in ONNX Runtime's source that stands before it:
+/// `/onnxruntime_src/….cc:1988 onnxruntime::Provider& … [ONNXRuntimeError] : 1 : FAIL : Failed to load library …`.
+fn without_source(line: &str) -> &str {
+    let coded = line.split_once("[ONNXRuntimeError] : ").map(|(_, coded)| coded);
+    coded.and_then(|coded| coded.splitn(3, " : ").nth(2)).unwrap_or(line)
 }
 
 #[cfg(test)]
@@ -387,6 +374,16 @@ mod tests {
         facts.metadata.clear();
         facts.operators.insert("QuantizeLinear".into(), 1);
         assert_eq!(disabled_optimizers(&facts, &settings), ["GeluFusion", "WeightBiasQuantization"]);
+    }
+
+    #[test]
+    fn of_a_refusal_the_reason_is_told_and_not_the_place_in_the_source() {
+        let said =
+            "/src/core/bridge.cc:1988 Get() [ONNXRuntimeError] : 1 : FAIL : Failed to load library a.so : b.so: none";
+        assert_eq!(without_source(said), "Failed to load library a.so : b.so: none");
+        for other in ["no such thing", "[ONNXRuntimeError] : 1", ""] {
+            assert_eq!(without_source(other), other);
+        }
     }
 
     #[test]

@@ -10,9 +10,10 @@ use ort::session::{RunOptions, Session as OrtSession};
 use ort::value::{DynTensor, TensorElementType};
 
 use super::error::DetectError;
+use super::feed::{self, Feed, Input};
 use super::input::Inputs;
 use super::letterbox::Element;
-use super::local::{self, Feed, Input};
+use super::local;
 use super::runtime;
 use super::session::Fill;
 use crate::model::Facts;
@@ -72,7 +73,7 @@ impl Probe {
                 builder = builder.with_disabled_optimizers(off.join(";"))?;
             }
             let session = builder.commit_from_memory(bytes)?;
-            let (input, constants) = (Input::new(&inputs.picture)?, local::constants(&inputs)?);
+            let (input, constants) = (Input::new(&inputs.picture)?, feed::constants(&inputs)?);
             let picture_name = inputs.picture_name.clone();
             Ok(Self { session, options: local::quiet_options()?, input, picture_name, constants })
         };

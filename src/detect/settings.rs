@@ -94,6 +94,11 @@ impl Settings {
         }
     }
 
+    /// The number of the device, for providers that count theirs.
+    pub(super) fn device_number(&self) -> i32 {
+        self.device.as_deref().and_then(|device| device.parse().ok()).unwrap_or(0)
+    }
+
     /// Whether every number is in its range.
     ///
     /// # Errors

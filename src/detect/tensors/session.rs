@@ -10,7 +10,7 @@ use ort::value::{Outlet, ValueType};
 use super::super::error::DetectError;
 use super::super::local::{self, Heard};
 use super::super::open::{candidates, completed, may_run};
-use super::super::provider::{Attempt, Placement, Provider, ProviderReport};
+use super::super::provider::{Attempt, Launch, Placement, Provider, ProviderReport};
 use super::super::runtime;
 use super::super::settings::Settings;
 use super::super::source::{ModelFile, PackageFacts, Source};
@@ -115,7 +115,7 @@ impl TensorModel {
             return Err("the loaded ONNX Runtime was built without it".to_owned());
         }
         let heard = Arc::new(Heard::default());
-        let session = local::configure(&file.facts, &file.settings(&self.settings), provider, &heard)
+        let session = local::configure(&file.facts, &file.settings(&self.settings), provider, Launch::OneByOne, &heard)
             .and_then(|builder| local::commit(builder, &file.bytes))
             .map_err(|error| local::first_line(&error))?;
         let placement = heard.placement(provider);
