@@ -6,6 +6,7 @@
 
 mod book;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -23,7 +24,7 @@ use crate::detect::embed::Embedder;
 use crate::detect::{CameraKey, Detector, Picture};
 use crate::identify::gallery::{Key, KeyError, Store};
 use crate::identify::{Due, Policy, RecogniseError, Recogniser, Sighting, identify};
-use crate::vocab::{Frame, IdError, Rect, WallTime};
+use crate::vocab::{Frame, Id, IdError, Rect, WallTime};
 use crate::wire::FacesHealth;
 use book::Book;
 
@@ -184,11 +185,12 @@ fn store(settings: &config::Identify, key: Key) -> Store {
     if settings.from_hub.is_some() { store.received() } else { store }
 }
 
-/// Tries whether people could be recognised: the models, the key, and the gallery where there is one already.
+/// Tries whether people could be recognised: the models, the key, and the gallery where there is one already. `names` are the
+/// watch lists and persons that the configuration names; those whom the gallery does not know are told.
 ///
 /// # Errors
 /// Why they could not, in one line.
-pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String, String> {
+pub fn probe(settings: &config::Identify, names: &BTreeSet<Id>, clock: &SharedClock) -> Result<String, String> {
     let (detector, embedder) = open(settings, clock).map_err(|error| error_chain(&error))?;
     let by = [detector.provider(), embedder.provider()].map(|report| report.obtained.as_str());
     let family = detector.family();
@@ -197,7 +199,12 @@ pub fn probe(settings: &config::Identify, clock: &SharedClock) -> Result<String,
     let (space, store) = (recogniser.space(), store(settings, key));
     let gallery = match store.changed().map(|_| store.read()) {
         None => "no gallery yet".to_owned(),
-        Some(Ok(gallery)) if gallery.space == **space => format!("a gallery of {} people", gallery.people.len()),
+        Some(Ok(gallery)) if gallery.space == **space => {
+            let lists = gallery.lists();
+            let unknown = names.iter().filter(|name| gallery.person(name).is_none() && !lists.contains(name));
+            let unknown = unknown.map(|name| format!("; nobody in it is on a list or has the id `{name}`"));
+            format!("a gallery of {} people{}", gallery.people.len(), unknown.collect::<String>())
+        }
         Some(Ok(gallery)) => {
             return Err(format!("the gallery is of another embedding model: {}, not {space}", gallery.space));
         }

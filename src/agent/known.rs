@@ -110,14 +110,18 @@ impl Known {
         all
     }
 
+    /// Who a track is taken for, where that is known.
+    pub fn identity(&self, track: TrackId) -> Option<&Identity> {
+        self.people.iter().find(|known| known.track.id == track)?.identity.as_ref()
+    }
+
     /// Says of the subjects of events who they are, where that is known.
     pub fn name(&self, events: &mut [Event]) {
         events.iter_mut().filter_map(|event| event.subject.as_mut()).for_each(|subject| self.name_one(subject));
     }
 
     fn name_one(&self, subject: &mut Subject) {
-        let known = self.people.iter().find(|known| known.track.id == subject.track);
-        subject.identity = known.and_then(|known| known.identity.clone()).or(subject.identity.take());
+        subject.identity = self.identity(subject.track).cloned().or(subject.identity.take());
     }
 
     /// The pictures from now on do not continue those before.

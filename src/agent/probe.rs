@@ -169,7 +169,7 @@ impl Probe {
     /// Opens both models of faces, and the gallery where there is one.
     fn faces(&self, identify: &Identify) -> Result<String, String> {
         runtime::load(&self.search).map_err(|error| error.to_string())?;
-        faces::probe(identify, &self.clock)
+        faces::probe(identify, &self.config.people_named(), &self.clock)
     }
 
     /// Opens the model that describes people.

@@ -194,6 +194,9 @@ impl<C: Condition> Conduct<C> {
             let (reason, at) = match (gone, calmed) {
                 (Some(reason), _) => (reason, presence.map_or(moment.now, |p| p.last_inside)),
                 (None, _) if !is_awake => (EndReason::Schedule, moment.now),
+                (None, _) if presence.is_some_and(|p| !self.gate.is_meant(&p.track)) => {
+                    (EndReason::Identity, moment.now)
+                }
                 (None, Some(since)) => (EndReason::Ceased, since),
                 (None, None) => {
                     index += 1;

@@ -184,7 +184,11 @@ impl AtWork for Fall {
         let mut index = 0;
         while index < self.fallen.len() {
             let fallen = &self.fallen[index];
-            let closing = (fallen.told.is_some() && !is_awake).then_some((EndReason::Schedule, moment.now));
+            let closing = match (&fallen.told, is_awake) {
+                (Some(_), false) => Some((EndReason::Schedule, moment.now)),
+                (Some(_), true) if !self.gate.is_meant(&fallen.track) => Some((EndReason::Identity, moment.now)),
+                _ => None,
+            };
             let Some((reason, at)) = fallen.over.or(closing) else {
                 match &fallen.told {
                     None if is_awake => self.start(index, moment, out),

@@ -1,4 +1,5 @@
-//! What every rule asks before it fires: is it awake, is this an object it is about, is the object big and sure enough.
+//! What every rule asks before it fires: is it awake, is this an object it is about, is the object big and sure enough, and
+//! is it somebody it is about (see `who.rs`).
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::motion::Movements;
 use super::presence::Presence;
 use super::scale::Scale;
 use super::settings::{Rule, ScoreOf};
+use super::who::{Meant, Recognised};
 use crate::vocab::{
     EndReason, Firing, FiringKind, FiringPhase, Id, Labels, Measure, MediaTime, Place, Severity, StaticRegion, Track,
     TrackId, WallTime,
@@ -34,6 +36,8 @@ pub(super) struct Moment<'a> {
     pub movements: &'a Movements,
     /// What distances in the picture are worth.
     pub scale: &'a Scale,
+    /// Who was recognised, where a rule asks.
+    pub recognised: Option<&'a Recognised>,
 }
 
 /// Who a rule is, so that its firings can say so.
@@ -55,6 +59,7 @@ impl Identity {
             key,
             place: Some(self.place.clone()),
             track: None,
+            identity: None,
             region: None,
             at,
             measures: Vec::new(),
@@ -78,6 +83,8 @@ pub(super) struct Gate {
     min_travel: f32,
     /// Where something must have moved: how far each of the tracks has.
     travels: Vec<(TrackId, f32)>,
+    /// By who they are, only where the rule asks.
+    meant: Option<Meant>,
     schedule: Option<Schedule>,
     /// The minute since 1970 for which `is_awake` was last worked out.
     minute: Option<i64>,
@@ -97,6 +104,7 @@ impl Gate {
             min_area: rule.min_area,
             min_travel: rule.min_travel,
             travels: Vec::new(),
+            meant: rule.who.clone().map(Meant::new),
             schedule: rule.schedule.clone(),
             minute: None,
             is_awake: rule.schedule.is_none(),
@@ -116,6 +124,9 @@ impl Gate {
             self.heights.clear();
             self.heights.extend(heights);
         }
+        if let (Some(meant), Some(recognised)) = (&mut self.meant, moment.recognised) {
+            meant.look(recognised);
+        }
         if let Some(schedule) = &self.schedule {
             let minute = moment.wall.unix_nanos().div_euclid(60_000_000_000);
             if self.minute != Some(minute) {
@@ -133,6 +144,16 @@ impl Gate {
 
     /// Whether the rule is about `track`, whose score to be compared is `score`.
     pub(super) fn admits(&self, track: &Track, score: f32) -> bool {
+        self.passes(track, score) && self.is_meant(track)
+    }
+
+    /// Whether the rule is about whoever `track` is, for all that is known.
+    pub(super) fn is_meant(&self, track: &Track) -> bool {
+        self.meant.as_ref().is_none_or(|meant| meant.has(track.id))
+    }
+
+    /// As [`admits`](Self::admits), whoever it is.
+    pub(super) fn passes(&self, track: &Track, score: f32) -> bool {
         self.wanted.has(track.class)
             && score >= self.min_score
             && track.bbox.height() >= self.min_height
@@ -162,7 +183,23 @@ impl Gate {
         presence.score(self.score_of)
     }
 
-    /// What [`admits`](Self::admits) compared, beside its limits.
+    /// How many in the zone would count if they were not who they are, and how many of those counted a moment ago.
+    pub(super) fn left_out(&self, presences: &[Presence]) -> LeftOut {
+        let mut left_out = LeftOut::default();
+        let Some(meant) = &self.meant else { return left_out };
+        for presence in presences.iter().filter(|p| p.is_inside() && !meant.has(p.track.id)) {
+            if self.passes(&presence.track, self.score_of_presence(presence)) {
+                left_out.count += 1;
+                if meant.has_just_lost(presence.track.id) {
+                    left_out.just_now += 1;
+                    left_out.longest = left_out.longest.max(presence.dwell());
+                }
+            }
+        }
+        left_out
+    }
+
+    /// What [`passes`](Self::passes) compared, beside its limits.
     pub(super) fn measure(&self, track: &Track, score: f32, to: &mut Vec<Measure>) {
         let compared = |name, value: f32, limit: f32| {
             if limit > 0.0 {
@@ -184,6 +221,25 @@ impl Gate {
             to.push(compared(Measure::TRAVEL, self.travel(track), self.min_travel));
         }
         to.extend(sizes.into_iter().filter(|s| s.2 > 0.0).map(|(name, value, limit)| compared(name, value, limit)));
+    }
+}
+
+/// Those in a zone whom a rule leaves out for who they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LeftOut {
+    pub count: u32,
+    /// Those of them who counted a moment ago, …
+    pub just_now: u32,
+    /// … and the longest that one of these has been there.
+    pub longest: Duration,
+}
+
+impl LeftOut {
+    /// Says how many they are, where there are any.
+    pub(super) fn measure(&self, to: &mut Vec<Measure>) {
+        if self.count > 0 {
+            to.push(Measure::plain(Measure::LEFT_OUT, f64::from(self.count)));
+        }
     }
 }
 

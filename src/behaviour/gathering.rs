@@ -13,12 +13,12 @@
 use std::time::Duration;
 
 use super::employ::Post;
-use super::gate::{Gate, Identity, Moment, tidy};
+use super::gate::{Gate, Identity, LeftOut, Moment, tidy};
 use super::groups::{Group, Groups};
 use super::presence::Presence;
 use super::rules::{AtWork, Places};
 use super::scale::Distance;
-use super::standing::{Lasting, Verdict};
+use super::standing::{Lasting, Standing, Verdict};
 use crate::vocab::{Firing, FiringPhase, Measure, MediaTime};
 
 /// The rule at work.
@@ -46,13 +46,14 @@ impl Gathering {
         }
     }
 
-    fn firing(&self, phase: FiringPhase, group: &Group, at: MediaTime) -> Firing {
+    fn firing(&self, phase: FiringPhase, (group, left_out): (&Group, LeftOut), at: MediaTime) -> Firing {
         let mut firing = self.identity.firing(phase, 0, at);
         let count = group.members.len() as f64;
         firing.measures.push(Measure::against(Measure::COUNT, count, f64::from(self.at_least)));
         if phase != FiringPhase::End {
             let (name, limit) = (self.within.measure_name(), self.within.value());
             firing.measures.push(Measure::against(name, tidy(group.widest), tidy(limit)));
+            left_out.measure(&mut firing.measures);
         }
         firing
     }
@@ -61,17 +62,21 @@ impl Gathering {
 impl AtWork for Gathering {
     fn step(&mut self, moment: &Moment, places: &Places, out: &mut Vec<Firing>) {
         let is_awake = self.gate.is_awake(moment);
-        let people = self.gate.admitted(places.zones[self.zone].presences());
+        let presences = places.zones[self.zone].presences();
+        let (people, left_out) = (self.gate.admitted(presences), self.gate.left_out(presences));
         let group = self.groups.largest(&people, moment.scale, self.within);
         let count = group.members.len();
         let enough = self.at_least as usize;
         let is_seen = group.members.iter().filter(|i| people[**i].is_sighted).count() >= enough;
-        let verdict = self.lasting.judge(moment, (count >= enough, is_seen), is_awake, count as f64);
+        let was_so = count + left_out.just_now as usize >= enough;
+        let standing = Standing { is_so: count >= enough, is_seen, was_so };
+        let verdict = self.lasting.judge(moment, standing, is_awake, count as f64);
+        let found = (&group, left_out);
         let mut firing = match verdict {
             Verdict::Nothing => return,
-            Verdict::Start { .. } => self.firing(FiringPhase::Start, &group, moment.now),
-            Verdict::Update => self.firing(FiringPhase::Update, &group, moment.now),
-            Verdict::End { at, .. } => self.firing(FiringPhase::End, &group, at),
+            Verdict::Start { .. } => self.firing(FiringPhase::Start, found, moment.now),
+            Verdict::Update => self.firing(FiringPhase::Update, found, moment.now),
+            Verdict::End { at, .. } => self.firing(FiringPhase::End, found, at),
         };
         verdict.measure(self.lasting.hold(), &mut firing);
         out.push(firing);

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Each kind of rule has a file that opens with exactly when it fires. All share `gate.rs` (schedule, labels, scores,
-//! sizes, whether it ever moved), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
+//! sizes, whether it ever moved, and, by `who.rs`, who it is), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
 //! car from alerting again. Distances are measured in `scale.rs`, in metres on the ground that `ground.rs` projects, or in
 //! body heights, and `height.rs` tells how high in metres somebody is who stands there.
 //!
@@ -66,6 +66,7 @@ mod suppression;
 mod tailgating;
 #[cfg(test)]
 mod tests;
+mod who;
 mod wrong_way;
 
 pub use counts::{Count, Counts, LabelCount, Passages};
@@ -77,3 +78,4 @@ pub use scale::{Distance, Speed};
 pub use schedule::{Schedule, ScheduleError};
 pub use settings::{Anchor, Direction, Fault, Line, ParkedSettings, PresenceSettings, Rule, ScoreOf, Settings, Zone};
 pub use suppression::{Suppressed, Suppression};
+pub use who::Who;

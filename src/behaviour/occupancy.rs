@@ -2,13 +2,13 @@
 //!
 //! - The **count** is of believed presences (see `presence.rs`), so it bridges detections that drop out for up to 2 s and
 //!   does not count somebody twice whose track has changed its number. An object counts once its label, score and size
-//!   have passed, until its presence ends.
+//!   have passed, until its presence ends or a face tells that it is nobody the rule is about.
 //! - **Start** when the count reaches `at_least` while the schedule is open; its time is the first sighting of the one who
 //!   made it so. With `seconds`, when the count was held that long, at that time.
 //! - Whoever is seen coming when the count falls, and is believed within a second, has bridged the gap: there is no end.
 //! - **Update** when the count changes, at most once in [`update_every`](super::Settings::update_every).
-//! - **End** when the count falls below `at_least`, at the last sighting inside of the one who made it so; when the
-//!   schedule closes or the stream is cut.
+//! - **End** when the count falls below `at_least`, at the last sighting inside of the one who made it so, or when he
+//!   was recognised; when the schedule closes or the stream is cut.
 //! - The **cooldown** is that of the zone, and none unless it is set.
 //!
 //! There is one happening at a time, so the key is 0. With a zone over the whole picture and `at_least: 1` each happening
@@ -121,8 +121,10 @@ impl Occupancy {
         self.counted.retain(|key| {
             let presence = presences.iter().find(|p| p.key == *key);
             let gone = presence.map_or(Some(EndReason::Unseen), Presence::gone);
+            let is_meant = presence.is_none_or(|p| self.gate.is_meant(&p.track));
+            let gone = gone.or((!is_meant).then_some(EndReason::Identity));
             if let Some(reason) = gone {
-                let last = presence.map_or(now, |p| p.last_inside);
+                let last = presence.filter(|_| is_meant).map_or(now, |p| p.last_inside);
                 if change.went.is_none_or(|(_, latest)| latest <= last) {
                     change.went = Some((reason, last));
                 }
@@ -195,6 +197,9 @@ impl Occupancy {
             firing.measures.push(Measure::against(name, tidy(count as f32 / area), tidy(limit)));
         }
         let counted = || presences.iter().filter(|p| self.counted.contains(&p.key) && p.gone().is_none());
+        if phase != FiringPhase::End {
+            self.gate.left_out(presences).measure(&mut firing.measures);
+        }
         for (class, label) in (0u16..).zip(moment.labels.iter()) {
             let of_class = counted().filter(|p| p.track.class == class).count();
             if of_class > 0 {

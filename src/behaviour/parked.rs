@@ -88,7 +88,7 @@ impl Parked {
 
     /// Remembers where `presence` stands, whose happening ends for `reason`.
     pub(super) fn remember(&mut self, moment: &Moment, presence: &Presence, reason: EndReason) {
-        if matches!(reason, EndReason::Left | EndReason::Ceased) || self.settings.keep.is_zero() {
+        if matches!(reason, EndReason::Left | EndReason::Ceased | EndReason::Identity) || self.settings.keep.is_zero() {
             return;
         }
         let held_for = presence.last_inside.since(presence.still_since);

@@ -14,10 +14,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::employ::Post;
-use super::gate::{Gate, Identity, Moment, seconds};
+use super::gate::{Gate, Identity, LeftOut, Moment, seconds};
 use super::presence::Presence;
 use super::rules::{AtWork, Places};
-use super::standing::{Lasting, Verdict};
+use super::standing::{Lasting, Standing, Verdict};
 use crate::vocab::{EndReason, Firing, FiringPhase, Measure, MediaTime};
 
 /// Whoever has been in the zone for so long queues.
@@ -47,6 +47,7 @@ struct Found {
     /// Those of them who are seen in this very step.
     seen: u32,
     longest: Duration,
+    left_out: LeftOut,
 }
 
 impl Queue {
@@ -63,7 +64,7 @@ impl Queue {
     }
 
     fn measure(&mut self, presences: &[Presence]) -> Found {
-        let mut found = Found::default();
+        let mut found = Found { left_out: self.gate.left_out(presences), ..Found::default() };
         for presence in presences {
             let waits = presence.dwell() >= QUEUES_AFTER
                 && self.gate.admits(&presence.track, self.gate.score_of_presence(presence));
@@ -99,6 +100,9 @@ impl Queue {
             Duration::ZERO => Measure::plain(Measure::WAIT, seconds(found.longest)),
             limit => Measure::against(Measure::WAIT, seconds(found.longest), seconds(limit)),
         });
+        if phase != FiringPhase::End {
+            found.left_out.measure(&mut firing.measures);
+        }
         if !self.served.is_empty() {
             let mean = self.served.iter().sum::<Duration>() / self.served.len() as u32;
             firing.measures.push(Measure::plain(Measure::SERVED, seconds(mean)));
@@ -115,8 +119,11 @@ impl AtWork for Queue {
         let is_slow = !self.wait.is_zero() && found.longest >= self.wait;
         // A wait is measured to the last sighting, so it needs nobody to be seen.
         let is_seen = is_slow || found.seen >= self.at_least;
-        let condition = (is_long || is_slow, is_seen);
-        let verdict = self.lasting.judge(moment, condition, is_awake, f64::from(found.length));
+        let LeftOut { just_now, longest, .. } = found.left_out;
+        let was_long = self.at_least > 0 && found.length + just_now >= self.at_least;
+        let was_slow = !self.wait.is_zero() && longest >= self.wait;
+        let standing = Standing { is_so: is_long || is_slow, is_seen, was_so: was_long || was_slow };
+        let verdict = self.lasting.judge(moment, standing, is_awake, f64::from(found.length));
         let mut firing = match verdict {
             Verdict::Nothing => return,
             Verdict::Start { .. } => self.firing(FiringPhase::Start, found, moment.now),

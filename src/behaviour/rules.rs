@@ -7,14 +7,16 @@ use jiff::tz::TimeZone;
 use super::counts::{Count, Counts};
 use super::crossing::LineWatch;
 use super::employ::employ;
-use super::gate::Moment;
+use super::gate::{Moment, tidy};
 use super::motion::Movements;
 use super::presence::ZoneWatch;
 use super::scale::Scale;
 use super::settings::{Anchor, Rule, Settings};
 use super::suppression::{Suppressed, Suppressions};
+use super::who::Recognised;
 use crate::vocab::{
-    EndReason, Firing, FiringKind, Id, Labels, MediaTime, Place, StaticRegion, Track, TrackId, TrackState, WallTime,
+    EndReason, Firing, FiringKind, Id, Identity, Labels, Measure, MediaTime, Place, StaticRegion, Track, TrackId,
+    TrackState, WallTime,
 };
 
 /// A track that was not reported for this long is a new one when it is reported again.
@@ -33,6 +35,10 @@ pub struct Rules {
     movements: Movements,
     scale: Scale,
     suppressions: Suppressions,
+    /// Who was recognised, where a rule asks.
+    recognised: Option<Recognised>,
+    /// The rules that ask.
+    asking: Vec<Id>,
     firings: Vec<Firing>,
     counts: Counts,
     /// The rules that are journeys, and the lines at which these end.
@@ -68,6 +74,8 @@ impl Rules {
     /// [`Settings::faults`] first.
     pub fn new(settings: Settings, labels: Labels, timezone: TimeZone) -> Self {
         let journeys = settings.rules.iter().filter_map(journey).collect();
+        let asking = settings.rules.iter().filter(|rule| rule.who.is_some()).map(|rule| rule.id.clone());
+        let asking: Vec<Id> = asking.collect();
         let rules = settings.rules.iter().filter_map(|rule| employ(rule, &settings, &labels)).collect();
         let zone = |z| ZoneWatch::new(z, settings.presence, settings.parked.overlap, labels.len());
         Self {
@@ -81,6 +89,8 @@ impl Rules {
             wall: WallTime::default(),
             movements: Movements::default(),
             scale: Scale::new(settings.ground),
+            recognised: (!asking.is_empty()).then(Recognised::default),
+            asking,
             firings: Vec::new(),
             counts: Counts::default(),
             journeys,
@@ -105,6 +115,13 @@ impl Rules {
         self.regions.extend_from_slice(regions);
     }
 
+    /// Takes in who a track is taken for, which counts from the next step or tick on. Nothing where no rule asks.
+    pub fn recognise(&mut self, track: TrackId, identity: &Identity) {
+        if let Some(recognised) = &mut self.recognised {
+            recognised.learn(track, identity, self.now, &self.movements);
+        }
+    }
+
     /// Takes in the tracks of a frame that was looked at, captured at `now`. `wall` is the time of day at which schedules
     /// are read. Returns what fired, ends first within each rule, rules in the order of the settings.
     pub fn step(&mut self, now: MediaTime, wall: WallTime, tracks: &[Track]) -> &[Firing] {
@@ -114,6 +131,7 @@ impl Rules {
         self.zones.iter_mut().for_each(|zone| zone.look(self.now, tracks, &self.labels, is_new));
         self.lines.iter_mut().for_each(|line| line.look(self.now, tracks));
         self.movements.look(self.now, tracks, &self.labels, self.scale.aspect);
+        self.recognised.iter_mut().for_each(|known| known.look(self.now, tracks, &self.movements));
         self.recall(tracks);
         self.count_crossings();
         self.judge(tracks, true, None)
@@ -197,6 +215,20 @@ impl Rules {
         }
     }
 
+    /// Says with what fired who it is, where the rule asks.
+    fn say_who(&mut self) {
+        let Some(recognised) = &self.recognised else { return };
+        for firing in self.firings.iter_mut().filter(|firing| self.asking.contains(&firing.rule)) {
+            let identity = firing.track.as_ref().and_then(|track| recognised.of(track.id));
+            let Some(Identity { score, threshold, margin, least_margin, .. }) = identity.map(AsRef::as_ref) else {
+                continue;
+            };
+            firing.measures.push(Measure::against(Measure::LIKENESS, tidy(*score), tidy(*threshold)));
+            firing.measures.push(Measure::against(Measure::LIKENESS_MARGIN, tidy(*margin), tidy(*least_margin)));
+            firing.identity = identity.cloned();
+        }
+    }
+
     fn end_all(&mut self, now: MediaTime, reason: EndReason) -> &[Firing] {
         self.now = self.now.max(now);
         self.zones.iter_mut().for_each(|zone| zone.end_all(self.now, reason));
@@ -204,6 +236,7 @@ impl Rules {
         self.known.clear();
         self.judge(&[], false, Some(reason));
         self.movements.cut();
+        self.recognised.iter_mut().for_each(Recognised::cut);
         self.rules.iter_mut().for_each(|rule| rule.cut());
         &self.firings
     }
@@ -221,11 +254,13 @@ impl Rules {
             tracks,
             movements: &self.movements,
             scale: &self.scale,
+            recognised: self.recognised.as_ref(),
         };
         let places = Places { zones: &self.zones, lines: &self.lines };
         for rule in &mut self.rules {
             rule.step(&moment, &places, &mut self.firings);
         }
+        self.say_who();
         self.count_journeys();
         let anchor_at = |place: &Place| anchor_at(place, &self.zones, &self.lines);
         self.suppressions.sift(self.wall, anchor_at, &mut self.firings);

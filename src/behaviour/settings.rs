@@ -11,6 +11,7 @@ use super::ground::Ground;
 use super::kind::RuleKind;
 use super::labels::Wanted;
 use super::suppression::Suppression;
+use super::who::Who;
 use crate::vocab::{Id, Labels, Place, Point, Polygon, Rect, Segment, Severity, Side};
 
 /// Everything that one camera's rules need to know.
@@ -106,6 +107,8 @@ pub struct Rule {
     /// model has none of that name. Default: empty, which means those that its kind is usually about, such as people for a
     /// fall; else all.
     pub labels: Vec<String>,
+    /// Whom it is about, by who they are recognised to be. Default: whoever it is.
+    pub who: Option<Who>,
     /// Whether somebody should look now. Default: an alert.
     pub severity: Severity,
     /// When it is awake. Default: always.
@@ -262,6 +265,7 @@ impl Rule {
             id,
             kind,
             labels: Vec::new(),
+            who: None,
             severity: Severity::default(),
             schedule: None,
             min_score: 0.0,

@@ -8,7 +8,8 @@
 //!     └───────────────────────────────────────────────────────────────────── (Calming)
 //! ```
 //!
-//! The second that it must be false, pending or open, keeps one frame in which a detection drops out from changing anything.
+//! The second that it must be false, pending or open, keeps one frame in which a detection drops out from changing anything. Where it is false
+//! because somebody was recognised whom the rule is not about (see `who.rs`), it ends at once.
 
 use std::time::Duration;
 
@@ -42,6 +43,18 @@ struct Open {
     most: f64,
 }
 
+/// How the condition stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// Whether it is true now.
+    pub is_so: bool,
+    /// Whether it is so by those alone who are seen in this very step, without which nothing starts: the grace for those
+    /// unseen is not held time.
+    pub is_seen: bool,
+    /// Whether it would be so with those who were only now recognised and count no longer.
+    pub was_so: bool,
+}
+
 /// What is to be said.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Verdict {
@@ -68,17 +81,9 @@ impl Lasting {
         self.hold
     }
 
-    /// `is_so` says whether the condition is true now; `is_seen` whether it is so by those alone who are seen in this very
-    /// step, without which nothing starts: the grace for those unseen is not held time. `size` is how large what it is about
-    /// is: an update is due when that changes.
-    pub(super) fn judge(
-        &mut self,
-        moment: &Moment,
-        (is_so, is_seen): (bool, bool),
-        is_awake: bool,
-        size: f64,
-    ) -> Verdict {
-        let now = moment.now;
+    /// `size` is how large what it is about is: an update is due when that changes.
+    pub(super) fn judge(&mut self, moment: &Moment, standing: Standing, is_awake: bool, size: f64) -> Verdict {
+        let (now, Standing { is_so, is_seen, was_so }) = (moment.now, standing);
         if let Some(reason) = moment.ending {
             (self.since, self.calm) = (None, None);
             return self.end(now, now, reason);
@@ -87,6 +92,10 @@ impl Lasting {
             self.calm = None;
             self.since.get_or_insert(now);
         } else {
+            if was_so && self.open.is_some() {
+                self.since = None;
+                return self.end(now, now, EndReason::Identity);
+            }
             let calm = *self.calm.get_or_insert(now);
             if now.since(calm) >= CALM {
                 self.since = None;

@@ -103,6 +103,7 @@ impl Stays {
                 // A presence is shown once when it is gone, so this is for safety only.
                 None => EndReason::Unseen,
                 Some(None) if !is_awake => EndReason::Schedule,
+                Some(None) if presence.is_some_and(|p| !self.gate.is_meant(&p.track)) => EndReason::Identity,
                 Some(None) if self.has_moved_off(presence) => EndReason::Ceased,
                 Some(None) => {
                     index += 1;
@@ -113,7 +114,7 @@ impl Stays {
             if let Some(presence) = presence {
                 self.parked.remember(moment, presence, reason);
                 let last = match reason {
-                    EndReason::Schedule => moment.now,
+                    EndReason::Schedule | EndReason::Identity => moment.now,
                     EndReason::Ceased => presence.still_since,
                     _ => presence.last_inside,
                 };

@@ -7,7 +7,7 @@
 //!   measures is the time between the two.
 //! - **One object is not two**: the one behind must have been seen before the one in front was last seen, so whoever gets a
 //!   new number at the line has not followed himself. Nor has whoever crosses, comes back and crosses again.
-//! - Label, score and size are those at the crossing, of both; the schedule must be open. **Not again** by the same one within
+//! - Label, score and size are those at the crossing, of both, `who` that of the one behind; the schedule must be open. **Not again** by the same one within
 //!   the cooldown.
 //!
 //! Without `labels` it is about people.
@@ -86,7 +86,7 @@ impl AtWork for Tailgating {
         }
         for crossing in places.lines[self.line].crossings().iter().filter(|c| self.direction.admits(c.to)) {
             let (track, score) = (&crossing.track, crossing.score(self.gate.score_of));
-            if !self.gate.admits(track, score) {
+            if !self.gate.passes(track, score) {
                 continue;
             }
             let object = moment.movements.first_known_as(track.id);
@@ -97,7 +97,10 @@ impl AtWork for Tailgating {
                 self.passed.pop_front();
             }
             self.passed.push_back(behind);
-            let Some(gap) = gap.filter(|_| is_awake && !self.cooling.is_resting(object)) else { continue };
+            let Some(gap) = gap.filter(|_| is_awake && self.gate.is_meant(track) && !self.cooling.is_resting(object))
+            else {
+                continue;
+            };
             self.cooling.start(object, moment.now + self.cooldown);
             let mut firing = self.identity.firing(FiringPhase::Instant, track.id, crossing.at);
             firing.measures.push(Measure::against(Measure::GAP, seconds(gap), seconds(self.seconds)));

@@ -29,7 +29,7 @@ pub use family::Family;
 pub use identify::{CameraIdentify, Embedding, FaceDetector, FaceEmbedder, FaceQuality, FromHub, Identify, Tell};
 pub use picture::Picture;
 pub use reidentify::{CameraReidentify, PersonEmbedder, Reidentify, TellAgain};
-pub use rule::Rule;
+pub use rule::{Rule, Who};
 
 /// A Vedette agent: one site's box, its cameras, its models and the broker it reports to.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]

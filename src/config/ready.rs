@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 
 use super::access::{Login, Source, Tls};
 use super::document::{Compat, Delivery, Family, Isolation, Picture, Provider, Transport};
-use crate::behaviour::{Ground, Line, Rule, Suppression, Zone};
+use crate::behaviour::{Ground, Line, Rule, Suppression, Who, Zone};
 use crate::detect::embed::EmbeddingFamily;
 use crate::evidence::ClipSettings;
 use crate::identify::{AppearanceSettings, Limits, Policy, ShotSettings};
@@ -48,6 +48,15 @@ pub struct Config {
     pub spool: Spool,
     /// The cameras, at least one, those switched off included, in the order of the file.
     pub cameras: Vec<Camera>,
+}
+
+impl Config {
+    /// The watch lists and persons that it names; which there are, the gallery alone knows.
+    pub fn people_named(&self) -> BTreeSet<Id> {
+        let tells = self.cameras.iter().filter_map(|camera| camera.identify.as_ref()).flat_map(|own| &own.tell);
+        let rules = self.cameras.iter().flat_map(|camera| &camera.rules).filter_map(|rule| rule.who.as_ref());
+        tells.flat_map(|tell| &tell.lists).chain(rules.flat_map(Who::names)).cloned().collect()
+    }
 }
 
 /// The broker and how to talk to it.

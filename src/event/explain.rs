@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::conduct;
+use super::{conduct, identified};
 use crate::vocab::{EndReason, Explanation, Firing, FiringKind, FiringPhase, Labels, Measure, Place, Track};
 
 /// Why `firing` was raised: a sentence, and every measure it came with.
@@ -27,6 +27,7 @@ pub(super) fn firing(firing: &Firing, labels: &Labels) -> Explanation {
         FiringKind::ObjectLeft => conduct::object(firing, "something was left in", "is gone"),
         FiringKind::ObjectRemoved => conduct::object(firing, "something was removed from", "is back"),
     };
+    let text = text + &identified::decided(firing);
     Explanation { text, measures: firing.measures.clone() }
 }
 
@@ -140,6 +141,7 @@ pub(super) fn when(reason: EndReason) -> &'static str {
         EndReason::Ceased => "it ceased",
         EndReason::Unseen => "it was last seen",
         EndReason::Schedule => "the schedule closed",
+        EndReason::Identity => "a face told who it is",
         EndReason::Discontinuity => "the stream was cut",
         EndReason::Stopped => "watching stopped",
     }

@@ -246,7 +246,10 @@ impl Narrator {
             rule: Some(firing.rule.clone()),
             place: firing.place.clone(),
             region: firing.region,
-            subject: firing.track.as_ref().map(|track| subject(track, context.labels)),
+            subject: firing.track.as_ref().map(|track| Subject {
+                identity: firing.identity.as_deref().cloned(),
+                ..subject(track, context.labels)
+            }),
             explanation: explain::firing(firing, context.labels),
             at: firing.at,
         };

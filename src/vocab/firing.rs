@@ -1,9 +1,11 @@
 //! What a rule says when it fires: the way from `behaviour` to `event`.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Id, MediaTime, Place, Rect, Severity, Side, Track};
+use super::{EventKind, Id, Identity, MediaTime, Place, Rect, Severity, Side, Track};
 
 /// One thing a rule has to say. A happening that lasts is a `Start`, any number of `Update`s and exactly one `End`, all
 /// with the same `key`; one without duration, such as a crossing, is an `Instant`.
@@ -24,6 +26,8 @@ pub struct Firing {
     pub place: Option<Place>,
     /// Who, as the track was when the rule fired; none where the rule is about a zone as a whole.
     pub track: Option<Track>,
+    /// Who that is taken for, where the rule asks and a face was good enough.
+    pub identity: Option<Arc<Identity>>,
     /// Where in the picture, where it is about a place and no track.
     pub region: Option<Rect>,
     /// When, on the camera's media clock.
@@ -130,6 +134,8 @@ pub enum EndReason {
     Unseen,
     /// The rule's schedule closed.
     Schedule,
+    /// It was known who it is, or who somebody of them is: nobody the rule is about.
+    Identity,
     /// The stream was cut: tracks before and after cannot be told to be the same.
     Discontinuity,
     /// The program, the camera or the rule was stopped.
@@ -137,7 +143,8 @@ pub enum EndReason {
 }
 
 impl EndReason {
-    const ALL: [Self; 6] = [Self::Left, Self::Ceased, Self::Unseen, Self::Schedule, Self::Discontinuity, Self::Stopped];
+    const ALL: [Self; 7] =
+        [Self::Left, Self::Ceased, Self::Unseen, Self::Schedule, Self::Identity, Self::Discontinuity, Self::Stopped];
 
     /// The name of its measure, such as `ended_left`.
     pub fn measure_name(self) -> &'static str {
@@ -146,6 +153,7 @@ impl EndReason {
             Self::Ceased => "ended_ceased",
             Self::Unseen => "ended_unseen",
             Self::Schedule => "ended_schedule",
+            Self::Identity => "ended_identity",
             Self::Discontinuity => "ended_discontinuity",
             Self::Stopped => "ended_stopped",
         }
@@ -222,6 +230,8 @@ impl Measure {
     pub const LIKENESS: &str = "likeness";
     /// By how much that exceeds the likeness to anybody else.
     pub const LIKENESS_MARGIN: &str = "likeness_margin";
+    /// How many of those who are there a rule leaves out of its count for who they are.
+    pub const LEFT_OUT: &str = "left_out";
     /// Seconds since somebody was seen before.
     pub const AWAY: &str = "away_s";
     /// Seconds that an object has stood still.

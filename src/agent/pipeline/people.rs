@@ -70,7 +70,11 @@ impl Line {
     /// Takes in whose face was seen in a picture.
     pub fn recognised(&mut self, frame: &Frame, recognised: Recognised) -> Vec<Occurrence> {
         let Some(known) = &mut self.people.known else { return Vec::new() };
+        let track = recognised.track;
         let told = known.recognised(recognised);
+        if let Some(identity) = known.identity(track) {
+            self.rules.recognise(track, identity);
+        }
         let event = |told: &_| self.narrator.identified(&known::telling(told), &self.told.context());
         let events = told.iter().map(event).collect();
         self.show(frame, events)

@@ -36,6 +36,13 @@ pub(super) fn of_camera(
         notes.extend(about_objects.map(|rule| {
             format!("{which}: the rule {} needs the picture, of which nothing is kept: it is not tried", rule.id)
         }));
+        let asking = settings.rules.iter().filter(|rule| rule.who.is_some());
+        notes.extend(asking.map(|rule| {
+            format!(
+                "{which}: the rule {} asks who somebody is, of which nothing is kept: it is tried as if nobody had been recognised",
+                rule.id
+            )
+        }));
         for head in heads {
             let labels = Labels::new(head.labels.iter().map(String::as_str));
             notes

@@ -15,4 +15,5 @@ mod scene;
 mod settings;
 mod stays;
 mod suppression;
+mod who;
 mod zone_count;

@@ -15,7 +15,7 @@ use crate::vocab::{
 
 /// One step of anything that may happen.
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Look { after_ms: u64, tracks: Vec<Seen> },
     Wait { after_ms: u64 },
     Cut,
@@ -23,7 +23,7 @@ enum Step {
 }
 
 #[derive(Debug, Clone)]
-struct Seen {
+pub struct Seen {
     id: TrackId,
     state: TrackState,
     class: u16,
@@ -32,7 +32,7 @@ struct Seen {
     score: f32,
 }
 
-fn any_step() -> impl Strategy<Value = Step> {
+pub fn any_step() -> impl Strategy<Value = Step> {
     let tracks = || prop::collection::vec(any_seen(), 0..5);
     prop_oneof![
         12 => (1u64..400, tracks()).prop_map(|(after_ms, tracks)| Step::Look { after_ms, tracks }),
@@ -139,12 +139,12 @@ fn kinds_about_conduct() -> Vec<RuleKind> {
 
 /// Plays the tracker as vocab promises it: first and last sighting are kept by number.
 #[derive(Default)]
-struct Tracker {
+pub struct Tracker {
     tracks: HashMap<TrackId, Track>,
 }
 
 impl Tracker {
-    fn report(&mut self, seen: &[Seen], now: MediaTime) -> Vec<Track> {
+    pub fn report(&mut self, seen: &[Seen], now: MediaTime) -> Vec<Track> {
         let mut reported: Vec<Track> = Vec::new();
         for s in seen {
             if reported.iter().any(|t| t.id == s.id) {
@@ -178,13 +178,13 @@ impl Tracker {
 
 /// The last that was heard of each happening.
 #[derive(Default)]
-struct Ledger {
-    open: HashMap<(Id, u64), MediaTime>,
+pub struct Ledger {
+    pub open: HashMap<(Id, u64), MediaTime>,
     closed: HashMap<(Id, u64), MediaTime>,
 }
 
 impl Ledger {
-    fn enter(&mut self, firing: &Firing, now: MediaTime) -> Result<(), TestCaseError> {
+    pub fn enter(&mut self, firing: &Firing, now: MediaTime) -> Result<(), TestCaseError> {
         let key = (firing.rule.clone(), firing.key);
         prop_assert!(firing.at <= now, "told of the future: {firing:?}");
         let numbers = firing.measures.iter().flat_map(|m| [Some(m.value), m.limit]).flatten();

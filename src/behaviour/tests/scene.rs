@@ -12,8 +12,8 @@ use jiff::tz::TimeZone;
 
 use super::super::*;
 use crate::vocab::{
-    EndReason, Firing, FiringKind, FiringPhase, Id, Labels, MediaTime, Point, Polygon, Rect, Segment, Track, TrackId,
-    TrackState, WallTime,
+    EndReason, Firing, FiringKind, FiringPhase, Id, Identity, Labels, MediaTime, Point, Polygon, Rect, Segment, Track,
+    TrackId, TrackState, WallTime,
 };
 
 pub const LEFT_HALF: [[f32; 2]; 4] = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
@@ -179,6 +179,8 @@ pub struct Scene {
     /// From, to: nothing is looked at.
     blind: Vec<(f64, f64)>,
     cuts: Vec<f64>,
+    /// When it is known of a track who it is.
+    recognised: Vec<(f64, TrackId, Identity)>,
     /// Sightings until the tracker confirms a track.
     confirm: u32,
     /// Whether it reports tracks before that.
@@ -198,6 +200,7 @@ impl Scene {
             actors: Vec::new(),
             blind: Vec::new(),
             cuts: Vec::new(),
+            recognised: Vec::new(),
             confirm: 1,
             tells_tentative: false,
             picture: (1000, 1000),
@@ -256,6 +259,11 @@ impl Scene {
         self.cuts.push(at);
         self
     }
+    /// From then on the track is taken for this one.
+    pub fn recognises(mut self, at: f64, track: TrackId, identity: Identity) -> Self {
+        self.recognised.push((at, track, identity));
+        self
+    }
     pub fn confirm_after(mut self, sightings: u32) -> Self {
         self.confirm = sightings;
         self
@@ -288,6 +296,10 @@ impl Scene {
             if cuts.next_if(|cut| *t >= **cut).is_some() {
                 said.extend_from_slice(rules.reset(now));
                 stage.seen.clear();
+            }
+            while let Some(index) = self.recognised.iter().position(|(at, ..)| t >= at) {
+                let (_, track, identity) = self.recognised.remove(index);
+                rules.recognise(track, &identity);
             }
             if self.blind.iter().any(|(from, to)| (*from..*to).contains(t)) {
                 said.extend_from_slice(rules.tick(now, wall));

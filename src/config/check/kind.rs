@@ -265,10 +265,11 @@ pub(super) fn refuse_keys_of_other_kinds(check: &mut Check, rule: &document::Rul
     let lasting: Vec<Kind> =
         Kind::ALL.into_iter().filter(|kind| !matches!(kind, Kind::Intrusion | LineCrossing)).collect();
     let of_tracks: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| !OBJECTS.contains(kind)).collect();
-    let keys: [(&str, bool, &[Kind]); 20] = [
+    let keys: [(&str, bool, &[Kind]); 21] = [
         ("min_height_m", rule.min_height_m > 0.0, &of_tracks),
         ("max_height_m", rule.max_height_m.is_some(), &of_tracks),
         ("labels", !rule.labels.is_empty(), &of_tracks),
+        ("who", rule.who.is_some(), &of_tracks),
         ("max_area", rule.max_area.is_some(), OBJECTS),
         ("owner_seconds", rule.owner_seconds.is_some(), OBJECTS),
         ("zone", rule.zone.is_some(), &zones),

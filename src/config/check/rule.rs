@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::kind::{self, Surroundings};
 use super::{Check, pushed};
-use crate::behaviour::{Rule, Schedule};
+use crate::behaviour::{Rule, Schedule, Who};
 use crate::config::document;
 use crate::config::fault::Path;
 use crate::config::phrase;
@@ -28,6 +28,8 @@ pub(super) fn read_all(
         zones: Names::new(check, camera.zones.iter().map(|z| &z.id), &path.key("zones")),
         lines: Names::new(check, camera.lines.iter().map(|l| &l.id), &path.key("lines")),
     };
+    // Where that is faulty, it is told already.
+    let recognises = camera.identify.is_some() || !check.is_sound(&path.key("identify"));
     let path = path.key("rules");
     let names = camera.rules.iter().enumerate().map(|(i, r)| (path.index(i).key("id"), &r.id));
     check.unique(names, "the camera's rules");
@@ -40,7 +42,8 @@ pub(super) fn read_all(
         }
         labels(check, &rule.labels, model, &path.key("labels"));
         labels(check, &rule.near, model, &path.key("near"));
-        let rule = read(check, &places, surroundings, rule, &path);
+        let who = who(check, recognises, rule.who.as_ref(), &path.key("who"));
+        let rule = read(check, &places, surroundings, rule, &path).zip(who).map(|(rule, who)| Rule { who, ..rule });
         rules = rules.zip(rule).map(|(rules, rule)| pushed(rules, rule));
     }
     rules
@@ -64,6 +67,7 @@ fn read(
         id: rule.id.clone(),
         kind,
         labels: rule.labels.clone(),
+        who: None,
         severity: rule.severity,
         schedule,
         min_score: rule.min_score as f32,
@@ -76,6 +80,35 @@ fn read(
         min_travel: rule.min_travel as f32,
         cooldown: rule.cooldown_seconds.map(Duration::from_secs_f64),
     })
+}
+
+/// Whom it is about, if that is written; nothing if it is faulty. Which lists and persons there are, the gallery alone knows,
+/// which `vedette check --probe` asks.
+fn who(check: &mut Check, recognises: bool, who: Option<&document::Who>, path: &Path) -> Option<Option<Who>> {
+    let Some(who) = who else { return check.is_sound(path).then_some(None) };
+    if !recognises {
+        let problem = "found it for a camera without `identify`, must be one with: nobody is recognised here";
+        check.error(path, problem, "add `identify: {}` to the camera, or remove it");
+    }
+    let (key, names, who) = match (&who.only, &who.except) {
+        (Some(_), Some(_)) => {
+            let problem = "found it beside `only`, must be one of the two";
+            check.error(&path.key("except"), problem, "remove one of them");
+            return None;
+        }
+        (Some(only), None) => ("only", only, Who::Only(only.clone())),
+        (None, Some(except)) => ("except", except, Who::Except(except.clone())),
+        (None, None) => {
+            let problem = "found neither `only` nor `except`, must say of whom it is or of whom it is not";
+            check.error(path, problem, "name watch lists or persons, such as `except: [staff]`, or remove it");
+            return None;
+        }
+    };
+    if names.is_empty() {
+        let problem = "found nobody, must name a watch list or a person";
+        check.error(&path.key(key), problem, "name one, such as `[staff]`, or remove `who`");
+    }
+    Some(Some(who))
 }
 
 /// The schedule, if one is written; nothing if it is faulty.

@@ -28,6 +28,10 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
     pub labels: Vec<String>,
+    /// Whom it is about, by whom their faces are recognised as, which needs the camera's `identify`. A face is usually
+    /// recognised some time after somebody came, and what goes on ends then where the rule is not about him. Object-left and
+    /// object-removed refuse it. Default: whoever it is.
+    pub who: Option<Who>,
     /// Whether somebody should look now (topic `alert/…`) or it is kept for the record (topic `event/…`).
     #[serde(default)]
     pub severity: Severity,
@@ -129,4 +133,17 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(length(max = 256), inner(length(min = 1, max = 64)))]
     pub near: Vec<String>,
+}
+
+/// Whom a rule is about: one of the two. Each name is that of a watch list of the gallery, or the id of a person.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Who {
+    /// Only people who are recognised as one of these watch lists or persons, from then on: `[banned]`. Default: none.
+    #[schemars(length(max = 32))]
+    pub only: Option<Vec<Id>>,
+    /// Everybody and everything but people who are recognised as one of these watch lists or persons: `[staff, e-1042]`. Until
+    /// somebody is recognised he counts. Default: none.
+    #[schemars(length(max = 32))]
+    pub except: Option<Vec<Id>>,
 }

@@ -90,6 +90,7 @@ fn firing(kind: FiringKind, phase: FiringPhase, key: u64, seconds: f64) -> Firin
         key,
         place: Some(place),
         track: (kind != FiringKind::Occupancy).then(|| track(key, seconds, 0.87)),
+        identity: None,
         region: None,
         at: at(seconds),
         measures: vec![Measure::plain(Measure::DWELL, seconds), Measure::plain(Measure::SCORE, 0.87)],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{ConfigChange, ModelChange, Notice, Reappeared};
-use crate::vocab::{Appearance, EventKind, Phase, SeenBefore};
+use crate::vocab::{Appearance, EventKind, Identity, KnownPerson, Phase, SeenBefore};
 use crate::vocab::{CameraState, ClipFile, Condition, DayNight, EndReason, Evidence, Finding, PictureChange, Relief};
 use FiringKind::{
     Crowding, Fall, Gathering, Intrusion, Journey, LineCrossing, Loitering, NearVehicle, ObjectLeft, ObjectRemoved,
@@ -252,6 +252,50 @@ fn who_was_seen_before_is_told_with_where_and_when() {
         for measure in event.explanation.measures {
             writeln!(text, "  {} {} {:?}", measure.name, measure.value, measure.limit).unwrap();
         }
+    }
+    insta::assert_snapshot!(text);
+}
+
+/// A face that looks like Ada, or like nobody.
+fn face(is_known: bool) -> Identity {
+    let ada = || KnownPerson { id: id("e-1042"), name: "Ada Lovelace".into(), lists: vec![id("staff")] };
+    Identity {
+        person: is_known.then(ada),
+        score: if is_known { 0.71 } else { 0.2 },
+        threshold: 0.45,
+        margin: 0.3,
+        least_margin: 0.05,
+        space: "mobilefacenet-3f2a9c0b71d4-192".into(),
+        gallery: 3,
+    }
+}
+
+#[test]
+fn a_rule_that_goes_by_who_somebody_is_says_so() {
+    let stage = Stage::new();
+    let mut text = String::new();
+    let by = |identity, firing| Firing { identity: Some(std::sync::Arc::new(identity)), ..firing };
+    let out = Measure::plain(Measure::LEFT_OUT, 1.0);
+    let ended = |kind, reason| stay(kind, End, 12.9, None, Some(reason));
+    let zone_ended =
+        vec![Measure::plain(Measure::PEAK, 3.0), Measure::plain(Measure::DWELL, 35.2), EndReason::Identity.measure()];
+    let all = [
+        by(face(true), stay(Intrusion, Start, 12.6, None, None)),
+        by(face(false), stay(Intrusion, Update, 61.9, None, None)),
+        by(face(true), ended(Intrusion, EndReason::Identity)),
+        by(face(false), ended(Intrusion, EndReason::Identity)),
+        by(face(true), ended(Intrusion, EndReason::Left)),
+        crowd(Start, &[("person", 2.0)], vec![out]),
+        crowd(End, &[("person", 1.0)], zone_ended),
+    ];
+    for firing in all {
+        let mut narrator = narrator(|s| s.update_every = Duration::ZERO);
+        if firing.phase != Start {
+            narrator.narrate(&[Firing { phase: Start, ..firing.clone() }], &stage.at(1.0));
+        }
+        let event = narrator.narrate(std::slice::from_ref(&firing), &stage.at(1.0)).remove(0);
+        assert_eq!(event.subject.and_then(|subject| subject.identity), firing.identity.as_deref().cloned());
+        let _ = writeln!(text, "{} {:?}: {}", event.kind.as_str(), event.phase, event.explanation.text);
     }
     insta::assert_snapshot!(text);
 }

@@ -64,6 +64,7 @@ const MEASURES: &[(&str, &str, &str)] = &[
     ("travel_heights", "Has moved by", " body heights"),
     ("likeness", "Likeness", ""),
     ("likeness_margin", "More like this one than the next", ""),
+    ("left_out", "Not counted for who they are", ""),
     ("away_s", "Away for", " s"),
     ("owner_track", "Track of its owner", ""),
     ("owner_left_s", "Its owner has been away for", " s"),
@@ -116,6 +117,7 @@ const ENDS: &[(&str, &str)] = &[
     ("ended_ceased", "it does no longer what the rule is about"),
     ("ended_unseen", "it was not seen any more"),
     ("ended_schedule", "the rule's schedule closed"),
+    ("ended_identity", "a face told who it is: nobody the rule is about"),
     ("ended_discontinuity", "the stream was cut"),
     ("ended_stopped", "camera, rule or program was stopped"),
 ];

@@ -67,7 +67,13 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     let Some(broker) = mosquitto::start(&[]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let clip = clip(&seen, folder.path());
-    let mut agent = Agent::new(&broker.url(), &sections(&clip, [&people, &faces, &embedder]));
+    // Whoever is on that list is no intruder for one rule, and the other is about her alone.
+    let rules = "\x20   zones: [ { id: all, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]] } ]\n\
+         \x20   rules:\n\
+         \x20     - { id: others, kind: intrusion, zone: all, labels: [person], who: { except: [banned] } }\n\
+         \x20     - { id: bea-is-here, kind: intrusion, zone: all, labels: [person], who: { only: [bea] } }\n";
+    let sections = sections(&clip, [&people, &faces, &embedder]) + rules;
+    let mut agent = Agent::new(&broker.url(), &sections);
     let at = |name: &str| agent.folder().join(name).to_str().unwrap().to_owned();
     let (gallery, key) = (at("people.gallery"), at("gallery.key"));
     assert!(vedette(&runtime, &["gallery", "keygen", &key]).status.success());
@@ -97,6 +103,21 @@ async fn who_is_in_the_gallery_is_named_and_who_is_on_a_list_is_told_of() {
     assert_eq!((&identity["name"], &identity["gallery"]), (&"Bea B.".into(), &1.into()), "{alert:#}");
     assert!(identity["score"].as_f64() >= identity["threshold"].as_f64(), "{alert:#}");
     assert!(alert["data"]["evidence"]["snapshot"].is_string(), "{alert:#}");
+    let ends = |(_, event): (_, Value)| (event["data"]["phase"] == "end").then_some(event);
+    let said = |rule: &str| ear.said(&format!("alert/door/{rule}"));
+    // Whether her face or her body was believed first is a matter of pictures; it is over once she is known.
+    if let Some((_, began)) = said("others").into_iter().next() {
+        assert_eq!(began["data"]["subject"]["identity"], Value::Null, "{began:#}");
+        let ended = until("the end for who she is", || said("others").into_iter().find_map(ends)).await;
+        let text = ended["data"]["explanation"].as_str().unwrap().to_owned();
+        assert!(text.contains("a face told who it is, recognised as Bea B. (bea, on banned): likeness"), "{text}");
+        let starts = said("others").into_iter().filter(|(_, event)| event["data"]["phase"] == "start").count();
+        assert_eq!(starts, 1, "nothing of her from then on");
+    }
+    let here = until("the rule about her", || said("bea-is-here").into_iter().next()).await.1;
+    let text = here["data"]["explanation"].as_str().unwrap().to_owned();
+    assert!(text.contains("recognised as Bea B. (bea, on banned): likeness"), "{text}");
+    println!("{text}");
     // The track ends with the agent, and its end says who it was.
     agent.signal(Signal::TERM);
     let end = |(_, event): (_, serde_json::Value)| (event["data"]["phase"] == "end").then_some(event);
