@@ -17,7 +17,8 @@
 //! - **Start** at the sighting with which the condition has been met for `hold`, if the schedule is open, and label, score
 //!   and size pass. **Update** at most once in [`update_every`](super::Settings::update_every). **End** when the condition was
 //!   clearly not met for [`CALM`], at the time since which it was not (`ended_ceased`); when the object leaves or is not seen
-//!   any more; when the schedule closes; when the stream is cut.
+//!   any more; when the schedule closes; when a face tells that it is nobody the rule is about (see `who.rs`); when the
+//!   stream is cut.
 //! - **Not again** by the same object within the cooldown.
 //!
 //! The key is that of the presence. The measures are what the condition compares, at its worst in the `End`, and for how

@@ -17,8 +17,8 @@
 //! - **Stays down**: the upper edge does not rise by more than [`RISES`] of the height he had, and the box does not move away.
 //!   Detectors often lose people who lie, so **not being seen** any more, within the picture, counts as staying down.
 //! - **Start** then; **Update** at most once in [`update_every`](super::Settings::update_every) while he is seen; **End** when
-//!   he has got up (`ended_ceased`), is seen outside the zone, has not been seen for [`UNSEEN`], when the schedule closes or
-//!   the stream is cut.
+//!   he has got up (`ended_ceased`), is seen outside the zone, has not been seen for [`UNSEEN`], when the schedule closes, a
+//!   face tells that it is nobody the rule is about (see `who.rs`), or the stream is cut.
 //! - Whoever is lost within a tenth of the picture of its left or right edge has left.
 //!
 //! What it cannot tell: picking something up and staying down for that long looks like a fall, and so does leaving the picture

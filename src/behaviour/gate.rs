@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::Schedule;
+use super::alike::{Alike, Joined};
 use super::labels::Wanted;
 use super::motion::Movements;
 use super::presence::Presence;
@@ -38,6 +39,20 @@ pub(super) struct Moment<'a> {
     pub scale: &'a Scale,
     /// Who was recognised, where a rule asks.
     pub recognised: Option<&'a Recognised>,
+    /// Who comes again, where a rule asks.
+    pub alike: Option<&'a Alike>,
+}
+
+impl Moment<'_> {
+    /// The number by which the object of `track` was known first, wherever it was since.
+    pub(super) fn object(&self, track: TrackId) -> TrackId {
+        self.alike.map_or_else(|| self.movements.first_known_as(track), |alike| alike.object(track, self.movements))
+    }
+
+    /// Who turned out to be somebody before since the last step.
+    pub(super) fn joined(&self) -> &[Joined] {
+        self.alike.map_or(&[], Alike::news)
+    }
 }
 
 /// Who a rule is, so that its firings can say so.

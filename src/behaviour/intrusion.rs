@@ -7,7 +7,8 @@
 //! - **Update** at most once in [`update_every`](super::Settings::update_every), and when the score has risen by 0.1.
 //!   Label, score and size are asked at the start only: one who has intruded goes on doing so while turning away.
 //! - **End** when the object is seen outside for 0.5 s, or is not seen for 2 s, at the time of its last sighting inside;
-//!   when the schedule closes, at that time; when the stream is cut. The measures say which.
+//!   when the schedule closes, or a face tells that it is nobody the rule is about (see `who.rs`), at that time; when the
+//!   stream is cut. The measures say which.
 //! - **Not again** by the same track within the cooldown, nor by a parked object whose track has a new number (see
 //!   `parked.rs`). A predicted box of a `Lost` track starts, updates and prolongs nothing.
 //!

@@ -4,7 +4,8 @@
 //!   direction begins anew.
 //! - **Instant** when it crosses the second line in its direction meanwhile, at the time of that crossing; `journey_s` among the
 //!   measures is how long it took. It is under way no longer then.
-//! - The same object is the same track, or one that continues it where it vanished (see `motion.rs`); who leaves the picture in
+//! - The same object is the same track, one that continues it where it vanished (see `motion.rs`), or, where people are
+//!   recognised again by how they look, one that is taken for the same person (see `alike.rs`). Else who leaves the picture in
 //!   between is another one when he comes back.
 //! - Label, score and size are those at the second line; the schedule must be open there. **Not again** by the same one within
 //!   the cooldown.
@@ -57,6 +58,18 @@ impl Journey {
         self.under_way.push_back((object, at));
     }
 
+    /// Who turned out to be somebody before is under way as he was, since the last time that he crossed the first line.
+    fn join(&mut self, moment: &Moment) {
+        for joined in moment.joined() {
+            for (object, _) in self.under_way.iter_mut().filter(|(object, _)| *object == joined.object) {
+                *object = joined.before;
+            }
+            let of_him = |(object, _): &&(TrackId, MediaTime)| *object == joined.before;
+            let last = self.under_way.iter().filter(of_him).map(|(_, at)| *at).max();
+            self.under_way.retain(|(object, at)| *object != joined.before || Some(*at) == last);
+        }
+    }
+
     /// How long it took whoever arrives, if he was under way.
     fn arrive(&mut self, object: TrackId, at: MediaTime) -> Option<Duration> {
         let index = self.under_way.iter().position(|(other, departed)| *other == object && *departed <= at)?;
@@ -70,15 +83,16 @@ impl AtWork for Journey {
         let is_awake = self.gate.is_awake(moment);
         self.cooling.pass(moment.now);
         self.under_way.retain(|(_, at)| moment.now.since(*at) <= self.seconds);
+        self.join(moment);
         let [(first, leaving), (second, arriving)] = self.lines;
         for crossing in places.lines[first].crossings().iter().filter(|c| leaving.admits(c.to)) {
             if self.gate.concerns(&crossing.track) {
-                self.depart(moment.movements.first_known_as(crossing.track.id), crossing.at);
+                self.depart(moment.object(crossing.track.id), crossing.at);
             }
         }
         for crossing in places.lines[second].crossings().iter().filter(|c| arriving.admits(c.to)) {
             let (track, score) = (&crossing.track, crossing.score(self.gate.score_of));
-            let object = moment.movements.first_known_as(track.id);
+            let object = moment.object(track.id);
             if !is_awake || !self.gate.admits(track, score) || self.cooling.is_resting(object) {
                 continue;
             }

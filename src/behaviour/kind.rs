@@ -286,6 +286,11 @@ impl RuleKind {
         }
     }
 
+    /// Whether it goes on where somebody was last who is recognised again by how he looks.
+    pub fn follows_people(&self) -> bool {
+        matches!(self, Self::Journey { .. } | Self::RepeatedPassing { .. })
+    }
+
     /// Whether it is about what the background model finds.
     pub fn needs_background(&self) -> bool {
         matches!(self, Self::ObjectLeft { .. } | Self::ObjectRemoved { .. })

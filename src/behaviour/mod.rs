@@ -25,6 +25,7 @@
 //! **Happenings pair up.** For each rule and key there is a `Start`, then `Update`s, then exactly one `End`, whose time is
 //! not before the start's, and then perhaps a next `Start`. [`Rules::reset`] and [`Rules::stop`] end all that are open.
 
+mod alike;
 mod conduct;
 mod counts;
 mod crossing;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::alike::Alike;
 use super::counts::{Count, Counts};
 use super::crossing::LineWatch;
 use super::employ::employ;
@@ -37,7 +38,9 @@ pub struct Rules {
     suppressions: Suppressions,
     /// Who was recognised, where a rule asks.
     recognised: Option<Recognised>,
-    /// The rules that ask.
+    /// Who comes again, where a rule asks.
+    alike: Option<Alike>,
+    /// The rules that ask who somebody is.
     asking: Vec<Id>,
     firings: Vec<Firing>,
     counts: Counts,
@@ -90,6 +93,7 @@ impl Rules {
             movements: Movements::default(),
             scale: Scale::new(settings.ground),
             recognised: (!asking.is_empty()).then(Recognised::default),
+            alike: settings.rules.iter().any(|rule| rule.kind.follows_people()).then(Alike::default),
             asking,
             firings: Vec::new(),
             counts: Counts::default(),
@@ -119,6 +123,13 @@ impl Rules {
     pub fn recognise(&mut self, track: TrackId, identity: &Identity) {
         if let Some(recognised) = &mut self.recognised {
             recognised.learn(track, identity, self.now, &self.movements);
+        }
+    }
+
+    /// Takes in which person a track is by how he looks: `person` is the same text for all his tracks.
+    pub fn see_again(&mut self, track: TrackId, person: &str) {
+        if let Some(alike) = &mut self.alike {
+            alike.learn(track, person, &self.movements);
         }
     }
 
@@ -237,6 +248,7 @@ impl Rules {
         self.judge(&[], false, Some(reason));
         self.movements.cut();
         self.recognised.iter_mut().for_each(Recognised::cut);
+        self.alike.iter_mut().for_each(Alike::cut);
         self.rules.iter_mut().for_each(|rule| rule.cut());
         &self.firings
     }
@@ -255,11 +267,14 @@ impl Rules {
             movements: &self.movements,
             scale: &self.scale,
             recognised: self.recognised.as_ref(),
+            alike: self.alike.as_ref(),
         };
         let places = Places { zones: &self.zones, lines: &self.lines };
         for rule in &mut self.rules {
             rule.step(&moment, &places, &mut self.firings);
         }
+        // Time that passes tells nothing, so that what was found out is there for the next look too.
+        self.alike.iter_mut().filter(|_| is_look).for_each(Alike::settle);
         self.say_who();
         self.count_journeys();
         let anchor_at = |place: &Place| anchor_at(place, &self.zones, &self.lines);

@@ -83,6 +83,7 @@ impl Line {
     /// Takes in whom a track of a picture is taken for.
     pub fn seen_again(&mut self, frame: &Frame, track: TrackId, appearance: Appearance) -> Vec<Occurrence> {
         let Some(familiar) = &mut self.people.familiar else { return Vec::new() };
+        self.rules.see_again(track, &appearance.id);
         let told = familiar.seen_again(track, appearance);
         let event = |told: &_| self.narrator.reappeared(&familiar::telling(told), &self.told.context());
         let events = told.iter().map(event).collect();

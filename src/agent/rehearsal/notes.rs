@@ -39,7 +39,17 @@ pub(super) fn of_camera(
         let asking = settings.rules.iter().filter(|rule| rule.who.is_some());
         notes.extend(asking.map(|rule| {
             format!(
-                "{which}: the rule {} asks who somebody is, of which nothing is kept: it is tried as if nobody had been recognised",
+                "{which}: the rule {} asks who somebody is, of which nothing is kept: it is tried as if nobody had been \
+                 recognised",
+                rule.id
+            )
+        }));
+        let is_known_again = side.is_some_and(|camera| camera.reidentify.is_some());
+        let following = settings.rules.iter().filter(|rule| is_known_again && rule.kind.follows_people());
+        notes.extend(following.map(|rule| {
+            format!(
+                "{which}: the rule {} knows people again by how they look, of which nothing is kept: it is tried as if \
+                 nobody came again",
                 rule.id
             )
         }));

@@ -221,9 +221,14 @@ fn what_lies_before_the_tracks_is_said_not_to_be_rehearsed() {
     changed.models[0].threshold = Some(0.3);
     changed.cameras[0].detect.as_mut().unwrap().fps = 10.0;
     changed.cameras[0].rules[0].labels = vec!["bear".to_owned()];
+    changed.cameras[0].rules[1].who = Some(crate::behaviour::Who::Except(vec![Id::new("staff").unwrap()]));
+    changed.cameras[0].reidentify = Some(config::CameraReidentify::default());
     let rehearsal = rehearse(&present, &changed, &request(folder.path())).unwrap();
     let notes = rehearsal.notes.join("\n");
-    for said in ["`detect.fps` differs", "0.3 is below the 0.5", "the model has no label \"bear\""] {
+    let of_people = ["the rule hang asks who somebody is", "the rule through knows people again"];
+    for said in
+        ["`detect.fps` differs", "0.3 is below the 0.5", "the model has no label \"bear\""].iter().chain(&of_people)
+    {
         assert!(notes.contains(said), "{notes}");
     }
     changed.cameras[0].enabled = false;

@@ -161,3 +161,45 @@ fn who_comes_again_and_again_in_time_is_told() {
     });
     assert_eq!(others.play(), [""; 0], "three people once each");
 }
+
+/// Three come once each, six seconds apart, and stay for three.
+fn three() -> Scene {
+    (0..3u64).fold(left_zone(3), |scene, i| {
+        scene.add(person(i + 1).waits(i as f64 * 6.0).stands((0.2, 0.6), 3.0).stands((0.8, 0.6), 1.0))
+    })
+}
+
+#[test]
+fn who_is_known_again_by_how_he_looks_comes_again_and_again() {
+    let known = || three().sees_again(0.5, 1, "p").sees_again(6.5, 2, "p");
+    assert_eq!(known().play(), [""; 0], "twice, and somebody else");
+    let (firings, _) = known().sees_again(13.0, 3, "p").play_all();
+    let told: Vec<String> = firings.iter().map(line).collect();
+    assert_eq!(told, ["at once again #3 @13.0"], "found out while he is there");
+    assert_eq!((firings[0].measures[0].value, firings[0].measures[0].limit), (3.0, Some(3.0)));
+    assert_eq!((firings[0].measures[1].value, firings[0].measures[1].limit), (12.0, Some(30.0)));
+    assert_eq!(known().sees_again(15.5, 3, "p").play(), [""; 0], "found out after he had left");
+    assert_eq!(known().sees_again(13.0, 3, "q").play(), [""; 0], "another person");
+    assert_eq!(known().cut(9.0).sees_again(13.0, 3, "p").play(), [""; 0], "nothing is known from before a cut");
+}
+
+#[test]
+fn two_who_turn_out_to_be_one_are_one_with_all_that_either_did() {
+    // The second is somebody new until a better look says that he is the first.
+    let known =
+        three().sees_again(0.5, 1, "p").sees_again(6.5, 2, "q").sees_again(12.5, 3, "q").sees_again(13.5, 2, "p");
+    assert_eq!(known.play(), ["at once again #3 @13.5"]);
+}
+
+#[test]
+fn a_journey_goes_on_for_who_is_known_again() {
+    let away = || {
+        let first = person(1).stands((0.1, 0.6), 0.0).walks((0.5, 0.6), 4.0);
+        street(10.0).add(first.waits(3.0).renumbered(2).stands((0.5, 0.6), 1.0).walks((0.9, 0.6), 4.0))
+    };
+    assert_eq!(away().play(), [""; 0]);
+    let known = away().sees_again(1.0, 1, "p").sees_again(7.5, 2, "p");
+    assert_eq!(known.play().len(), 1);
+    assert_eq!(away().sees_again(1.0, 1, "p").sees_again(11.0, 2, "p").play(), [""; 0], "found out too late");
+    assert_eq!(away().sees_again(1.0, 1, "p").sees_again(7.5, 2, "q").play(), [""; 0], "another person");
+}

@@ -181,6 +181,8 @@ pub struct Scene {
     cuts: Vec<f64>,
     /// When it is known of a track who it is.
     recognised: Vec<(f64, TrackId, Identity)>,
+    /// When it is known of a track which person it is, by how he looks.
+    again: Vec<(f64, TrackId, &'static str)>,
     /// Sightings until the tracker confirms a track.
     confirm: u32,
     /// Whether it reports tracks before that.
@@ -201,6 +203,7 @@ impl Scene {
             blind: Vec::new(),
             cuts: Vec::new(),
             recognised: Vec::new(),
+            again: Vec::new(),
             confirm: 1,
             tells_tentative: false,
             picture: (1000, 1000),
@@ -264,6 +267,11 @@ impl Scene {
         self.recognised.push((at, track, identity));
         self
     }
+    /// At that time the track is taken for this person, by how he looks.
+    pub fn sees_again(mut self, at: f64, track: TrackId, person: &'static str) -> Self {
+        self.again.push((at, track, person));
+        self
+    }
     pub fn confirm_after(mut self, sightings: u32) -> Self {
         self.confirm = sightings;
         self
@@ -300,6 +308,10 @@ impl Scene {
             while let Some(index) = self.recognised.iter().position(|(at, ..)| t >= at) {
                 let (_, track, identity) = self.recognised.remove(index);
                 rules.recognise(track, &identity);
+            }
+            while let Some(index) = self.again.iter().position(|(at, ..)| t >= at) {
+                let (_, track, person) = self.again.remove(index);
+                rules.see_again(track, person);
             }
             if self.blind.iter().any(|(from, to)| (*from..*to).contains(t)) {
                 said.extend_from_slice(rules.tick(now, wall));

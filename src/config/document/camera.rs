@@ -93,7 +93,7 @@ pub struct Camera {
     /// Default: nobody is recognised.
     pub identify: Option<CameraIdentify>,
     /// Whether people before it are recognised again by how they look, and who is told of. Needs the top-level `reidentify`.
-    /// Default: they are not.
+    /// Rules of kind journey and repeated-passing go by it too. Default: they are not.
     pub reidentify: Option<CameraReidentify>,
     /// What is never shown of it. Default: nothing is hidden.
     #[serde(default)]
