@@ -96,3 +96,6 @@ impl Line {
         events.into_iter().map(shot).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
