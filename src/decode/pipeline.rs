@@ -91,7 +91,7 @@ impl Pipeline {
     pub fn stop(&self, limit: Duration) -> bool {
         self.sink.set_callbacks(gst_app::AppSinkCallbacks::builder().build());
         let pipeline = self.inner.clone();
-        let stop = move || pipeline.set_state(gst::State::Null).is_ok();
+        let stop = move || halt(&pipeline);
         threads::with_deadline("gst-stop", limit, stop).is_some()
     }
 }
@@ -100,6 +100,16 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         if self.inner.current_state() != gst::State::Null && !self.stop(DROP_LIMIT) {
             tracing::warn!("a GStreamer pipeline did not stop in time and is left to itself");
+        }
+    }
+}
+
+/// Stops a pipeline, and then what it passed over because it was just being added.
+fn halt(pipeline: &gst::Pipeline) {
+    let _ = pipeline.set_state(gst::State::Null);
+    for element in pipeline.iterate_elements().into_iter().flatten() {
+        if element.current_state() != gst::State::Null {
+            let _ = element.set_state(gst::State::Null);
         }
     }
 }
@@ -243,12 +253,19 @@ impl Context {
         demuxer.connect_pad_added(move |_, pad| context.attach_media(pad));
         let context = self.clone();
         demuxer.connect_no_more_pads(move |_| context.fail_without_video("it holds no video"));
+        // Whoever starts the pipeline may still be going through its elements, and would start this one too: it would then
+        // hold the demuxer and wait for `typefind`, whose thread this is, while this thread waits for the demuxer. So it is
+        // not the pipeline's to start until it has been started here.
+        demuxer.set_locked_state(true);
         let linked = || {
             pipeline.add(&demuxer)?;
             typefind.link(&demuxer)?;
-            demuxer.sync_state_with_parent()
+            let started = demuxer.set_state(gst::State::Paused);
+            started.map_err(|_| gst::glib::bool_error!("{} does not start", demuxer.name()))
         };
-        linked().map_err(|e| branch::other(&self.feed, e))
+        let result = linked().map_err(|e| branch::other(&self.feed, e));
+        demuxer.set_locked_state(false);
+        result.map(|_| ())
     }
 
     fn attach_media(&self, pad: &gst::Pad) {

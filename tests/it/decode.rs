@@ -8,6 +8,9 @@ use vedette::vocab::{Frame, PixelFormat};
 
 use crate::support::{clips, data};
 
+/// How often each of several threads opens a clip at once: among some thousand, two used to hang.
+const OPENED: usize = 200;
+
 /// What became of a clip.
 struct Played {
     frames: Vec<Frame>,
@@ -158,7 +161,7 @@ fn the_pictures_are_the_ones_that_were_encoded() {
 fn a_variable_frame_rate_keeps_its_timestamps() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("vfr.mkv");
-    // Ten pictures a tenth of a second apart, of which two in three are dropped in the first half only.
+    // Pictures a tenth of a second apart, of which about every second one is dropped.
     clips::launch(&format!(
         "videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! identity drop-probability=0.5 \
          ! x264enc tune=zerolatency ! h264parse ! matroskamux ! filesink location={}",
@@ -170,6 +173,28 @@ fn a_variable_frame_rate_keeps_its_timestamps() {
     let steps: Vec<u128> = played.frames.windows(2).map(|w| w[1].pts.since(w[0].pts).as_millis()).collect();
     assert!(steps.iter().all(|step| step.is_multiple_of(100)), "{steps:?}");
     assert!(steps.iter().any(|&step| step > 100), "{steps:?}");
+}
+
+#[test]
+fn clips_that_are_opened_and_left_side_by_side_never_wait_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let caps = "format=I420,width=64,height=64,framerate=10/1";
+    let clips = [("a.mkv", "matroskamux"), ("a.mp4", "mp4mux"), ("a.ts", "mpegtsmux")].map(|(name, mux)| {
+        clips::make(folder.path(), name, 3, caps, &format!("x264enc tune=zerolatency ! h264parse ! {mux}"))
+    });
+    let (done, finished) = std::sync::mpsc::channel();
+    for worker in 0..12 {
+        let (path, done) = (clips[worker % clips.len()].clone(), done.clone());
+        std::thread::spawn(move || {
+            let opened = (0..OPENED).all(|_| open(&path).is_ok());
+            done.send((path, opened))
+        });
+    }
+    for _ in 0..12 {
+        let (path, opened) =
+            finished.recv_timeout(Duration::from_secs(100)).expect("a clip is neither opened nor refused");
+        assert!(opened, "{}", path.display());
+    }
 }
 
 #[test]
