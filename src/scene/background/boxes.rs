@@ -12,6 +12,9 @@ const MOST: usize = 1024;
 const HIDES: f32 = 0.5;
 /// How far around its box a track hides a place, as a share of its height, sideways and up or down: arms, and its shadow.
 const AROUND: (f32, f32) = (0.35, 0.08);
+/// How far the shadow lies beside its feet, and how far above the lowest of them, as shares of its height: a sun at 45 degrees.
+/// Where something stands between, it shows apart from whoever casts it.
+const SHADOW: (f32, f32) = (1.0, 0.15);
 /// How far apart an owner's box may be, in his heights, and when he must have been there: before it began, and after.
 pub(super) const NEAR: f32 = 0.5;
 const BEFORE: Duration = Duration::from_secs(4);
@@ -75,11 +78,15 @@ impl Boxes {
     }
 }
 
-/// Whether a track's box, with what belongs to it, hides most of a place.
+/// Whether a track's box, with what belongs to it, hides most of a place, or its shadow does.
 pub(super) fn hides(track: &Rect, place: &Rect) -> bool {
-    let (across, down) = (AROUND.0 * track.height() / ASPECT, AROUND.1 * track.height());
-    let around = Rect::new(track.x1 - across, track.y1 - down, track.x2 + across, track.y2 + down);
-    around.intersection(place).area() >= HIDES * place.area()
+    let height = track.height();
+    let with = |across: f32, from: f32| {
+        let across = across * height / ASPECT;
+        Rect::new(track.x1 - across, from, track.x2 + across, track.y2 + AROUND.1 * height)
+    };
+    let around = [with(AROUND.0, track.y1 - AROUND.1 * height), with(SHADOW.0, track.y2 - SHADOW.1 * height)];
+    around.iter().any(|around| around.intersection(place).area() >= HIDES * place.area())
 }
 
 /// How far a place is from a track's box, in that box's heights; 0 where they touch.

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! **Covered.** Whoever stands still looks different too, and so does his shadow. A region is covered while a track that may
-//! stand still (a person, an animal, a vehicle) is before it or right beside it, and has been all the time; not by those who
+//! stand still (a person, an animal, a vehicle) is before it or right beside it, or casts it, and has been all the time; not by those who
 //! pass by. When that track is lost where it was and the region stays, it is still he, if the region
 //! is about as large as he was: for good if it is just as large, else for [`LOST`]. When the track is seen elsewhere, it is
 //! not.

@@ -23,10 +23,6 @@ pub(super) struct Stills {
     /// A ring, the oldest first where `next` points.
     kept: [Vec<u8>; MOST],
     at: [MediaTime; MOST],
-    /// When the first picture after the one before was taken: what each shows may have been there since then.
-    from: [MediaTime; MOST],
-    /// The same for the next.
-    next_from: Option<MediaTime>,
     count: usize,
     next: usize,
     /// How many of them the median is of.
@@ -37,19 +33,18 @@ pub(super) struct Stills {
 impl Stills {
     /// Forgets all pictures.
     pub fn clear(&mut self) {
-        (self.count, self.next_from) = (0, None);
+        self.count = 0;
     }
 
     /// Takes in the means of a picture's cells, 0..255; returns whether that has made another median.
     pub fn add(&mut self, now: MediaTime, means: &[f32]) -> bool {
-        let from = *self.next_from.get_or_insert(now);
         if self.count > 0 && now.since(self.at[self.newest(0)]) < APART {
             return false;
         }
         let kept = &mut self.kept[self.next];
         kept.clear();
         kept.extend(means.iter().map(|mean| (mean + 0.5) as u8));
-        (self.at[self.next], self.from[self.next], self.next_from) = (now, from, None);
+        self.at[self.next] = now;
         self.next = (self.next + 1) % MOST;
         self.count = (self.count + 1).min(MOST);
         let recent = (0..self.count).filter(|back| now.since(self.at[self.newest(*back)]) <= SPAN).count();
@@ -70,9 +65,9 @@ impl Stills {
         &self.median
     }
 
-    /// Since when that may have been there which has just become the median.
+    /// Since when that has been there which has just become the median: the first picture that shows it.
     pub fn turned(&self) -> MediaTime {
-        self.from[self.newest(self.used / 2)]
+        self.at[self.newest(self.used / 2)]
     }
 
     /// Where the picture before so many others lies.

@@ -173,6 +173,33 @@ fn somebody_who_stands_still_is_covered_and_leaves_nothing() {
 }
 
 #[test]
+fn the_shadow_of_whoever_stands_shows_beyond_what_stands_between_and_was_not_left() {
+    let yard = Yard::new(640);
+    let mut camera = Camera::before(&yard, 200);
+    let stands = Cover { track: 7, bbox: Rect::new(0.3, 0.4, 0.38, 0.85), is_seen: true, is_mover: true };
+    // Drawn as a bag is; it lies flat at his feet, and what is between them looks as before.
+    let shadow = Yard { bag: Some([0.5, 0.82, 0.58, 0.87]), walker: Some(0.3), ..yard };
+    for _ in 0..150 {
+        camera.now += 200;
+        camera.background.step(&shadow.picture(camera.now));
+        camera.background.cover(MediaTime::from_millis(camera.now), &[stands]);
+        let regions = camera.background.regions();
+        assert!(regions.iter().all(|region| region.is_covered), "{regions:?}");
+    }
+    camera.watch(5.0, |_| yard);
+    assert_eq!(camera.found(), []);
+    // What stands as high as a bag is no shadow, however near he is.
+    let bag = Yard { bag: Some([0.5, 0.62, 0.56, 0.86]), walker: Some(0.3), ..yard };
+    for _ in 0..50 {
+        camera.now += 200;
+        camera.background.step(&bag.picture(camera.now));
+        camera.background.cover(MediaTime::from_millis(camera.now), &[stands]);
+    }
+    let told = camera.background.regions().iter().filter(|region| !region.is_covered).count();
+    assert_eq!(told, 1, "{:?}", camera.background.regions());
+}
+
+#[test]
 fn light_that_halves_and_returns_does_not_end_what_stands_in_it() {
     assert_bag_outlasts(&[(0.5, 0.0), (1.0, 0.0)]);
 }
