@@ -66,16 +66,18 @@ fn tracks(frame: u64, together: u64, now: MediaTime) -> Vec<Track> {
         let foot = 0.2 + 0.8 * (lane as f32 + 0.5) / together as f32;
         let first_seen = now - Duration::from_secs_f64(age as f64 / FPS);
         Track {
-            id: number,
             state: if chance.u8(..) < 16 { TrackState::Lost } else { TrackState::Confirmed },
-            class: u16::from(lane.is_multiple_of(5)),
-            score: 0.8,
             best_score: 0.9,
-            bbox: Rect::new(x - 0.02, foot - 0.15, x + 0.02, foot),
             velocity: (0.09, 0.0),
-            first_seen,
             last_seen: now,
             hits: age as u32 + 1,
+            ..Track::new(
+                number,
+                u16::from(lane.is_multiple_of(5)),
+                0.8,
+                Rect::new(x - 0.02, foot - 0.15, x + 0.02, foot),
+                first_seen,
+            )
         }
     };
     (0..together).map(walker).collect()

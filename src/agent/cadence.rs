@@ -376,18 +376,7 @@ mod tests {
     const GATED: Settings = Settings { fps: 5.0, gate: true, idle_keyframes: true };
 
     fn track(id: TrackId, x: f32, state: TrackState) -> Track {
-        Track {
-            id,
-            state,
-            class: 0,
-            score: 0.9,
-            best_score: 0.9,
-            bbox: Rect::new(x, 0.2, x + 0.1, 0.6),
-            velocity: (0.0, 0.0),
-            first_seen: MediaTime::ZERO,
-            last_seen: MediaTime::ZERO,
-            hits: 5,
-        }
+        Track { state, hits: 5, ..Track::new(id, 0, 0.9, Rect::new(x, 0.2, x + 0.1, 0.6), MediaTime::ZERO) }
     }
 
     /// Plays `seconds` of a stream of `fps` and counts the looks; `at` gives movement and tracks.

@@ -173,16 +173,9 @@ mod tests {
 
     fn track(number: TrackId) -> Track {
         Track {
-            id: number,
             state: TrackState::Confirmed,
-            class: 0,
-            score: 0.9,
-            best_score: 0.9,
-            bbox: Rect::new(0.1, 0.1, 0.3, 0.9),
-            velocity: (0.0, 0.0),
-            first_seen: MediaTime::ZERO,
-            last_seen: MediaTime::ZERO,
             hits: 9,
+            ..Track::new(number, 0, 0.9, Rect::new(0.1, 0.1, 0.3, 0.9), MediaTime::ZERO)
         }
     }
 

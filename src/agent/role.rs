@@ -66,18 +66,18 @@ impl Role {
     /// Hands what the model saw to the post whose frame it was, where it decides, and to the comparison, where there is one.
     pub fn results(&self, desks: Desks, clock: SharedClock) -> Results {
         let role = self.clone();
-        Box::new(move |key, frame, detections, timing| {
+        Box::new(move |key, frame, seen, timing| {
             let decides = role.0.decides.load(Ordering::Acquire);
             if decides {
                 // A camera that was withdrawn meanwhile has no post.
                 let post = desks.read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
                 if let Some(post) = post {
-                    post.seen(&frame, detections);
+                    post.seen(&frame, seen);
                 }
             }
             match role.shadow() {
-                Some(shadow) if decides => shadow.reference(key, &frame, detections, timing, clock.mono()),
-                Some(shadow) => shadow.candidate(key, frame.seq, detections, timing),
+                Some(shadow) if decides => shadow.reference(key, &frame, seen.detections, timing, clock.mono()),
+                Some(shadow) => shadow.candidate(key, frame.seq, seen.detections, timing),
                 None => {}
             }
         })

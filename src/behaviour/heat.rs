@@ -217,16 +217,9 @@ mod tests {
     /// Somebody whose foot is there.
     fn track(id: TrackId, x: f32, y: f32) -> Track {
         Track {
-            id,
             state: TrackState::Confirmed,
-            class: 0,
-            score: 0.9,
-            best_score: 0.9,
-            bbox: Rect::new(x - 0.05, y - 0.3, x + 0.05, y),
-            velocity: (0.0, 0.0),
-            first_seen: MediaTime::ZERO,
-            last_seen: MediaTime::ZERO,
             hits: 9,
+            ..Track::new(id, 0, 0.9, Rect::new(x - 0.05, y - 0.3, x + 0.05, y), MediaTime::ZERO)
         }
     }
 

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Each kind of rule has a file that opens with exactly when it fires. All share `gate.rs` (schedule, labels, scores,
-//! sizes, whether it ever moved, and, by `who.rs`, who it is), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, and `parked.rs` keeps a parked
+//! sizes, whether it ever moved, and, by `who.rs`, who it is), and `suppression.rs` holds back what they start where somebody said so; `stay.rs`, `conduct.rs` and `standing.rs` are the machines of those that are alike, `collapse.rs` says what of a fall is seen, and `parked.rs` keeps a parked
 //! car from alerting again. Distances are measured in `scale.rs`, in metres on the ground that `ground.rs` projects, or in
 //! body heights, and `height.rs` tells how high in metres somebody is who stands there.
 //!
@@ -26,6 +26,7 @@
 //! not before the start's, and then perhaps a next `Start`. [`Rules::reset`] and [`Rules::stop`] end all that are open.
 
 mod alike;
+mod collapse;
 mod conduct;
 mod counts;
 mod crossing;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use super::labels::may_be_the_same;
 use super::presence::is_sighting;
 use super::scale::{Scale, Speed};
-use crate::vocab::{Labels, MediaTime, Point, Rect, Track, TrackId};
+use crate::vocab::{Labels, MediaTime, Point, Rect, Track, TrackId, Trunk};
 
 /// How long poses are kept.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(4);
@@ -45,11 +45,12 @@ const SAME_OBJECT: (f32, Duration) = (0.15, Duration::from_secs(2));
 /// No more poses than this lie within a reach.
 const MOST_POSES: usize = 18;
 
-/// A sighting: when, and the box.
+/// A sighting: when, the box, and the trunk where it was seen.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pose {
     pub at: MediaTime,
     pub bbox: Rect,
+    pub trunk: Option<Trunk>,
 }
 
 /// One track's way.
@@ -95,7 +96,7 @@ impl Movements {
             let index = found.unwrap_or_else(|_| self.begin(now, track, labels));
             let movement = &mut self.list[index];
             movement.class = track.class;
-            movement.see(Pose { at: now, bbox: track.bbox });
+            movement.see(Pose { at: now, bbox: track.bbox, trunk: track.trunk });
             movement.travel.see(&track.bbox, aspect);
         }
         self.list.retain(|movement| now.since(movement.reported) < FORGET_AFTER);

@@ -3,12 +3,13 @@
 use crate::base::clock::SharedClock;
 use crate::model::Facts;
 use crate::model::manifest::Thresholds;
-use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts};
+use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts, Trunk};
 
 use super::draw::{Draw, DrawFrame};
 use super::error::DetectError;
 use super::families::{Family, OutputPort, Reading, Tensor};
 use super::input::{InputSpec, Inputs};
+use super::keypoints::Keypoints;
 use super::labels;
 use super::letterbox::{Geometry, Letterbox, Preprocess};
 use super::nms;
@@ -57,7 +58,7 @@ pub struct Detector {
     letterbox: Letterbox,
     reading: Reading,
     /// Of what the last look found.
-    points: Vec<FacePoints>,
+    keypoints: Keypoints,
     /// The package it came from, and how it did on the pictures in it.
     package: Option<(PackageFacts, GoldenReport)>,
     clock: SharedClock,
@@ -110,7 +111,7 @@ impl Detector {
         }
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
-        let (settings, package, points) = (settings.clone(), None, Vec::new());
+        let (settings, package, keypoints) = (settings.clone(), None, Keypoints::default());
         Self {
             settings,
             facts,
@@ -122,7 +123,7 @@ impl Detector {
             session,
             letterbox,
             reading,
-            points,
+            keypoints,
             package,
             clock,
         }
@@ -137,7 +138,7 @@ impl Detector {
         found.clear();
         let start = self.clock.mono();
         let geometry = self.session.fill(DrawFrame { letterbox: &mut self.letterbox, frame })?;
-        self.look(start, geometry, found)
+        self.look(start, geometry, (frame.width, frame.height), found)
     }
 
     /// As [`detect`](Self::detect), for a frame or a photograph.
@@ -148,7 +149,7 @@ impl Detector {
         found.clear();
         let start = self.clock.mono();
         let geometry = self.session.fill(Draw { letterbox: &mut self.letterbox, picture })?;
-        self.look(start, geometry, found)
+        self.look(start, geometry, (picture.width(), picture.height()), found)
     }
 
     /// What the model would be fed for `picture`, in the order of its input, as floats whatever its input is.
@@ -166,6 +167,7 @@ impl Detector {
         &mut self,
         start: std::time::Duration,
         geometry: Geometry,
+        size: (u32, u32),
         found: &mut Vec<Detection>,
     ) -> Result<Timing, DetectError> {
         let drawn = self.clock.mono();
@@ -178,12 +180,7 @@ impl Detector {
         // At 1 nothing is suppressed.
         let iou = if self.reading.is_suppressed { 1.0 } else { self.settings.nms_iou };
         nms::suppress(found, iou, self.settings.max_detections);
-        self.points.clear();
-        if let Some(pointed) = self.reading.decoder.points() {
-            let of = |detection: &Detection| pointed.iter().find(|(bbox, _)| *bbox == detection.bbox);
-            let points = found.iter().filter_map(|detection| of(detection).map(|(_, points)| points));
-            self.points.extend(points.map(|points| points.map(|point| geometry.point_to_picture(point))));
-        }
+        self.keypoints.take(&*self.reading.decoder, found, &geometry, size);
         for detection in found.iter_mut() {
             detection.bbox = geometry.to_picture(detection.bbox);
         }
@@ -200,7 +197,12 @@ impl Detector {
     /// The five points of each face that the last look found, in its order, over the whole picture; none where the model
     /// does not tell them.
     pub fn face_points(&self) -> Option<&[FacePoints]> {
-        self.reading.decoder.points().map(|_| self.points.as_slice())
+        self.reading.decoder.points().map(|_| self.keypoints.faces.as_slice())
+    }
+
+    /// The trunk of each detection of the last look, in its order, where it was seen; empty where the model does not tell them.
+    pub fn trunks(&self) -> &[Option<Trunk>] {
+        &self.keypoints.trunks
     }
 
     /// What comes out of the model for a picture, before it is read; numbers of any type as 32-bit floats.

@@ -20,6 +20,7 @@ mod feed;
 mod golden;
 mod input;
 pub mod isolation;
+mod keypoints;
 mod labels;
 mod latency;
 pub mod letterbox;

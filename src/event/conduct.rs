@@ -21,13 +21,30 @@ pub(super) fn measured(firing: &Firing, labels: &Labels, does: &str) -> String {
 /// `person 0.87 fell in zone hall and stays down: the head dropped by 55 % of its height (limit 40 %), …`.
 pub(super) fn fall(firing: &Firing, labels: &Labels) -> String {
     let (who, place) = (who(firing, labels), place(firing));
-    let (drop, still) = (limited(firing, Measure::DROP), limited(firing, Measure::STILL));
-    let drop = format!("the head dropped by {:.0} % of its height (limit {:.0} %)", drop.0 * 100.0, drop.1 * 100.0);
+    let still = limited(firing, Measure::STILL);
     match (firing.phase, EndReason::among(&firing.measures)) {
         (FiringPhase::End, Some(EndReason::Ceased)) => format!("{who} who fell in {place} has got up"),
         (FiringPhase::End, Some(EndReason::Unseen) | None) => format!("{who} who fell in {place} is not seen any more"),
         (FiringPhase::End, Some(reason)) => format!("{who} who fell in {place} was down when {}", when(reason)),
-        _ => format!("{who} fell in {place} and stays down: {drop}, for {} (limit {})", span(still.0), span(still.1)),
+        _ => format!(
+            "{who} fell in {place} and stays down: {}, for {} (limit {})",
+            sign(firing),
+            span(still.0),
+            span(still.1)
+        ),
+    }
+}
+
+/// `the head dropped by 55 % of its height (limit 40 %)` or `the trunk turned to 84° from upright (limit 60°)`.
+fn sign(firing: &Firing) -> String {
+    match measure(firing, Measure::INCLINATION) {
+        Some(Measure { value, limit: Some(limit), .. }) => {
+            format!("the trunk turned to {value:.0}° from upright (limit {limit:.0}°)")
+        }
+        _ => {
+            let (share, limit) = limited(firing, Measure::DROP);
+            format!("the head dropped by {:.0} % of its height (limit {:.0} %)", share * 100.0, limit * 100.0)
+        }
     }
 }
 

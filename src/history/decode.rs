@@ -1,9 +1,9 @@
 //! The body of a block into records.
 
 use super::Record;
-use super::encode::{AS_EXPECTED, CLASS, CUT, Clock, LOOK, MANY, NEW, ODD, SAME_SCORE, SEEN, SIZE, STOP, WAIT};
-use super::known::{Known, find};
-use crate::vocab::{MediaTime, Track, TrackId, TrackState};
+use super::encode::{AS_EXPECTED, CLASS, CUT, Clock, LOOK, MANY, NEW, ODD, SAME_SCORE, SEEN, SIZE, STOP, TRUNKS, WAIT};
+use super::known::{Known, Stance, find};
+use crate::vocab::{MediaTime, Track, TrackId, TrackState, Trunk};
 
 /// More tracks than any tracker follows at a time.
 const MOST_TRACKS: usize = 10_000;
@@ -47,13 +47,17 @@ impl Decoder<'_> {
             }
             MANY => {
                 let count = self.number()?;
-                self.look(count)
+                self.look(count, false)
             }
-            kind => self.look(usize::from(kind.checked_sub(LOOK).ok_or(Malformed)?)),
+            TRUNKS => {
+                let count = self.number()?;
+                self.look(count, true)
+            }
+            kind => self.look(usize::from(kind.checked_sub(LOOK).ok_or(Malformed)?), false),
         }
     }
 
-    fn look(&mut self, count: usize) -> Result<Record, Malformed> {
+    fn look(&mut self, count: usize, tells_trunks: bool) -> Result<Record, Malformed> {
         if count > MOST_TRACKS {
             return Err(Malformed);
         }
@@ -72,6 +76,11 @@ impl Decoder<'_> {
             tracks.push(track);
         }
         self.known = next;
+        if tells_trunks {
+            for track in &mut tracks {
+                track.trunk = self.trunk()?;
+            }
+        }
         Ok(Record::Look { at, wall, tracks })
     }
 
@@ -110,6 +119,11 @@ impl Decoder<'_> {
             _ => TrackState::Ended,
         };
         Ok((now, now.track(state)))
+    }
+
+    fn trunk(&mut self) -> Result<Option<Trunk>, Malformed> {
+        let Some(degrees) = self.number::<u16>()?.checked_sub(1) else { return Ok(None) };
+        Ok(Some(Stance { degrees, length: self.number()?, confidence: self.number()? }.trunk()))
     }
 
     /// The time that lies so far before `at` as is written.

@@ -1,14 +1,15 @@
 //! Records into the body of a block.
 
-use super::known::{Known, find};
+use super::known::{Known, Stance, find};
 use super::{QUIET, SPARSE};
-use crate::vocab::{MediaTime, Track, TrackId, TrackState, WallTime};
+use crate::vocab::{MediaTime, Track, TrackId, TrackState, Trunk, WallTime};
 
 pub(super) const SIZE: u8 = 0;
 pub(super) const WAIT: u8 = 1;
 pub(super) const CUT: u8 = 2;
 pub(super) const STOP: u8 = 3;
 pub(super) const MANY: u8 = 4;
+pub(super) const TRUNKS: u8 = 5;
 pub(super) const LOOK: u8 = 8;
 
 pub(super) const NEW: u8 = 1 << 2;
@@ -95,10 +96,11 @@ impl Encoder {
             self.in_sight = Some(at);
         }
         self.begin(at);
+        let tells_trunks = tracks.iter().any(|track| track.trunk.is_some());
         match u8::try_from(tracks.len()).ok().and_then(|n| n.checked_add(LOOK)) {
-            Some(kind) => self.body.push(kind),
-            None => {
-                self.body.push(MANY);
+            Some(kind) if !tells_trunks => self.body.push(kind),
+            _ => {
+                self.body.push(if tells_trunks { TRUNKS } else { MANY });
                 unsigned(&mut self.body, tracks.len() as u64);
             }
         }
@@ -108,6 +110,9 @@ impl Encoder {
             signed(&mut self.body, track.id.wrapping_sub(before).cast_signed());
             before = track.id;
             self.track(at, track);
+        }
+        if tells_trunks {
+            tracks.iter().for_each(|track| self.trunk(track.trunk));
         }
         self.first_number = tracks.first().map_or(self.first_number, |track| track.id);
         std::mem::swap(&mut self.known, &mut self.next);
@@ -188,6 +193,13 @@ impl Encoder {
         signed(&mut self.body, change);
         let change = self.clock.set_wall(wall);
         signed(&mut self.body, change);
+    }
+
+    fn trunk(&mut self, trunk: Option<Trunk>) {
+        let Some(stance) = trunk.and_then(|trunk| Stance::of(&trunk)) else { return self.body.push(0) };
+        for number in [stance.degrees.saturating_add(1), stance.length, stance.confidence] {
+            unsigned(&mut self.body, u64::from(number));
+        }
     }
 
     fn track(&mut self, at: MediaTime, track: &Track) {

@@ -1,11 +1,13 @@
 //! Tracks in the numbers in which they are kept, and what is expected of them from one look to the next.
 
-use crate::vocab::{MediaTime, Rect, Track, TrackId, TrackState};
+use crate::vocab::{MediaTime, Rect, Track, TrackId, TrackState, Trunk};
 
 /// Parts of a picture in which edges are kept.
 const PARTS: f32 = 16384.0;
 /// Parts of 1 in which scores are kept.
 const THOUSAND: f32 = 1000.0;
+/// Parts of 1 in which the confidence of a trunk is kept.
+const HUNDRED: f32 = 100.0;
 
 /// A track as it was last written or read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +68,17 @@ impl Known {
     pub(super) fn track(&self, state: TrackState) -> Track {
         let [x1, y1, x2, y2] = self.edges.map(|edge| edge as f32 / PARTS);
         Track {
-            id: self.id,
             state,
-            class: self.class,
-            score: f32::from(self.score) / THOUSAND,
             best_score: f32::from(self.best) / THOUSAND,
-            bbox: Rect::new(x1, y1, x2, y2),
-            velocity: (0.0, 0.0),
-            first_seen: self.first_seen,
             last_seen: self.last_seen,
             hits: self.hits,
+            ..Track::new(
+                self.id,
+                self.class,
+                f32::from(self.score) / THOUSAND,
+                Rect::new(x1, y1, x2, y2),
+                self.first_seen,
+            )
         }
     }
 }
@@ -89,7 +92,33 @@ pub(super) fn find(known: &[Known], id: TrackId, place: usize) -> Option<&Known>
 
 /// The track as it is kept.
 pub fn rounded(track: &Track) -> Track {
-    Known::new(track.id).next(track).track(track.state)
+    let trunk = track.trunk.and_then(|trunk| Stance::of(&trunk)).map(Stance::trunk);
+    Track { trunk, ..Known::new(track.id).next(track).track(track.state) }
+}
+
+/// How a trunk stands: degrees, thousandths of the picture's height, hundredths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stance {
+    pub degrees: u16,
+    pub length: u16,
+    pub confidence: u16,
+}
+
+impl Stance {
+    /// None of a trunk that is too short to be kept.
+    pub(super) fn of(trunk: &Trunk) -> Option<Self> {
+        let length = thousandths(trunk.length);
+        let (degrees, confidence) = (trunk.inclination.round() as u16, (trunk.confidence * HUNDRED).round() as u16);
+        (length > 0).then_some(Self { degrees, length, confidence })
+    }
+
+    pub(super) fn trunk(self) -> Trunk {
+        Trunk {
+            inclination: f32::from(self.degrees),
+            length: f32::from(self.length) / THOUSAND,
+            confidence: f32::from(self.confidence) / HUNDRED,
+        }
+    }
 }
 
 /// Boxes that are no numbers become the corner of the picture; rules do not look at them either way.

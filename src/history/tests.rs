@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::base::clock::{SimulatedClock, SystemClock};
-use crate::vocab::{Rect, TrackState};
+use crate::vocab::{Rect, TrackState, Trunk};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// 2026-11-23T12:00:00Z.
@@ -41,16 +41,12 @@ fn wall(at: MediaTime) -> WallTime {
 
 fn person(id: u64, at: MediaTime, (x, y): (f32, f32)) -> Track {
     Track {
-        id,
         state: TrackState::Confirmed,
-        class: 0,
-        score: 0.71,
         best_score: 0.83,
-        bbox: Rect::new(x - 0.03, y - 0.2, x + 0.03, y),
         velocity: (0.1, 0.0),
-        first_seen: MediaTime::ZERO,
         last_seen: at,
         hits: 7,
+        ..Track::new(id, 0, 0.71, Rect::new(x - 0.03, y - 0.2, x + 0.03, y), MediaTime::ZERO)
     }
 }
 
@@ -82,14 +78,16 @@ prop_compose! {
         first in 0u64..100_000_000_000,
         last in prop_oneof![2 => Just(None), 1 => (0u64..100_000_000_000).prop_map(Some)],
         hits in any::<u32>(),
+        trunk in prop::option::weighted(0.3, (0.0f32..=180.0, 0.0f32..3.0, 0.0f32..=1.0)),
     ) -> (Track, bool) {
         let [x1, y1, x2, y2] = edges;
         let state = [TrackState::Tentative, TrackState::Confirmed, TrackState::Lost, TrackState::Ended][usize::from(state)];
         let first_seen = MediaTime::from_nanos(first);
         let last_seen = MediaTime::from_nanos(last.unwrap_or(0));
         let bbox = Rect::new(x1, y1, x2, y2);
-        let velocity = (0.0, 0.0);
-        (Track { id, state, class, score, best_score: best, bbox, velocity, first_seen, last_seen, hits }, last.is_none())
+        let trunk = trunk.map(|(inclination, length, confidence)| Trunk { inclination, length, confidence });
+        let begun = Track::new(id, class, score, bbox, first_seen);
+        (Track { state, best_score: best, last_seen, hits, trunk, ..begun }, last.is_none())
     }
 }
 
@@ -201,6 +199,10 @@ proptest! {
         let kept = rounded(&track);
         prop_assert_eq!(&rounded(&kept), &kept);
         prop_assert!((kept.score - track.score).abs() <= 0.00051);
+        if let (Some(kept), Some(trunk)) = (kept.trunk, track.trunk) {
+            prop_assert!((kept.inclination - trunk.inclination).abs() <= 0.5);
+            prop_assert!((kept.length - trunk.length).abs() <= 0.00051);
+        }
         for (kept, edge) in <[f32; 4]>::from(kept.bbox).into_iter().zip(<[f32; 4]>::from(track.bbox)) {
             if edge.abs() <= 2.0 {
                 prop_assert!((kept - edge).abs() <= 0.5 / 16384.0, "{kept} for {edge}");

@@ -134,18 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn track(id: TrackId, state: TrackState, height: f32) -> Track {
-        Track {
-            id,
-            state,
-            class: 0,
-            score: 0.9,
-            best_score: 0.9,
-            bbox: Rect::new(0.1, 0.1, 0.3, 0.1 + height),
-            velocity: (0.0, 0.0),
-            first_seen: MediaTime::ZERO,
-            last_seen: MediaTime::ZERO,
-            hits: 9,
-        }
+        Track { state, hits: 9, ..Track::new(id, 0, 0.9, Rect::new(0.1, 0.1, 0.3, 0.1 + height), MediaTime::ZERO) }
     }
 
     fn shots() -> BestShots {

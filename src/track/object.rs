@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::Settings;
 use super::classes::Votes;
 use super::motion::Motion;
-use crate::vocab::{Detection, MediaTime, Rect, Track, TrackId, TrackState};
+use crate::vocab::{Detection, MediaTime, Rect, Track, TrackId, TrackState, Trunk};
 
 /// How much of the reported box is the detection and not the filter: the filter lags where boxes change quickly, the
 /// detection jitters.
@@ -48,21 +48,10 @@ pub(super) struct Object {
 
 impl Object {
     /// One first seen now.
-    pub fn new(id: TrackId, detection: &Detection, now: MediaTime) -> Self {
+    pub fn new(id: TrackId, detection: &Detection, trunk: Option<Trunk>, now: MediaTime) -> Self {
         let Detection { class, score, bbox } = *detection;
         Self {
-            track: Track {
-                id,
-                state: TrackState::Tentative,
-                class,
-                score,
-                best_score: score,
-                bbox,
-                velocity: (0.0, 0.0),
-                first_seen: now,
-                last_seen: now,
-                hits: 1,
-            },
+            track: Track { trunk, ..Track::new(id, class, score, bbox, now) },
             motion: Motion::new(&bbox),
             seen: true,
             unseen_for: Duration::ZERO,
@@ -76,6 +65,7 @@ impl Object {
     /// Lets time pass before this frame's detections are offered.
     pub fn predict(&mut self, passed: Duration) {
         self.motion.predict(passed);
+        self.track.trunk = None;
         self.seen = false;
         self.unseen_for += passed;
         self.rested_for += passed;
@@ -84,7 +74,7 @@ impl Object {
     /// Lets time pass in which nothing moves.
     pub fn hold(&mut self, passed: Duration) {
         self.motion.halt();
-        self.track.velocity = (0.0, 0.0);
+        (self.track.velocity, self.track.trunk) = ((0.0, 0.0), None);
         // What is out of sight may rest or not; only what is in sight becomes parked.
         if self.seen {
             self.rested_for += passed;
@@ -92,7 +82,7 @@ impl Object {
     }
 
     /// Takes a detection in.
-    pub fn take(&mut self, detection: &Detection, now: MediaTime) {
+    pub fn take(&mut self, detection: &Detection, trunk: Option<Trunk>, now: MediaTime) {
         let Detection { class, score, bbox } = *detection;
         self.motion.correct(&bbox);
         self.votes.add(class, score);
@@ -108,6 +98,7 @@ impl Object {
         track.score = score;
         track.best_score = track.best_score.max(score);
         track.last_seen = now;
+        track.trunk = trunk;
         track.hits = track.hits.saturating_add(1);
         track.bbox = between(&self.motion.bbox(), &bbox);
     }

@@ -278,3 +278,42 @@ fn irregular_time_is_survived() {
     let back = tracker.step(MediaTime::ZERO + Duration::from_secs(1), &[seen(at(0.41, 0.5))]);
     assert!(back.iter().any(|track| track.last_seen == millis(now)), "time never runs backwards: {back:?}");
 }
+
+#[test]
+fn a_track_has_the_trunk_of_its_detection_and_none_while_it_is_not_seen() {
+    let mut tracker = Tracker::new(Settings::default());
+    let trunk = |degrees: f32| Some(Trunk { inclination: degrees, length: 0.1, confidence: 0.8 });
+    let told = |tracks: &[Track]| tracks.iter().map(|t| t.trunk.map(|trunk| trunk.inclination)).collect::<Vec<_>>();
+    // The second is less certain, so that the tracker takes them in another order.
+    let both = |scores: [f32; 2]| {
+        [(at(0.2, 0.5), scores[0]), (at(0.8, 0.5), scores[1])].map(|(bbox, score)| Detection { score, ..seen(bbox) })
+    };
+    let mut looks = Vec::new();
+    for (i, (scores, trunks)) in [
+        ([0.9, 0.8], vec![trunk(10.0), trunk(20.0)]),
+        ([0.8, 0.9], vec![trunk(11.0), trunk(21.0)]),
+        ([0.8, 0.9], vec![None, trunk(22.0)]),
+        ([0.8, 0.9], vec![]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (detections, now) = (both(scores), millis(100 * i as u64));
+        looks.push(told(tracker.step_seen(now, Seen { detections: &detections, trunks: &trunks })));
+    }
+    let [left, right] = both([0.9, 0.9]);
+    let trunks = [trunk(30.0)];
+    looks.push(told(tracker.step_seen(millis(400), Seen { detections: &[right], trunks: &trunks })));
+    looks.push(told(tracker.hold(millis(500))));
+    looks.push(told(tracker.step(millis(600), &[left, right])));
+    let expected: [[Option<f32>; 2]; 7] = [
+        [Some(10.0), Some(20.0)],
+        [Some(11.0), Some(21.0)],
+        [None, Some(22.0)],
+        [None, None],
+        [None, Some(30.0)],
+        [None, None],
+        [None, None],
+    ];
+    assert_eq!(looks, expected);
+}

@@ -224,6 +224,8 @@ impl Measure {
     pub const WINDOW: &str = "window_s";
     /// By how much the upper edge of a box has dropped, of its height before.
     pub const DROP: &str = "drop";
+    /// How far a trunk is from upright, in degrees.
+    pub const INCLINATION: &str = "inclination_deg";
     /// How much wider than high a box is.
     pub const SHAPE: &str = "width_by_height";
     /// How like a person of the gallery, or one who was seen before, somebody is: a cosine, -1..1.

@@ -20,10 +20,11 @@ mod region;
 mod secret;
 mod time;
 mod track;
+mod trunk;
 
 pub use appearance::{Appearance, SeenBefore};
 pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
-pub use detection::{Detection, FacePoints};
+pub use detection::{Detection, FacePoints, Seen};
 pub use event::{
     ClipFile, ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
 };
@@ -40,3 +41,4 @@ pub use region::{Cover, Owner, RegionChange, StaticRegion};
 pub use secret::{Secret, shown_path};
 pub use time::{MediaTime, WallTime};
 pub use track::{Track, TrackId, TrackState};
+pub use trunk::Trunk;

@@ -1,6 +1,6 @@
 //! One object followed over time.
 
-use super::{MediaTime, Rect};
+use super::{MediaTime, Rect, Trunk};
 
 /// The number of a track, unique for one camera while the agent's state directory lives; never reused.
 pub type TrackId = u64;
@@ -41,4 +41,25 @@ pub struct Track {
     pub last_seen: MediaTime,
     /// How many detections it has had.
     pub hits: u32,
+    /// How the trunk stood in the detection of this frame; none where the frame has no detection of it, or that does not tell.
+    pub trunk: Option<Trunk>,
+}
+
+impl Track {
+    /// A track as it begins at `now`, with its first detection.
+    pub fn new(id: TrackId, class: u16, score: f32, bbox: Rect, now: MediaTime) -> Self {
+        Self {
+            id,
+            state: TrackState::Tentative,
+            class,
+            score,
+            best_score: score,
+            bbox,
+            velocity: (0.0, 0.0),
+            first_seen: now,
+            last_seen: now,
+            hits: 1,
+            trunk: None,
+        }
+    }
 }

@@ -263,8 +263,8 @@ fn a_worker_looks_at_every_camera_and_survives_a_panic() {
     let clock = SystemClock::shared();
     let detector = Detector::open(&settings(&path), clock.clone()).unwrap();
     let (sender, results) = mpsc::channel();
-    let callback = move |camera: CameraKey, frame: Frame, found: &[vedette::vocab::Detection], _| {
-        sender.send((camera, frame.seq, found.len())).unwrap();
+    let callback = move |camera: CameraKey, frame: Frame, seen: vedette::vocab::Seen<'_>, _| {
+        sender.send((camera, frame.seq, seen.detections.len())).unwrap();
         assert!(frame.seq != 13, "unlucky");
     };
     let worker = Worker::start(0, detector, Box::new(callback)).unwrap();

@@ -4,10 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "this whole file is tests; Clippy sees only the functions marked so")]
 
 use vedette::detect::{COCO, DetectError, LabelSource, Settings};
-use vedette::vocab::{Detection, Frame};
+use vedette::vocab::{Detection, Frame, Trunk};
 
 use crate::support::detectors::{load, open, settings, written};
-use crate::support::heads::{self, FastestForm, Object, Scene};
+use crate::support::heads::{self, Body, FastestForm, Object, Scene};
 use crate::support::onnx::{Element, Model};
 
 /// Wide, so that a mistake of rows for columns shows.
@@ -136,6 +136,64 @@ fn boxes_of_poses_are_read_with_and_without_metadata() {
     let names = Some(LabelSource::Names((0..52).map(|class| class.to_string()).collect()));
     let model = heads::yolov8(&scene(52, &OBJECTS), 0);
     assert_sees_with("yolov8", &model, &OBJECTS, 0.1, |settings| Settings { labels: names, ..settings });
+}
+
+/// What the detector in `model`, a file of its own, tells of the trunks in a picture of this size.
+fn trunks(model: &Model, (width, height): (u32, u32)) -> (usize, Vec<Option<Trunk>>) {
+    let (_dir, path) = written(model);
+    let mut detector = open(&settings(&path)).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(detector.family().to_string(), "yolo-pose");
+    let frame = Frame::from_i420(width, height, vec![128; (width * height * 3 / 2) as usize]).unwrap();
+    let mut found = Vec::new();
+    detector.detect(&frame, &mut found).unwrap();
+    (found.len(), detector.trunks().to_vec())
+}
+
+#[test]
+fn the_trunks_of_people_are_told_in_degrees_of_the_picture_whatever_its_shape() {
+    if !load() {
+        return;
+    }
+    let people = of_one_class();
+    // Leans by 45 degrees to the left; lies, with one hip that is hardly seen; hangs with the head down.
+    let bodies: [Body; 3] = [
+        [[40.0, 60.0, 0.9], [60.0, 60.0, 0.8], [80.0, 90.0, 0.7], [80.0, 90.0, 0.9]],
+        [[160.0, 120.0, 0.9], [160.0, 140.0, 0.9], [220.0, 120.0, 0.4], [220.0, 140.0, 0.9]],
+        [[30.0, 220.0, 0.9], [40.0, 220.0, 0.9], [30.0, 205.0, 0.6], [40.0, 205.0, 0.9]],
+    ];
+    let assert_told = |model: &Model, expected: [Option<(f32, f32)>; 3]| {
+        // As the input, wide, and high, with a letterbox below, above or beside it.
+        for size in [(320, 256), (1280, 360), (200, 400)] {
+            let (count, told) = trunks(model, size);
+            assert_eq!((count, told.len()), (3, 3), "{size:?}");
+            for (trunk, expected) in told.iter().zip(expected) {
+                let Some((degrees, confidence)) = expected else {
+                    assert_eq!(*trunk, None, "{size:?}");
+                    continue;
+                };
+                let trunk = trunk.unwrap_or_else(|| panic!("{size:?}: no trunk, expected {degrees} degrees"));
+                assert!((trunk.inclination - degrees).abs() < 0.3, "{size:?}: {trunk:?}, expected {degrees}");
+                assert!((trunk.confidence - confidence).abs() < 0.01, "{size:?}: {trunk:?}, expected {confidence}");
+            }
+        }
+    };
+    let [seen, scores] =
+        [[Some((45.0, 0.7)), None, Some((180.0, 0.6))], [Some((45.0, 0.9)), Some((90.0, 0.8)), Some((180.0, 0.7))]];
+    let three = vec![("task", "pose"), ("kpt_shape", "[17, 3]"), ("names", "{0: 'person'}")];
+    let two = vec![("task", "pose"), ("kpt_shape", "[17, 2]"), ("names", "{0: 'person'}")];
+    for make in [heads::yolov8_pose, heads::end_to_end_pose] {
+        let mut model = make(&scene(1, &people), &bodies, 3);
+        assert_told(&model, seen);
+        model.metadata = three.clone();
+        assert_told(&model, seen);
+        let mut model = make(&scene(1, &people), &bodies, 2);
+        model.metadata = two.clone();
+        assert_told(&model, scores);
+    }
+    // As many values, but those of something else.
+    let mut model = heads::end_to_end(&scene(1, &people), 63);
+    model.metadata = vec![("task", "pose"), ("kpt_shape", "[21, 3]"), ("names", "{0: 'hand'}")];
+    assert_eq!(trunks(&model, (320, 256)), (3, vec![]));
 }
 
 #[test]

@@ -149,16 +149,8 @@ impl CameraLine {
 
     fn track(&mut self, number: u64, feet: (f32, f32), is_seen: bool, now: MediaTime) -> Track {
         let track = self.tracks.entry(number).or_insert_with(|| Track {
-            id: number,
             state: TrackState::Confirmed,
-            class: 0,
-            score: 0.8,
-            best_score: 0.8,
-            bbox: Rect::default(),
-            velocity: (0.0, 0.0),
-            first_seen: now,
-            last_seen: now,
-            hits: 1,
+            ..Track::new(number, 0, 0.8, Rect::default(), now)
         });
         track.bbox = Rect::new(feet.0 - 0.05, feet.1 - 0.2, feet.0 + 0.05, feet.1);
         track.state = if is_seen { TrackState::Confirmed } else { TrackState::Lost };

@@ -19,16 +19,10 @@ fn familiar(tell: Vec<TellAgain>) -> Familiar {
 
 fn track(number: TrackId, left: f32, state: TrackState) -> Track {
     Track {
-        id: number,
         state,
-        class: 0,
-        score: 0.9,
-        best_score: 0.9,
-        bbox: Rect::new(left, 0.2, left + 0.1, 0.8),
-        velocity: (0.0, 0.0),
-        first_seen: MediaTime::from_millis(100 * number),
         last_seen: MediaTime::from_millis(100 * number + 50),
         hits: 9,
+        ..Track::new(number, 0, 0.9, Rect::new(left, 0.2, left + 0.1, 0.8), MediaTime::from_millis(100 * number))
     }
 }
 

@@ -39,18 +39,7 @@ mod tests {
     use crate::vocab::{Id, MediaTime};
 
     fn track(class: u16, state: TrackState) -> Track {
-        Track {
-            id: 1,
-            state,
-            class,
-            score: 0.9,
-            best_score: 0.9,
-            bbox: Rect::new(0.4, 0.2, 0.5, 0.9),
-            velocity: (0.0, 0.0),
-            first_seen: MediaTime::ZERO,
-            last_seen: MediaTime::ZERO,
-            hits: 9,
-        }
+        Track { state, hits: 9, ..Track::new(1, class, 0.9, Rect::new(0.4, 0.2, 0.5, 0.9), MediaTime::ZERO) }
     }
 
     #[test]

@@ -111,7 +111,11 @@ fn play(street: &Street, minutes: u64, fps: f64) -> Vec<Told> {
         let looked = line.look(&frame, ClockState::Media);
         let mut occurrences = looked.occurrences;
         if looked.verdict == Verdict::Look {
-            occurrences.extend(line.seen(&frame, &detections(&street.truth(index)), ClockState::Media));
+            occurrences.extend(line.seen(
+                &frame,
+                detections(&street.truth(index)).as_slice().into(),
+                ClockState::Media,
+            ));
         }
         for Occurrence { event, shot } in occurrences {
             if matches!(event.kind, EventKind::ObjectLeft | EventKind::ObjectRemoved) {

@@ -8,7 +8,7 @@ use crate::agent::{cadence, envelope, pipeline};
 use crate::base::clock::{Clock, SimulatedClock};
 use crate::camera::{Discontinuity, StateChange, Viewer};
 use crate::spool::{Class, Limit, MemorySpool, Order, Spool};
-use crate::vocab::{DayNight, Labels, MediaTime, Rect};
+use crate::vocab::{DayNight, Detection, Labels, MediaTime, Rect};
 use crate::{behaviour, event, evidence, scene, spool, track, wire};
 
 /// 2026-11-23T12:00:00Z.
@@ -120,7 +120,7 @@ fn nothing_is_told_after_the_post_was_left() {
     assert!(bench.post.stop(Duration::ZERO));
     bench.changed(CameraState::Streaming, 0);
     bench.eye().discontinuity(Discontinuity::CodecChanged);
-    bench.post.seen(&frame(0, 0), &[]);
+    bench.post.seen(&frame(0, 0), Seen::default());
     assert_eq!(bench.events(), Vec::<serde_json::Value>::new());
     assert_eq!(bench.post.looks(), 0);
 }
@@ -130,10 +130,10 @@ fn a_look_that_was_under_way_when_the_stream_was_cut_is_not_taken_in() {
     let bench = bench();
     bench.eye().frame(frame(4, 160));
     bench.eye().discontinuity(Discontinuity::CodecChanged);
-    bench.post.seen(&frame(4, 160), &[]);
+    bench.post.seen(&frame(4, 160), Seen::default());
     assert_eq!(bench.post.looks(), 0);
     bench.eye().frame(frame(5, 200));
-    bench.post.seen(&frame(5, 200), &[]);
+    bench.post.seen(&frame(5, 200), Seen::default());
     assert_eq!(bench.post.looks(), 1);
 }
 
@@ -205,7 +205,7 @@ fn where_somebody_stood_is_told_once_the_hour_is_over_even_by_the_next_run() {
     for seq in 0..60 {
         let frame = scenery(seq, 1.0, false);
         first.eye().frame(frame.clone());
-        first.post.seen(&frame, &[person]);
+        first.post.seen(&frame, [person].as_slice().into());
     }
     let saved = serde_json::to_vec(&first.post.saved_heat().unwrap()).unwrap();
     assert!(saved.len() < 200, "what is empty is left out: {}", String::from_utf8_lossy(&saved));

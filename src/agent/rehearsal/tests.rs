@@ -11,7 +11,7 @@ use crate::base::clock::SimulatedClock;
 use crate::config::Folders;
 use crate::event::Notice;
 use crate::history::{self, Store};
-use crate::vocab::{ClockState, Detection, Frame, Labels, MediaTime, ModelFacts, Phase, Rect};
+use crate::vocab::{ClockState, Detection, Frame, Labels, MediaTime, ModelFacts, Phase, Point, Rect, Seen, Trunk};
 use crate::{event, evidence, scene, track};
 
 /// 2026-11-23T12:00:00Z.
@@ -120,7 +120,7 @@ fn live(line: &mut Line, start: i64) -> Vec<Occurrence> {
             told.extend(line.cut(&Notice::Reconnected { gap: Duration::from_secs(1) }));
         }
         told.extend(line.look(&frame, ClockState::Media).occurrences);
-        told.extend(line.seen(&frame, &seen(t, &mut noise), ClockState::Media));
+        told.extend(line.seen(&frame, seen(t, &mut noise).as_slice().into(), ClockState::Media));
     }
     told.extend(line.close());
     told.retain(|occurrence| occurrence.event.rule.is_some());
@@ -234,4 +234,38 @@ fn what_lies_before_the_tracks_is_said_not_to_be_rehearsed() {
     changed.cameras[0].enabled = false;
     let rehearsal = rehearse(&present, &changed, &request(folder.path())).unwrap();
     assert!(rehearsal.stay.is_empty() && !rehearsal.vanish.is_empty());
+}
+
+/// Somebody whose box stays as it is and whose trunk turns from upright to lying at 10 s.
+fn live_fall(line: &mut Line) -> Vec<Occurrence> {
+    let mut told = Vec::new();
+    for i in 0..200u64 {
+        let frame = frame(i, MediaTime::from_millis(100 * i), NOON);
+        let angle = (90.0 * ((i as f32 - 100.0) / 5.0).clamp(0.0, 1.0)).to_radians();
+        let (hips, size) = (Point::new(0.5, 0.6), (160, 90));
+        let shoulders = Point::new(hips.x + 0.2 * angle.sin() * 9.0 / 16.0, hips.y - 0.2 * angle.cos());
+        let trunks = [Trunk::between(shoulders, hips, size, 0.8)];
+        let detections = [Detection { class: 0, score: 0.9, bbox: Rect::new(0.4, 0.3, 0.6, 0.9) }];
+        told.extend(line.look(&frame, ClockState::Media).occurrences);
+        told.extend(line.seen(&frame, Seen { detections: &detections, trunks: &trunks }, ClockState::Media));
+    }
+    told.extend(line.close());
+    told.retain(|occurrence| occurrence.event.rule.is_some());
+    told
+}
+
+#[test]
+fn a_fall_that_only_the_trunk_shows_is_told_and_is_told_again_by_what_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let present = config(
+        "    zones: [{ id: hall, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]] }]\n    rules:\n      - { id: fell, kind: fall, zone: hall }\n",
+    );
+    let (mut line, store) = line_of(&present, folder.path(), 1);
+    let told = live_fall(&mut line);
+    store.flush();
+    let [start] = &starts(&told)[..] else { panic!("{told:?}") };
+    assert!(start.contains("the trunk turned to ") && start.contains("° from upright (limit 60°)"), "{start}");
+    let same = rehearse(&present, &present, &request(folder.path())).unwrap();
+    assert_eq!(lines(&same.stay), starts(&told));
+    assert_eq!((lines(&same.appear), lines(&same.vanish)), (vec![], vec![]));
 }

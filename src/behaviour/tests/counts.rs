@@ -95,16 +95,16 @@ fn the_revision_grows_exactly_when_a_count_changes() {
     );
     let (mut last, mut seen) = (rules.counts_revision(), rules.counts().next().unwrap());
     let track = |id, t: u64| crate::vocab::Track {
-        id,
         state: crate::vocab::TrackState::Confirmed,
-        class: (id % 2) as u16,
-        score: 0.9,
-        best_score: 0.9,
-        bbox: crate::vocab::Rect::new(0.1 * id as f32, 0.1, 0.1 * id as f32 + 0.05, 0.3),
-        velocity: (0.0, 0.0),
-        first_seen: MediaTime::ZERO,
         last_seen: MediaTime::from_millis(t),
         hits: 9,
+        ..crate::vocab::Track::new(
+            id,
+            (id % 2) as u16,
+            0.9,
+            crate::vocab::Rect::new(0.1 * id as f32, 0.1, 0.1 * id as f32 + 0.05, 0.3),
+            MediaTime::ZERO,
+        )
     };
     let mut changes = 0;
     for t in (0..20_000).step_by(100) {

@@ -151,18 +151,7 @@ impl Tracker {
                 continue;
             }
             let bbox = Rect::new(s.feet.0 - 0.05, s.feet.1 - s.height, s.feet.0 + 0.05, s.feet.1);
-            let fresh = Track {
-                id: s.id,
-                state: s.state,
-                class: s.class,
-                score: s.score,
-                best_score: s.score,
-                bbox,
-                velocity: (0.0, 0.0),
-                first_seen: now,
-                last_seen: now,
-                hits: 0,
-            };
+            let fresh = Track { state: s.state, hits: 0, ..Track::new(s.id, s.class, s.score, bbox, now) };
             let track = self.tracks.entry(s.id).or_insert(fresh);
             (track.state, track.bbox) = (s.state, bbox);
             if matches!(s.state, TrackState::Confirmed | TrackState::Tentative) {

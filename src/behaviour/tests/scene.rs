@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use super::super::*;
 use crate::vocab::{
     EndReason, Firing, FiringKind, FiringPhase, Id, Identity, Labels, MediaTime, Point, Polygon, Rect, Segment, Track,
-    TrackId, TrackState, WallTime,
+    TrackId, TrackState, Trunk, WallTime,
 };
 
 pub const LEFT_HALF: [[f32; 2]; 4] = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]];
@@ -74,15 +74,17 @@ pub struct Actor {
     score: f32,
     /// How far each edge of its box trembles, in its sizes.
     jitter: f32,
+    /// From when on its trunk stands so far from upright and is so long, on the way to the next; none where it is not seen.
+    trunk: Vec<(f64, Option<(f32, f32)>)>,
     acts: Vec<(Act, f64)>,
 }
 
 pub fn person(track: TrackId) -> Actor {
-    Actor { track, class: 0, size: (0.06, 0.2), score: 0.8, jitter: 0.0, acts: Vec::new() }
+    Actor { track, class: 0, size: (0.06, 0.2), score: 0.8, jitter: 0.0, trunk: Vec::new(), acts: Vec::new() }
 }
 
 pub fn car(track: TrackId) -> Actor {
-    Actor { track, class: 1, size: (0.24, 0.12), score: 0.8, jitter: 0.0, acts: Vec::new() }
+    Actor { class: 1, size: (0.24, 0.12), ..person(track) }
 }
 
 impl Actor {
@@ -101,6 +103,16 @@ impl Actor {
     /// Each edge of its box trembles by up to this much of its size.
     pub fn jitter(mut self, jitter: f32) -> Self {
         self.jitter = jitter;
+        self
+    }
+    /// At `at` its trunk stands so many degrees from upright and is so long; it turns evenly from one such moment to the next.
+    pub fn leans(mut self, at: f64, degrees: f32, length: f32) -> Self {
+        self.trunk.push((at, Some((degrees, length))));
+        self
+    }
+    /// From `at` on its trunk is not seen.
+    pub fn blurs(mut self, at: f64) -> Self {
+        self.trunk.push((at, None));
         self
     }
     /// Goes to `to`, and becomes that wide and high.
@@ -158,6 +170,19 @@ impl Actor {
             start = end;
         }
         None
+    }
+
+    fn trunk_at(&self, t: f64) -> Option<Trunk> {
+        let next = self.trunk.iter().position(|(at, _)| *at > t).unwrap_or(self.trunk.len());
+        let (from, (degrees, length)) =
+            next.checked_sub(1).map(|last| self.trunk[last]).and_then(|(at, lean)| Some((at, lean?)))?;
+        let (until, (to, becomes)) = match self.trunk.get(next) {
+            Some((at, Some(lean))) => (*at, *lean),
+            _ => (f64::INFINITY, (degrees, length)),
+        };
+        let share = ((t - from) / (until - from)) as f32;
+        let (inclination, length) = (degrees + (to - degrees) * share, length + (becomes - length) * share);
+        Some(Trunk { inclination, length, confidence: 0.8 })
     }
 
     fn bbox(&self, feet: (f32, f32), (w, h): (f32, f32), t: f64) -> Rect {
@@ -342,6 +367,7 @@ impl Stage {
             });
             let track = &mut self.seen[index];
             track.bbox = bbox;
+            track.trunk = actor.trunk_at(t).filter(|_| is_seen);
             if is_seen {
                 (track.last_seen, track.state) = (now, TrackState::Confirmed);
                 track.hits += 1;
@@ -360,18 +386,7 @@ impl Stage {
 }
 
 fn track(number: TrackId, actor: &Actor, bbox: Rect, now: MediaTime) -> Track {
-    Track {
-        id: number,
-        state: TrackState::Confirmed,
-        class: actor.class,
-        score: actor.score,
-        best_score: actor.score,
-        bbox,
-        velocity: (0.0, 0.0),
-        first_seen: now,
-        last_seen: now,
-        hits: 0,
-    }
+    Track { state: TrackState::Confirmed, hits: 0, ..Track::new(number, actor.class, actor.score, bbox, now) }
 }
 
 /// `start night-yard #1 @2.0`, `end … left`, `crossed gate #1 @2.0 right`.

@@ -123,16 +123,10 @@ fn a_track_that_is_never_confirmed_starts_nothing() {
 #[test]
 fn a_track_that_is_held_while_nothing_moves_goes_on_dwelling() {
     let held = |t: u64| Track {
-        id: 1,
         state: TrackState::Confirmed,
-        class: 0,
-        score: 0.8,
-        best_score: 0.8,
-        bbox: Rect::new(0.1, 0.4, 0.2, 0.6),
-        velocity: (0.0, 0.0),
-        first_seen: MediaTime::ZERO,
         last_seen: MediaTime::from_millis(t.min(2_000)),
         hits: 5,
+        ..Track::new(1, 0, 0.8, Rect::new(0.1, 0.4, 0.2, 0.6), MediaTime::ZERO)
     };
     let (_, mut rules) = loiter(10.0).at_times([0.0]).play_all();
     let mut said = Vec::new();

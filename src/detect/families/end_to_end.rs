@@ -36,13 +36,19 @@ impl EndToEnd {
     fn rows<'a>(&self, outputs: &[Tensor<'a>]) -> std::slice::ChunksExact<'a, f32> {
         data(outputs, 0).chunks_exact(self.columns)
     }
+
+    /// Tells every candidate that reaches `threshold`, with its row.
+    pub(super) fn candidates(&self, outputs: &[Tensor<'_>], threshold: f32, mut tell: impl FnMut(&[f32], Detection)) {
+        for row in self.rows(outputs).filter(|row| row[4] >= threshold && row[5] >= 0.0) {
+            let found = candidate(row[5] as usize, row[4], Rect::new(row[0], row[1], row[2], row[3]));
+            found.into_iter().for_each(|found| tell(row, found));
+        }
+    }
 }
 
 impl Decode for EndToEnd {
     fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>) {
-        for row in self.rows(outputs).filter(|row| row[4] >= threshold && row[5] >= 0.0) {
-            found.extend(candidate(row[5] as usize, row[4], Rect::new(row[0], row[1], row[2], row[3])));
-        }
+        self.candidates(outputs, threshold, |_, candidate| found.push(candidate));
     }
 
     fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {

@@ -22,6 +22,7 @@ mod ports;
 mod rf_detr;
 mod scrfd;
 mod ssd_mobilenet;
+mod trunk;
 mod ultraface;
 mod values;
 mod yolo_fastest;
@@ -44,6 +45,7 @@ use crate::vocab::{Detection, FacePoints, Labels, Rect};
 use super::letterbox::{Fit, Order, Preprocess};
 
 pub(super) use ports::{OutputPort, Ports, Tensor};
+pub(super) use trunk::TrunkEnds;
 
 /// A family, as the configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,7 +64,7 @@ pub enum Family {
     Yolov7Grids,
     /// Ultralytics YOLOv8, 9, 11, 12 and YOLOv5u: boxes in pixels, channel by channel.
     Yolov8,
-    /// Ultralytics poses, with or without suppression inside: boxes are read, keypoints are not.
+    /// Ultralytics poses, with or without suppression inside: boxes are read, and the trunks of people.
     YoloPose,
     /// YOLOv10, YOLO26 and exports with suppression inside: rows of corners, score and class.
     EndToEnd,
@@ -174,6 +176,12 @@ pub(super) trait Decode: Send {
     /// The five points of each candidate of the last [`decode`](Self::decode), by its box; none where the model
     /// does not tell them.
     fn points(&self) -> Option<&[(Rect, FacePoints)]> {
+        None
+    }
+
+    /// The trunk of each candidate of the last [`decode`](Self::decode), by its box, where it was seen; none where the model
+    /// does not tell them.
+    fn trunks(&self) -> Option<&[(Rect, Option<TrunkEnds>)]> {
         None
     }
 

@@ -45,11 +45,10 @@ impl Yolov8 {
         let cells = grid::cells(&grid::levels(ports.width, ports.height, &STRIDES));
         (channels >= 4 + classes).then(|| Self { channels, classes, best: vec![0.0; cells.len()], cells })
     }
-}
 
-impl Decode for Yolov8 {
-    fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>) {
-        let (data, cells) = (data(outputs, 0), self.cells.len());
+    /// Tells every candidate that reaches `threshold`, with its cell; none where `data` is not as long as it should be.
+    pub(super) fn candidates(&mut self, data: &[f32], threshold: f32, mut tell: impl FnMut(usize, Detection)) {
+        let cells = self.cells.len();
         if data.len() != self.channels * cells {
             return;
         }
@@ -66,9 +65,17 @@ impl Decode for Yolov8 {
             if score >= threshold {
                 let class = scores.iter().skip(cell).step_by(cells).position(|s| *s == score).unwrap_or_default();
                 let [cx, cy, w, h] = [0, 1, 2, 3].map(|channel| places[channel * cells + cell]);
-                found.extend(candidate(class, score, Rect::from_centre(cx, cy, w, h)));
+                candidate(class, score, Rect::from_centre(cx, cy, w, h))
+                    .into_iter()
+                    .for_each(|found| tell(cell, found));
             }
         }
+    }
+}
+
+impl Decode for Yolov8 {
+    fn decode(&mut self, outputs: &[Tensor<'_>], threshold: f32, found: &mut Vec<Detection>) {
+        self.candidates(data(outputs, 0), threshold, |_, candidate| found.push(candidate));
     }
 
     fn plausible(&mut self, outputs: &[Tensor<'_>]) -> Result<(), Implausible> {

@@ -64,16 +64,11 @@ fn narrator(change: impl FnOnce(&mut Settings)) -> Narrator {
 
 fn track(number: u64, seconds: f64, best_score: f32) -> Track {
     Track {
-        id: number,
         state: TrackState::Confirmed,
-        class: 0,
-        score: 0.8,
         best_score,
-        bbox: Rect::new(0.1, 0.2, 0.2, 0.6),
-        velocity: (0.0, 0.0),
-        first_seen: at(0.5),
         last_seen: at(seconds),
         hits: 5,
+        ..Track::new(number, 0, 0.8, Rect::new(0.1, 0.2, 0.2, 0.6), at(0.5))
     }
 }
 

@@ -71,6 +71,7 @@ fn conducts() -> Vec<Firing> {
     };
     let (ceased, left) = (vec![EndReason::Ceased.measure()], vec![EndReason::Left.measure()]);
     let down = [(Measure::DROP, 0.55, 0.4), (Measure::STILL, 0.8, 0.7)];
+    let turned = [(Measure::INCLINATION, 84.3, 60.0), (Measure::STILL, 0.8, 0.7)];
     let dense = [(Measure::COUNT, 8.0, 8.0), (Measure::DENSITY_M2, 0.5, 0.5), (Measure::HELD, 10.2, 10.0)];
     let queue = [(Measure::COUNT, 6.0, 5.0), (Measure::WAIT, 95.0, 60.0)];
     let way = vec![Measure::plain(Measure::DIRECTION, 1.0)];
@@ -88,6 +89,8 @@ fn conducts() -> Vec<Firing> {
         says(Stopped, Start, &[(Measure::STILL, 31.0, 30.0)], vec![]),
         says(Stopped, End, &[(Measure::DWELL, 64.0, 30.0)], ceased.clone()),
         says(Fall, Start, &down, vec![]),
+        says(Fall, Start, &turned, vec![]),
+        says(Fall, Update, &down, vec![Measure::plain(Measure::INCLINATION, 52.0)]),
         says(Fall, End, &down, ceased),
         says(Fall, End, &down, vec![EndReason::Unseen.measure()]),
         says(Fall, End, &down, vec![EndReason::Schedule.measure()]),

@@ -60,6 +60,7 @@ const MEASURES: &[(&str, &str, &str)] = &[
     ("gap_s", "Behind the one before", " s"),
     ("journey_s", "From line to line", " s"),
     ("drop", "Dropped by", " of its height"),
+    ("inclination_deg", "Trunk away from upright", "°"),
     ("width_by_height", "Width by height of the box", ""),
     ("travel_heights", "Has moved by", " body heights"),
     ("likeness", "Likeness", ""),

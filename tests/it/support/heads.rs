@@ -266,8 +266,26 @@ pub fn yolov5_grids(scene: &Scene<'_>, anchors: &[[[f32; 2]; 3]; 3], is_map: boo
     scene.model(outputs)
 }
 
+/// Somebody's shoulders and hips: x and y in pixels of the input, and how visible they are.
+pub type Body = [[f32; 3]; 4];
+
+/// COCO's 17 keypoints of so many values each; nothing is told of any but shoulders and hips.
+fn keypoints(body: &Body, values: usize) -> Vec<f32> {
+    let point = |k: usize| [5, 6, 11, 12].iter().position(|at| *at == k).map_or([0.0; 3], |at| body[at]);
+    (0..17).flat_map(|k| point(k).into_iter().take(values)).collect()
+}
+
+/// YOLOv8 with COCO's keypoints behind the classes: those of each object, of so many values.
+pub fn yolov8_pose(scene: &Scene<'_>, bodies: &[Body], values: usize) -> Model {
+    yolov8_with(scene, 17 * values, &bodies.iter().map(|body| keypoints(body, values)).collect::<Vec<_>>())
+}
+
 /// YOLOv8, with so many values of keypoints behind the classes.
 pub fn yolov8(scene: &Scene<'_>, keypoints: usize) -> Model {
+    yolov8_with(scene, keypoints, &[])
+}
+
+fn yolov8_with(scene: &Scene<'_>, keypoints: usize, of_objects: &[Vec<f32>]) -> Model {
     let columns = 4 + scene.classes + keypoints;
     let mut table = Vec::new();
     for level in scene.levels(&STRIDES) {
@@ -278,10 +296,11 @@ pub fn yolov8(scene: &Scene<'_>, keypoints: usize) -> Model {
             table.extend((0..keypoints).map(|value| [x, y, 0.5][value % 3]));
         }
     }
-    for object in scene.objects {
+    for (index, object) in scene.objects.iter().enumerate() {
         let level = scene.level(object, &STRIDES, 4.0);
         let at = (level.before + level.cell(object.centre()).1) * columns;
-        let row = [&object.centre()[..], &object.size(), &scene.scores(object)].concat();
+        let values = of_objects.get(index).map_or(&[][..], Vec::as_slice);
+        let row = [&object.centre()[..], &object.size(), &scene.scores(object), values].concat();
         table[at..at + row.len()].copy_from_slice(&row);
     }
     let cells = table.len() / columns;
@@ -297,12 +316,24 @@ fn sorted(scene: &Scene<'_>) -> Vec<Object> {
 
 /// Rows of corners, score and class, with so many values of keypoints behind.
 pub fn end_to_end(scene: &Scene<'_>, keypoints: usize) -> Model {
+    end_to_end_with(scene, keypoints, &[])
+}
+
+/// Rows of poses as [`end_to_end`], with COCO's keypoints of each object, of so many values; objects most confident first.
+pub fn end_to_end_pose(scene: &Scene<'_>, bodies: &[Body], values: usize) -> Model {
+    end_to_end_with(scene, 17 * values, &bodies.iter().map(|body| keypoints(body, values)).collect::<Vec<_>>())
+}
+
+fn end_to_end_with(scene: &Scene<'_>, keypoints: usize, of_objects: &[Vec<f32>]) -> Model {
     let columns = 6 + keypoints;
     let mut table = vec![0.0; 300 * columns];
-    for (row, object) in table.chunks_exact_mut(columns).zip(sorted(scene)) {
+    for (index, (row, object)) in table.chunks_exact_mut(columns).zip(sorted(scene)).enumerate() {
         row[..4].copy_from_slice(&object.edges);
         (row[4], row[5]) = (object.score, object.class as f32);
-        row[6..].fill(100.0);
+        match of_objects.get(index) {
+            Some(values) => row[6..].copy_from_slice(values),
+            None => row[6..].fill(100.0),
+        }
     }
     scene.model(vec![("output0", vec![1, 300, u(columns)], table)])
 }

@@ -49,7 +49,7 @@ fn stands(line: &mut Line, from: f64, to: f64) -> Vec<Event> {
 
 fn look(line: &mut Line, from: f64, to: f64, seen: &[Detection]) -> Vec<Event> {
     let times = (0..).map(|i| from + f64::from(i) * 0.2).take_while(|t| *t < to);
-    let told = times.flat_map(|t| line.seen(&frame(t), seen, ClockState::Media)).collect::<Vec<_>>();
+    let told = times.flat_map(|t| line.seen(&frame(t), seen.into(), ClockState::Media)).collect::<Vec<_>>();
     told.into_iter().map(|occurrence| occurrence.event).filter(|event| event.rule.is_some()).collect()
 }
 
