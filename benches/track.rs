@@ -15,7 +15,7 @@ fn frames(objects: usize) -> Vec<Vec<Detection>> {
             let (x, y) = (0.5 + 0.45 * (0.6 * t + phase).sin(), (i as f32 + 0.5) / objects as f32);
             let jitter = 0.002 * (chance.f32() - 0.5);
             let score = 0.5 + 0.5 * chance.f32();
-            Detection { class: 0, score, bbox: Rect::from_centre(x + jitter, y + jitter, 0.04, 0.15) }
+            Detection::new(0, score, Rect::from_centre(x + jitter, y + jitter, 0.04, 0.15))
         };
         (0..objects).map(&mut walker).collect()
     };

@@ -31,7 +31,7 @@ use crate::history::Log;
 use crate::scene::{self, Motion, Picture, Scene};
 use crate::track::{self, Tracker};
 use crate::vocab::{
-    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Seen, Track, TrackId,
+    CameraState, ClockState, Detection, DropReason, Event, Frame, Labels, MediaTime, ModelFacts, Track, TrackId,
     TrackState, WallTime,
 };
 use heads::Heads;
@@ -226,17 +226,17 @@ impl Line {
     fn see_motion(&mut self, frame: &Frame, clock: ClockState) -> Vec<Occurrence> {
         let mut moving = std::mem::take(&mut self.moving);
         self.scene.moving(self.followed.expected(frame.pts), &mut moving);
-        let occurrences = self.seen(frame, moving.as_slice().into(), clock);
+        let occurrences = self.seen(frame, moving.as_slice(), clock);
         self.moving = moving;
         occurrences
     }
 
     /// Takes in what the detector saw in a frame.
-    pub fn seen(&mut self, frame: &Frame, seen: Seen<'_>, clock: ClockState) -> Vec<Occurrence> {
+    pub fn seen(&mut self, frame: &Frame, detections: &[Detection], clock: ClockState) -> Vec<Occurrence> {
         self.told.at(frame, clock);
         self.looks += 1;
         self.last_tick = frame.pts;
-        let tracks = self.tracker.step_seen(frame.pts, seen);
+        let tracks = self.tracker.step(frame.pts, detections);
         self.cadence.follow(frame.pts, tracks);
         self.followed.follow(frame.pts, tracks);
         self.scene.cover(frame.pts, || self.followed.covers(tracks));

@@ -27,7 +27,7 @@ use crate::decode::{DecodeError, Source, Want};
 use crate::detect::{CameraKey, Worker};
 use crate::mqtt;
 use crate::scene::Picture;
-use crate::vocab::{CameraState, DropReason, Frame, Id, Seen, WallTime};
+use crate::vocab::{CameraState, Detection, DropReason, Frame, Id, WallTime};
 use crate::wire::{CameraStateMessage, Topics, to_json};
 use eye::Eye;
 
@@ -131,12 +131,12 @@ impl Post {
     }
 
     /// Takes in what the detector saw. Called on the detector's thread.
-    pub fn seen(&self, frame: &Frame, seen: Seen<'_>) {
+    pub fn seen(&self, frame: &Frame, detections: &[Detection]) {
         // A look that was under way when the stream was cut shows what was there before.
         if lock(&self.sight).cut.is_some_and(|seq| frame.seq <= seq) {
             return;
         }
-        self.tell(|line| line.seen(frame, seen, self.means.clock_watch.state()));
+        self.tell(|line| line.seen(frame, detections, self.means.clock_watch.state()));
         self.look_at_people(frame);
     }
 

@@ -17,7 +17,7 @@ use crate::detect::{self, Detector, LibrarySearch, RuntimeError};
 use crate::event;
 use crate::history::{self, HistoryError};
 use crate::scene::MOVING;
-use crate::vocab::{ClockState, Event, Frame, Id, Labels, Seen, Severity};
+use crate::vocab::{ClockState, Event, Frame, Id, Labels, Severity};
 use crate::wire::{Class, MessageId, Origin};
 
 pub use crate::decode::{Pace, Source};
@@ -255,8 +255,7 @@ impl Replay<'_> {
             detector
                 .detect(frame, detections)
                 .map_err(|source| ReplayError::Detect { at_ms, source: Box::new(source) })?;
-            let seen = Seen { detections, trunks: detector.trunks() };
-            let occurrences = self.line.seen(frame, seen, ClockState::Media);
+            let occurrences = self.line.seen(frame, detections, ClockState::Media);
             self.tell(occurrences);
         }
         Ok(())

@@ -76,8 +76,8 @@ impl Role {
                 }
             }
             match role.shadow() {
-                Some(shadow) if decides => shadow.reference(key, &frame, seen.detections, timing, clock.mono()),
-                Some(shadow) => shadow.candidate(key, frame.seq, seen.detections, timing),
+                Some(shadow) if decides => shadow.reference(key, &frame, seen, timing, clock.mono()),
+                Some(shadow) => shadow.candidate(key, frame.seq, seen, timing),
                 None => {}
             }
         })

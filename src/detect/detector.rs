@@ -3,13 +3,13 @@
 use crate::base::clock::SharedClock;
 use crate::model::Facts;
 use crate::model::manifest::Thresholds;
-use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts, Trunk};
+use crate::vocab::{Detection, FacePoints, Frame, Labels, ModelFacts};
 
 use super::draw::{Draw, DrawFrame};
 use super::error::DetectError;
 use super::families::{Family, OutputPort, Reading, Tensor};
 use super::input::{InputSpec, Inputs};
-use super::keypoints::Keypoints;
+use super::keypoints;
 use super::labels;
 use super::letterbox::{Geometry, Letterbox, Preprocess};
 use super::nms;
@@ -57,8 +57,8 @@ pub struct Detector {
     session: Session,
     letterbox: Letterbox,
     reading: Reading,
-    /// Of what the last look found.
-    keypoints: Keypoints,
+    /// The points of each face that the last look found. Kept for its memory.
+    face_points: Vec<FacePoints>,
     /// The package it came from, and how it did on the pictures in it.
     package: Option<(PackageFacts, GoldenReport)>,
     clock: SharedClock,
@@ -111,7 +111,7 @@ impl Detector {
         }
         let (obtained, placement) = (report.obtained.as_str(), report.placement);
         tracing::info!(model = %settings.name, %family, asked = %report.asked, obtained, ?placement, "model is ready");
-        let (settings, package, keypoints) = (settings.clone(), None, Keypoints::default());
+        let (settings, package, face_points) = (settings.clone(), None, Vec::new());
         Self {
             settings,
             facts,
@@ -123,7 +123,7 @@ impl Detector {
             session,
             letterbox,
             reading,
-            keypoints,
+            face_points,
             package,
             clock,
         }
@@ -180,7 +180,8 @@ impl Detector {
         // At 1 nothing is suppressed.
         let iou = if self.reading.is_suppressed { 1.0 } else { self.settings.nms_iou };
         nms::suppress(found, iou, self.settings.max_detections);
-        self.keypoints.take(&*self.reading.decoder, found, &geometry, size);
+        keypoints::take_faces(&*self.reading.decoder, found, &geometry, &mut self.face_points);
+        keypoints::take_trunks(&*self.reading.decoder, found, &geometry, size);
         for detection in found.iter_mut() {
             detection.bbox = geometry.to_picture(detection.bbox);
         }
@@ -197,12 +198,7 @@ impl Detector {
     /// The five points of each face that the last look found, in its order, over the whole picture; none where the model
     /// does not tell them.
     pub fn face_points(&self) -> Option<&[FacePoints]> {
-        self.reading.decoder.points().map(|_| self.keypoints.faces.as_slice())
-    }
-
-    /// The trunk of each detection of the last look, in its order, where it was seen; empty where the model does not tell them.
-    pub fn trunks(&self) -> &[Option<Trunk>] {
-        &self.keypoints.trunks
+        self.reading.decoder.points().map(|_| self.face_points.as_slice())
     }
 
     /// What comes out of the model for a picture, before it is read; numbers of any type as 32-bit floats.

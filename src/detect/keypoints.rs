@@ -3,40 +3,36 @@
 //! A decoder tells them for every candidate. They are sought by the candidate's box for those that suppression has left, and
 //! brought from the tensor to the picture.
 
-use crate::vocab::{Detection, FacePoints, Trunk};
+use crate::vocab::{Detection, FacePoints, Rect, Trunk};
 
 use super::families::{Decode, TrunkEnds};
 use super::letterbox::Geometry;
 
-/// What of them the last look found, in the order of its detections. Kept for its memory.
-#[derive(Debug, Default)]
-pub(super) struct Keypoints {
-    /// Those of each face; empty where the model tells none.
-    pub faces: Vec<FacePoints>,
-    /// The trunk of each person; empty where the model tells none.
-    pub trunks: Vec<Option<Trunk>>,
+/// Takes the five points of each face in `found` out of what `decoder` told, in their order, into `faces`, which is emptied
+/// first. The boxes are still in pixels of the tensor, in which the picture lies as `geometry` says.
+pub(super) fn take_faces(decoder: &dyn Decode, found: &[Detection], geometry: &Geometry, faces: &mut Vec<FacePoints>) {
+    faces.clear();
+    let told = decoder.points().unwrap_or_default();
+    let points = found.iter().filter_map(|detection| of(told, &detection.bbox));
+    faces.extend(points.map(|points| points.map(|point| geometry.point_to_picture(point))));
 }
 
-impl Keypoints {
-    /// Takes those of `found` out of what `decoder` told. Their boxes are still in pixels of the tensor, in which a picture of
-    /// `size` (width, height) lies as `geometry` says.
-    pub(super) fn take(&mut self, decoder: &dyn Decode, found: &[Detection], geometry: &Geometry, size: (u32, u32)) {
-        self.faces.clear();
-        if let Some(pointed) = decoder.points() {
-            let of = |detection: &Detection| pointed.iter().find(|(bbox, _)| *bbox == detection.bbox);
-            let points = found.iter().filter_map(|detection| of(detection).map(|(_, points)| points));
-            self.faces.extend(points.map(|points| points.map(|point| geometry.point_to_picture(point))));
-        }
-        self.trunks.clear();
-        if let Some(told) = decoder.trunks() {
-            let of = |detection: &Detection| told.iter().find(|(bbox, _)| *bbox == detection.bbox)?.1;
-            let trunk = |ends: TrunkEnds| {
-                let [shoulders, hips] = [ends.shoulders, ends.hips].map(|end| geometry.point_to_picture(end));
-                Trunk::between(shoulders, hips, size, ends.confidence)
-            };
-            self.trunks.extend(found.iter().map(|detection| of(detection).and_then(trunk)));
-        }
+/// Gives each person in `found` the trunk that `decoder` told. The boxes are still in pixels of the tensor, in which a picture
+/// of `size` (width, height) lies as `geometry` says.
+pub(super) fn take_trunks(decoder: &dyn Decode, found: &mut [Detection], geometry: &Geometry, size: (u32, u32)) {
+    let Some(told) = decoder.trunks() else { return };
+    let trunk = |ends: TrunkEnds| {
+        let [shoulders, hips] = [ends.shoulders, ends.hips].map(|end| geometry.point_to_picture(end));
+        Trunk::between(shoulders, hips, size)
+    };
+    for detection in found {
+        detection.trunk = of(told, &detection.bbox).flatten().and_then(trunk);
     }
+}
+
+/// What was told of the candidate with this box.
+fn of<T: Copy>(told: &[(Rect, T)], bbox: &Rect) -> Option<T> {
+    told.iter().find(|(of, _)| of == bbox).map(|(_, points)| *points)
 }
 
 #[cfg(test)]
@@ -62,28 +58,25 @@ mod tests {
 
     fn ends(shoulders: (f32, f32), hips: (f32, f32)) -> TrunkEnds {
         let [shoulders, hips] = [shoulders, hips].map(|(x, y)| Point::new(x, y));
-        TrunkEnds { shoulders, hips, confidence: 0.8 }
+        TrunkEnds { shoulders, hips }
     }
 
     #[test]
     fn trunks_go_to_their_detections_with_the_angle_that_they_have_in_the_picture_however_it_lies_in_the_tensor() {
         let [left, right, gone] = [10.0, 300.0, 310.0].map(|x| Rect::new(x, 50.0, x + 80.0, 250.0));
-        let seen = |bbox| Detection { class: 0, score: 0.9, bbox };
+        let seen = |bbox| Detection::new(0, 0.9, bbox);
         // Three across and four down, in the tensor.
         let decoder = Told(vec![(gone, None), (right, Some(ends((130.0, 100.0), (100.0, 140.0)))), (left, None)]);
-        let mut keypoints = Keypoints::default();
         for (size, fit, inclination) in [
             ((1920, 1080), Fit::Centre(114.0), (3.0f32 / 4.0).atan()),
             ((500, 1000), Fit::Centre(114.0), (3.0f32 / 4.0).atan()),
             ((1280, 640), Fit::Stretch, (6.0f32 / 4.0).atan()),
         ] {
             let geometry = Geometry::new(size, (640, 640), fit);
-            keypoints.take(&decoder, &[seen(right), seen(left)], &geometry, size);
-            let [Some(trunk), None] = keypoints.trunks[..] else { panic!("{:?}", keypoints.trunks) };
+            let mut found = [seen(right), seen(left)];
+            take_trunks(&decoder, &mut found, &geometry, size);
+            let [Some(trunk), None] = found.map(|detection| detection.trunk) else { panic!("{found:?}") };
             assert!((trunk.inclination - inclination.to_degrees()).abs() < 0.2, "{size:?}: {trunk:?}");
-            assert_eq!(trunk.confidence, 0.8);
         }
-        keypoints.take(&Told(Vec::new()), &[], &Geometry::new((64, 64), (64, 64), Fit::Stretch), (64, 64));
-        assert!(keypoints.trunks.is_empty() && keypoints.faces.is_empty());
     }
 }

@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn detection(class: u16, score: f32, x: f32) -> Detection {
-        Detection { class, score, bbox: Rect::new(x, 0.0, x + 1.0, 1.0) }
+        Detection::new(class, score, Rect::new(x, 0.0, x + 1.0, 1.0))
     }
 
     #[test]
@@ -84,10 +84,8 @@ mod tests {
     fn any_detections() -> impl Strategy<Value = Vec<Detection>> {
         let one = (0u16..3, 0.0f32..1.0, 0.0f32..1.0, 0.0f32..1.0, 0.01f32..0.5, 0.01f32..0.5);
         proptest::collection::vec(one, 0..80).prop_map(|all| {
-            let make = |(class, score, x, y, w, h): (u16, f32, f32, f32, f32, f32)| Detection {
-                class,
-                score,
-                bbox: Rect::new(x, y, x + w, y + h),
+            let make = |(class, score, x, y, w, h): (u16, f32, f32, f32, f32, f32)| {
+                Detection::new(class, score, Rect::new(x, y, x + w, y + h))
             };
             all.into_iter().map(make).collect()
         })

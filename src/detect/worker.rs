@@ -15,7 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::base::threads;
-use crate::vocab::{Detection, Frame, Seen, StageLatency};
+use crate::vocab::{Detection, Frame, StageLatency};
 
 use super::deadline::Deadline;
 use super::detector::{Detector, Timing};
@@ -26,7 +26,7 @@ use super::latency::Histogram;
 pub struct CameraKey(pub u32);
 
 /// What is called with the result of every look, on the worker's thread.
-pub type Results = Box<dyn FnMut(CameraKey, Frame, Seen<'_>, Timing) + Send>;
+pub type Results = Box<dyn FnMut(CameraKey, Frame, &[Detection], Timing) + Send>;
 
 /// How long dropping a worker waits for the look in progress.
 const DROP_LIMIT: Duration = Duration::from_secs(5);
@@ -295,8 +295,7 @@ fn look(
         shared.lock().deadline.end(clock.mono());
         let timing = detected.map_err(|error| chain(&error))?;
         let timing = Timing { wait_us: u32::try_from(wait.as_micros()).unwrap_or(u32::MAX), ..timing };
-        let seen = Seen { detections: found, trunks: detector.trunks() };
-        results(place.camera, place.frame, seen, timing);
+        results(place.camera, place.frame, found, timing);
         Ok(timing)
     });
     let outcome = panic::catch_unwind(guarded);

@@ -123,7 +123,7 @@ impl Decoder<'_> {
 
     fn trunk(&mut self) -> Result<Option<Trunk>, Malformed> {
         let Some(degrees) = self.number::<u16>()?.checked_sub(1) else { return Ok(None) };
-        Ok(Some(Stance { degrees, length: self.number()?, confidence: self.number()? }.trunk()))
+        Ok(Some(Stance { degrees, length: self.number()? }.trunk()))
     }
 
     /// The time that lies so far before `at` as is written.

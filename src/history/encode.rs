@@ -9,7 +9,7 @@ pub(super) const WAIT: u8 = 1;
 pub(super) const CUT: u8 = 2;
 pub(super) const STOP: u8 = 3;
 pub(super) const MANY: u8 = 4;
-pub(super) const TRUNKS: u8 = 5;
+pub(super) const TRUNKS: u8 = 6;
 pub(super) const LOOK: u8 = 8;
 
 pub(super) const NEW: u8 = 1 << 2;
@@ -197,7 +197,7 @@ impl Encoder {
 
     fn trunk(&mut self, trunk: Option<Trunk>) {
         let Some(stance) = trunk.and_then(|trunk| Stance::of(&trunk)) else { return self.body.push(0) };
-        for number in [stance.degrees.saturating_add(1), stance.length, stance.confidence] {
+        for number in [stance.degrees.saturating_add(1), stance.length] {
             unsigned(&mut self.body, u64::from(number));
         }
     }

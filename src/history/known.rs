@@ -6,8 +6,6 @@ use crate::vocab::{MediaTime, Rect, Track, TrackId, TrackState, Trunk};
 const PARTS: f32 = 16384.0;
 /// Parts of 1 in which scores are kept.
 const THOUSAND: f32 = 1000.0;
-/// Parts of 1 in which the confidence of a trunk is kept.
-const HUNDRED: f32 = 100.0;
 
 /// A track as it was last written or read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,28 +94,22 @@ pub fn rounded(track: &Track) -> Track {
     Track { trunk, ..Known::new(track.id).next(track).track(track.state) }
 }
 
-/// How a trunk stands: degrees, thousandths of the picture's height, hundredths.
+/// How a trunk stands: degrees, and thousandths of the picture's height.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stance {
     pub degrees: u16,
     pub length: u16,
-    pub confidence: u16,
 }
 
 impl Stance {
     /// None of a trunk that is too short to be kept.
     pub(super) fn of(trunk: &Trunk) -> Option<Self> {
         let length = thousandths(trunk.length);
-        let (degrees, confidence) = (trunk.inclination.round() as u16, (trunk.confidence * HUNDRED).round() as u16);
-        (length > 0).then_some(Self { degrees, length, confidence })
+        (length > 0).then_some(Self { degrees: trunk.inclination.round() as u16, length })
     }
 
     pub(super) fn trunk(self) -> Trunk {
-        Trunk {
-            inclination: f32::from(self.degrees),
-            length: f32::from(self.length) / THOUSAND,
-            confidence: f32::from(self.confidence) / HUNDRED,
-        }
+        Trunk { inclination: f32::from(self.degrees), length: f32::from(self.length) / THOUSAND }
     }
 }
 

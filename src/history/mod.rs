@@ -9,8 +9,8 @@
 //! # What is kept
 //!
 //! Everything that rules are told, in its order: the size of the picture, looks with their tracks, time that passes without
-//! one, cuts of the stream and the end. No picture is kept, and nothing of it but boxes, classes and scores, and how trunks stand
-//! where the model tells it. Constraints:
+//! one, cuts of the stream and the end. No picture is kept, and nothing of it but boxes, classes and scores, and how trunks
+//! stand where the model tells it. Constraints:
 //!
 //! - bounded in bytes and days: the oldest segments of all cameras make room;
 //! - append-only, and every block can be read without the others: what is torn or damaged costs its block and is counted;
@@ -21,15 +21,15 @@
 //! # Cost
 //!
 //! An hour of one track at five looks a second takes about 240 kB, and each further one that is in sight about 160 kB: three
-//! days of a camera that sees somebody a third of the time take 6 MB. Encoding a look takes microseconds, memory is two buffers
-//! of some 12 KiB for a camera, and the disk is written to once a minute. Trunks take up to five bytes a look each. That is little enough to keep tracks unless somebody
-//! says otherwise: a change of rules can be tried only on what was kept before anybody thought of it.
+//! days of a camera that sees somebody a third of the time take 6 MB. Trunks take up to four bytes a look each. Encoding a look
+//! takes microseconds, memory is two buffers of some 12 KiB for a camera, and the disk is written to once a minute. That is
+//! little enough to keep tracks unless somebody says otherwise: a change of rules can be tried only on what was kept before
+//! anybody thought of it.
 //!
 //! # Rounding
 //!
 //! Edges of boxes are kept in 1/16384 of the picture (an eighth of a pixel at 1920), scores in thousandths, wall time in
-//! milliseconds, rounded down; of trunks whole degrees, their length in thousandths of the picture's height, and confidence in
-//! hundredths. Media time is exact. Speeds of tracks are not kept: no rule asks for them. The rules of a
+//! milliseconds, rounded down; of trunks whole degrees, and their length in thousandths of the picture's height. Media time is exact. Speeds of tracks are not kept: no rule asks for them. The rules of a
 //! camera whose tracks are kept are shown the **rounded** tracks ([`Log::look`] returns them), so that the same rules say the
 //! same when they are run again.
 //!
@@ -54,12 +54,12 @@
 //!           | 3 time                         these rules ended
 //!           | 8+n time wall track×n          a look with n tracks, n up to 239
 //!           | 4 n time wall track×n          one with more
-//!           | 5 n time wall track×n trunk×n  one in which somebody's trunk is known
+//!           | 6 n time wall track×n trunk×n  one in which somebody's trunk is known (5 is not used again: it was another form)
 //!   time    = z(change of the step from record to record, ns)
 //!   wall    = z(change of what the wall clock is ahead of the media clock, ms)
 //!   track   = z(number - the one before in this look) | flags | what the flags announce
 //!   flags   : 0-1 state, 2 new, 3 seen in this look, 4 class follows, 5 odd, 6 box as expected, 7 score as before
-//!   trunk   = 0 unknown | 1+degrees length confidence
+//!   trunk   = 0 unknown | 1+degrees length
 //!   follows = class? score? edges×4? and, where new or odd: best score, detections, ages of first and last sighting
 //! ```
 //!

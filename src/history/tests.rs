@@ -78,14 +78,14 @@ prop_compose! {
         first in 0u64..100_000_000_000,
         last in prop_oneof![2 => Just(None), 1 => (0u64..100_000_000_000).prop_map(Some)],
         hits in any::<u32>(),
-        trunk in prop::option::weighted(0.3, (0.0f32..=180.0, 0.0f32..3.0, 0.0f32..=1.0)),
+        trunk in prop::option::weighted(0.3, (0.0f32..=180.0, 0.0f32..3.0)),
     ) -> (Track, bool) {
         let [x1, y1, x2, y2] = edges;
         let state = [TrackState::Tentative, TrackState::Confirmed, TrackState::Lost, TrackState::Ended][usize::from(state)];
         let first_seen = MediaTime::from_nanos(first);
         let last_seen = MediaTime::from_nanos(last.unwrap_or(0));
         let bbox = Rect::new(x1, y1, x2, y2);
-        let trunk = trunk.map(|(inclination, length, confidence)| Trunk { inclination, length, confidence });
+        let trunk = trunk.map(|(inclination, length)| Trunk { inclination, length });
         let begun = Track::new(id, class, score, bbox, first_seen);
         (Track { state, best_score: best, last_seen, hits, trunk, ..begun }, last.is_none())
     }

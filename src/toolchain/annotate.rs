@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn a_box_is_drawn_where_it_is_even_past_the_edge() {
         let picture = Picture::Rgb(RgbPicture::new(40, 30, vec![0; 40 * 30 * 3]).unwrap());
-        let detection = |bbox| Detection { class: 0, score: 0.9, bbox };
+        let detection = |bbox| Detection::new(0, 0.9, bbox);
         let drawn =
             draw(&picture, &[detection(Rect::new(0.25, 0.2, 0.5, 0.8)), detection(Rect::new(0.9, -1.0, 7.0, 9.0))]);
         assert_eq!(drawn.get_pixel(10, 6).0, COLOURS[0]);

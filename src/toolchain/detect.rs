@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::base::clock::SystemClock;
 use crate::detect::runtime;
+use crate::vocab::Trunk;
 
 use super::annotate;
 
@@ -59,6 +60,25 @@ pub struct Seen<'a> {
     /// Left, top, right and bottom in pixels of the picture, to two decimals; may reach past its edges.
     #[serde(rename = "box")]
     pub bbox: [f64; 4],
+    /// How its trunk stands, where a pose model sees it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trunk: Option<SeenTrunk>,
+}
+
+/// A trunk, as [`Trunk`] describes it.
+#[derive(Debug, Serialize)]
+pub struct SeenTrunk {
+    /// Degrees from upright, 0..180, to one decimal.
+    pub inclination: f64,
+    /// In heights of the picture, to four decimals.
+    pub length: f64,
+}
+
+impl From<Trunk> for SeenTrunk {
+    fn from(trunk: Trunk) -> Self {
+        let (inclination, length) = (f64::from(trunk.inclination), f64::from(trunk.length));
+        Self { inclination: rounded(inclination, 10.0), length: rounded(length, 1e4) }
+    }
 }
 
 /// Why looking ended.
@@ -139,7 +159,8 @@ pub fn look(
         let edges =
             [f64::from(d.bbox.x1) * w, f64::from(d.bbox.y1) * h, f64::from(d.bbox.x2) * w, f64::from(d.bbox.y2) * h];
         let bbox = edges.map(|edge| rounded(edge, 100.0));
-        Seen { label: labels.name(d.class), class: d.class, score: rounded(f64::from(d.score), 1e6), bbox }
+        let (label, score, trunk) = (labels.name(d.class), rounded(f64::from(d.score), 1e6), d.trunk.map(Into::into));
+        Seen { label, class: d.class, score, bbox, trunk }
     });
     let detections = seen.collect();
     let Shot { source, frame, pts_ms, .. } = shot;

@@ -95,7 +95,7 @@ fn detection(row: &Row, (width, height): (f64, f64), scores: &Scores) -> Detecti
     let (right, bottom) = (row.left + row.width, row.top + row.height);
     let edges = [row.left / width, row.top / height, right / width, bottom / height];
     let bbox = Rect::from(edges.map(|edge| edge as f32));
-    Detection { class: u16::try_from(row.class).unwrap_or(0), score: scores.normalised(row.score), bbox }
+    Detection::new(u16::try_from(row.class).unwrap_or(0), scores.normalised(row.score), bbox)
 }
 
 /// A confidence above which a detection is rather right than wrong.

@@ -35,7 +35,7 @@ use assignment::Assignment;
 use motion::Measured;
 use object::Object;
 
-use crate::vocab::{Detection, MediaTime, Seen, Track, TrackId, TrackState, Trunk};
+use crate::vocab::{Detection, MediaTime, Track, TrackId, TrackState};
 
 /// A track unseen for longer than this is not continued by a detection of low score.
 const JUST_SEEN: Duration = Duration::from_millis(250);
@@ -67,8 +67,6 @@ pub struct Tracker {
 #[derive(Debug, Clone)]
 struct Candidate {
     detection: Detection,
-    /// Handed on to the track, and no reason to match it.
-    trunk: Option<Trunk>,
     measured: Measured,
     is_taken: bool,
 }
@@ -120,13 +118,8 @@ impl Tracker {
     /// A time before that of the last step counts as that time. Detections with a box that is not finite or is empty, or
     /// with a score that is not a number, are left out.
     pub fn step(&mut self, now: MediaTime, detections: &[Detection]) -> &[Track] {
-        self.step_seen(now, detections.into())
-    }
-
-    /// As [`step`](Self::step), with the trunks of those detected, which their tracks then have.
-    pub fn step_seen(&mut self, now: MediaTime, seen: Seen<'_>) -> &[Track] {
         let (now, passed) = self.begin_step(now);
-        self.accept(seen);
+        self.accept(detections);
         self.match_all(now, passed);
         let settings = &self.settings;
         self.objects.iter_mut().for_each(|object| object.settle(settings));
@@ -174,17 +167,15 @@ impl Tracker {
     }
 
     /// Sorts usable detections by score, and by place among equal scores, so that the caller's order does not matter.
-    fn accept(&mut self, seen: Seen<'_>) {
-        let is_usable = |(_, d): &(usize, &Detection)| {
+    fn accept(&mut self, detections: &[Detection]) {
+        let is_usable = |d: &&Detection| {
             let edges = <[f32; 4]>::from(d.bbox);
             let is_box = d.bbox.x1 < d.bbox.x2 && d.bbox.y1 < d.bbox.y2;
             d.score >= self.settings.low_score && is_box && edges.iter().all(|edge| edge.abs() <= FARTHEST_EDGE)
         };
         self.candidates.clear();
-        let usable = seen.detections.iter().enumerate().filter(is_usable);
-        self.candidates.extend(usable.map(|(index, detection)| Candidate {
+        self.candidates.extend(detections.iter().filter(is_usable).map(|detection| Candidate {
             detection: *detection,
-            trunk: seen.trunk(index),
             measured: Measured::from(&detection.bbox),
             is_taken: false,
         }));
@@ -232,7 +223,7 @@ impl Tracker {
             if candidate.is_taken || self.is_seen_twice(i) {
                 continue;
             }
-            self.objects.push(Object::new(self.next_id, &candidate.detection, candidate.trunk, now));
+            self.objects.push(Object::new(self.next_id, &candidate.detection, now));
             self.next_id += 1;
             alive += 1;
         }
@@ -313,7 +304,7 @@ impl Round {
             let Some(column) = *column else { continue };
             let candidate = &mut candidates[self.candidates[column]];
             candidate.is_taken = true;
-            objects[object].take(&candidate.detection, candidate.trunk, now);
+            objects[object].take(&candidate.detection, now);
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::Settings;
 use super::classes::Votes;
 use super::motion::Motion;
-use crate::vocab::{Detection, MediaTime, Rect, Track, TrackId, TrackState, Trunk};
+use crate::vocab::{Detection, MediaTime, Rect, Track, TrackId, TrackState};
 
 /// How much of the reported box is the detection and not the filter: the filter lags where boxes change quickly, the
 /// detection jitters.
@@ -48,8 +48,8 @@ pub(super) struct Object {
 
 impl Object {
     /// One first seen now.
-    pub fn new(id: TrackId, detection: &Detection, trunk: Option<Trunk>, now: MediaTime) -> Self {
-        let Detection { class, score, bbox } = *detection;
+    pub fn new(id: TrackId, detection: &Detection, now: MediaTime) -> Self {
+        let Detection { class, score, bbox, trunk } = *detection;
         Self {
             track: Track { trunk, ..Track::new(id, class, score, bbox, now) },
             motion: Motion::new(&bbox),
@@ -82,8 +82,8 @@ impl Object {
     }
 
     /// Takes a detection in.
-    pub fn take(&mut self, detection: &Detection, trunk: Option<Trunk>, now: MediaTime) {
-        let Detection { class, score, bbox } = *detection;
+    pub fn take(&mut self, detection: &Detection, now: MediaTime) {
+        let Detection { class, score, bbox, trunk } = *detection;
         self.motion.correct(&bbox);
         self.votes.add(class, score);
         self.score_sum += score;

@@ -5,14 +5,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::vocab::Rect;
+use crate::vocab::{Rect, Trunk};
 
 fn at(cx: f32, cy: f32) -> Rect {
     Rect::from_centre(cx, cy, 0.06, 0.2)
 }
 
 fn seen(bbox: Rect) -> Detection {
-    Detection { class: 0, score: 0.9, bbox }
+    Detection::new(0, 0.9, bbox)
 }
 
 fn millis(millis: u64) -> MediaTime {
@@ -155,7 +155,7 @@ fn after_a_reset_all_is_new_and_time_may_start_over() {
 #[test]
 fn a_car_may_become_a_truck_but_a_person_never_does() {
     let settings = Settings { confusable: vec![vec![2, 7]], ..Settings::default() };
-    let of = |class: u16, score: f32| vec![Detection { class, score, bbox: at(0.5, 0.5) }];
+    let of = |class: u16, score: f32| vec![Detection::new(class, score, at(0.5, 0.5))];
     let mut tracker = Tracker::new(settings.clone());
     let tracks = run(&mut tracker, 0, [of(2, 0.6), of(7, 0.9), of(2, 0.6), of(7, 0.9)]);
     assert_eq!((states(&tracks), tracks[0].class), (vec![(1, TrackState::Confirmed)], 7));
@@ -202,7 +202,7 @@ fn frames() -> impl Strategy<Value = Vec<Vec<Detection>>> {
             let seen = objects.iter().enumerate().filter(move |(i, _)| !(f * 7 + i * 13).is_multiple_of(11));
             let detection = |(i, &(x, y, vx, vy, w, h, class)): (usize, &_)| {
                 let bbox = Rect::from_centre(x + vx * f as f32, y + vy * f as f32, w, h);
-                Detection { class, score: scores[f * 8 + i], bbox }
+                Detection::new(class, scores[f * 8 + i], bbox)
             };
             seen.map(detection).collect()
         };
@@ -282,30 +282,29 @@ fn irregular_time_is_survived() {
 #[test]
 fn a_track_has_the_trunk_of_its_detection_and_none_while_it_is_not_seen() {
     let mut tracker = Tracker::new(Settings::default());
-    let trunk = |degrees: f32| Some(Trunk { inclination: degrees, length: 0.1, confidence: 0.8 });
+    let trunk = |degrees: f32| Some(Trunk { inclination: degrees, length: 0.1 });
     let told = |tracks: &[Track]| tracks.iter().map(|t| t.trunk.map(|trunk| trunk.inclination)).collect::<Vec<_>>();
-    // The second is less certain, so that the tracker takes them in another order.
-    let both = |scores: [f32; 2]| {
-        [(at(0.2, 0.5), scores[0]), (at(0.8, 0.5), scores[1])].map(|(bbox, score)| Detection { score, ..seen(bbox) })
+    // One is less certain, so that the tracker takes them in another order.
+    let both = |scores: [f32; 2], trunks: [Option<Trunk>; 2]| {
+        let one = |i: usize| Detection { score: scores[i], trunk: trunks[i], ..seen(at([0.2, 0.8][i], 0.5)) };
+        [one(0), one(1)]
     };
     let mut looks = Vec::new();
     for (i, (scores, trunks)) in [
-        ([0.9, 0.8], vec![trunk(10.0), trunk(20.0)]),
-        ([0.8, 0.9], vec![trunk(11.0), trunk(21.0)]),
-        ([0.8, 0.9], vec![None, trunk(22.0)]),
-        ([0.8, 0.9], vec![]),
+        ([0.9, 0.8], [trunk(10.0), trunk(20.0)]),
+        ([0.8, 0.9], [trunk(11.0), trunk(21.0)]),
+        ([0.8, 0.9], [None, trunk(22.0)]),
+        ([0.8, 0.9], [None, None]),
     ]
     .into_iter()
     .enumerate()
     {
-        let (detections, now) = (both(scores), millis(100 * i as u64));
-        looks.push(told(tracker.step_seen(now, Seen { detections: &detections, trunks: &trunks })));
+        looks.push(told(tracker.step(millis(100 * i as u64), &both(scores, trunks))));
     }
-    let [left, right] = both([0.9, 0.9]);
-    let trunks = [trunk(30.0)];
-    looks.push(told(tracker.step_seen(millis(400), Seen { detections: &[right], trunks: &trunks })));
+    let [_, right] = both([0.9, 0.9], [None, trunk(30.0)]);
+    looks.push(told(tracker.step(millis(400), &[right])));
     looks.push(told(tracker.hold(millis(500))));
-    looks.push(told(tracker.step(millis(600), &[left, right])));
+    looks.push(told(tracker.step(millis(600), &both([0.9, 0.9], [None, None]))));
     let expected: [[Option<f32>; 2]; 7] = [
         [Some(10.0), Some(20.0)],
         [Some(11.0), Some(21.0)],

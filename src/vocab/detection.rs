@@ -11,27 +11,14 @@ pub struct Detection {
     pub score: f32,
     /// Where, normalised over the source picture; may reach past its edges by what the model predicted.
     pub bbox: Rect,
+    /// How its trunk stands, where it is a person whose trunk is seen by a model that tells it.
+    pub trunk: Option<Trunk>,
 }
 
-/// All that a detector saw in one frame.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Seen<'a> {
-    /// The objects.
-    pub detections: &'a [Detection],
-    /// The trunk of each of them, in their order, where it was seen; empty where the detector tells of no trunks at all.
-    pub trunks: &'a [Option<Trunk>],
-}
-
-impl Seen<'_> {
-    /// The trunk of the detection at `index`.
-    pub fn trunk(&self, index: usize) -> Option<Trunk> {
-        self.trunks.get(index).copied().flatten()
-    }
-}
-
-impl<'a> From<&'a [Detection]> for Seen<'a> {
-    fn from(detections: &'a [Detection]) -> Self {
-        Self { detections, trunks: &[] }
+impl Detection {
+    /// One of which nothing is known but what and where it is.
+    pub fn new(class: u16, score: f32, bbox: Rect) -> Self {
+        Self { class, score, bbox, trunk: None }
     }
 }
 

@@ -24,7 +24,7 @@ mod trunk;
 
 pub use appearance::{Appearance, SeenBefore};
 pub use condition::{Condition, DayNight, Finding, PictureChange, Relief};
-pub use detection::{Detection, FacePoints, Seen};
+pub use detection::{Detection, FacePoints};
 pub use event::{
     ClipFile, ClockState, Event, EventKind, Evidence, Explanation, Gap, ModelFacts, Phase, Place, Severity, Subject,
 };

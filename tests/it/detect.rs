@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vedette::base::clock::{Clock, SystemClock};
 use vedette::detect::{CameraKey, DetectError, Detector, Family, Provider, ProviderChoice, Settings, Worker};
-use vedette::vocab::{Frame, Rect};
+use vedette::vocab::{Detection, Frame, Rect};
 
 use crate::support::detectors::{json_lines, library, load, open, settings, vedette, written};
 use crate::support::onnx::{Element, Model};
@@ -263,8 +263,8 @@ fn a_worker_looks_at_every_camera_and_survives_a_panic() {
     let clock = SystemClock::shared();
     let detector = Detector::open(&settings(&path), clock.clone()).unwrap();
     let (sender, results) = mpsc::channel();
-    let callback = move |camera: CameraKey, frame: Frame, seen: vedette::vocab::Seen<'_>, _| {
-        sender.send((camera, frame.seq, seen.detections.len())).unwrap();
+    let callback = move |camera: CameraKey, frame: Frame, seen: &[Detection], _| {
+        sender.send((camera, frame.seq, seen.len())).unwrap();
         assert!(frame.seq != 13, "unlucky");
     };
     let worker = Worker::start(0, detector, Box::new(callback)).unwrap();

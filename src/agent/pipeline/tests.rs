@@ -96,7 +96,7 @@ fn truth(street: &Street, minutes: u64, fps: f64) -> Vec<Told> {
 /// What a detector that never errs would say.
 fn detections(actors: &[Actor]) -> Vec<Detection> {
     let seen = actors.iter().filter(|actor| actor.kind != Kind::Bag);
-    seen.map(|a| Detection { class: u16::from(a.kind == Kind::Vehicle), score: 0.9, bbox: a.bbox }).collect()
+    seen.map(|a| Detection::new(u16::from(a.kind == Kind::Vehicle), 0.9, a.bbox)).collect()
 }
 
 /// What the line tells of objects in the first `minutes`.
@@ -111,11 +111,7 @@ fn play(street: &Street, minutes: u64, fps: f64) -> Vec<Told> {
         let looked = line.look(&frame, ClockState::Media);
         let mut occurrences = looked.occurrences;
         if looked.verdict == Verdict::Look {
-            occurrences.extend(line.seen(
-                &frame,
-                detections(&street.truth(index)).as_slice().into(),
-                ClockState::Media,
-            ));
+            occurrences.extend(line.seen(&frame, &detections(&street.truth(index)), ClockState::Media));
         }
         for Occurrence { event, shot } in occurrences {
             if matches!(event.kind, EventKind::ObjectLeft | EventKind::ObjectRemoved) {

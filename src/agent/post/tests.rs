@@ -120,7 +120,7 @@ fn nothing_is_told_after_the_post_was_left() {
     assert!(bench.post.stop(Duration::ZERO));
     bench.changed(CameraState::Streaming, 0);
     bench.eye().discontinuity(Discontinuity::CodecChanged);
-    bench.post.seen(&frame(0, 0), Seen::default());
+    bench.post.seen(&frame(0, 0), &[]);
     assert_eq!(bench.events(), Vec::<serde_json::Value>::new());
     assert_eq!(bench.post.looks(), 0);
 }
@@ -130,10 +130,10 @@ fn a_look_that_was_under_way_when_the_stream_was_cut_is_not_taken_in() {
     let bench = bench();
     bench.eye().frame(frame(4, 160));
     bench.eye().discontinuity(Discontinuity::CodecChanged);
-    bench.post.seen(&frame(4, 160), Seen::default());
+    bench.post.seen(&frame(4, 160), &[]);
     assert_eq!(bench.post.looks(), 0);
     bench.eye().frame(frame(5, 200));
-    bench.post.seen(&frame(5, 200), Seen::default());
+    bench.post.seen(&frame(5, 200), &[]);
     assert_eq!(bench.post.looks(), 1);
 }
 
@@ -201,11 +201,11 @@ fn what_still_ails_a_picture_ends_with_its_post() {
 #[test]
 fn where_somebody_stood_is_told_once_the_hour_is_over_even_by_the_next_run() {
     let first = bench_with(true);
-    let person = Detection { class: 0, score: 0.9, bbox: Rect::new(0.4, 0.3, 0.5, 0.75) };
+    let person = Detection::new(0, 0.9, Rect::new(0.4, 0.3, 0.5, 0.75));
     for seq in 0..60 {
         let frame = scenery(seq, 1.0, false);
         first.eye().frame(frame.clone());
-        first.post.seen(&frame, [person].as_slice().into());
+        first.post.seen(&frame, &[person]);
     }
     let saved = serde_json::to_vec(&first.post.saved_heat().unwrap()).unwrap();
     assert!(saved.len() < 200, "what is empty is left out: {}", String::from_utf8_lossy(&saved));

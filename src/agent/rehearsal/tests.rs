@@ -11,7 +11,7 @@ use crate::base::clock::SimulatedClock;
 use crate::config::Folders;
 use crate::event::Notice;
 use crate::history::{self, Store};
-use crate::vocab::{ClockState, Detection, Frame, Labels, MediaTime, ModelFacts, Phase, Point, Rect, Seen, Trunk};
+use crate::vocab::{ClockState, Detection, Frame, Labels, MediaTime, ModelFacts, Phase, Point, Rect, Trunk};
 use crate::{event, evidence, scene, track};
 
 /// 2026-11-23T12:00:00Z.
@@ -95,11 +95,7 @@ fn seen(t: f64, noise: &mut fastrand::Rng) -> Vec<Detection> {
         let mut tremble = || 0.004 * (noise.f32() - 0.5);
         let x = left + (right - left) * share + tremble();
         let foot = 0.5 + 0.1 * i as f32 + tremble();
-        all.push(Detection {
-            class: 0,
-            score: 0.6 + 0.3 * noise.f32(),
-            bbox: Rect::new(x - 0.04, foot - 0.25, x + 0.04, foot),
-        });
+        all.push(Detection::new(0, 0.6 + 0.3 * noise.f32(), Rect::new(x - 0.04, foot - 0.25, x + 0.04, foot)));
     }
     all
 }
@@ -120,7 +116,7 @@ fn live(line: &mut Line, start: i64) -> Vec<Occurrence> {
             told.extend(line.cut(&Notice::Reconnected { gap: Duration::from_secs(1) }));
         }
         told.extend(line.look(&frame, ClockState::Media).occurrences);
-        told.extend(line.seen(&frame, seen(t, &mut noise).as_slice().into(), ClockState::Media));
+        told.extend(line.seen(&frame, &seen(t, &mut noise), ClockState::Media));
     }
     told.extend(line.close());
     told.retain(|occurrence| occurrence.event.rule.is_some());
@@ -244,10 +240,10 @@ fn live_fall(line: &mut Line) -> Vec<Occurrence> {
         let angle = (90.0 * ((i as f32 - 100.0) / 5.0).clamp(0.0, 1.0)).to_radians();
         let (hips, size) = (Point::new(0.5, 0.6), (160, 90));
         let shoulders = Point::new(hips.x + 0.2 * angle.sin() * 9.0 / 16.0, hips.y - 0.2 * angle.cos());
-        let trunks = [Trunk::between(shoulders, hips, size, 0.8)];
-        let detections = [Detection { class: 0, score: 0.9, bbox: Rect::new(0.4, 0.3, 0.6, 0.9) }];
+        let trunk = Trunk::between(shoulders, hips, size);
+        let somebody = Detection { trunk, ..Detection::new(0, 0.9, Rect::new(0.4, 0.3, 0.6, 0.9)) };
         told.extend(line.look(&frame, ClockState::Media).occurrences);
-        told.extend(line.seen(&frame, Seen { detections: &detections, trunks: &trunks }, ClockState::Media));
+        told.extend(line.seen(&frame, &[somebody], ClockState::Media));
     }
     told.extend(line.close());
     told.retain(|occurrence| occurrence.event.rule.is_some());

@@ -136,7 +136,7 @@ mod tests {
     use crate::vocab::Rect;
 
     fn at(x: f32) -> Detection {
-        Detection { class: 0, score: 0.9, bbox: Rect::new(x, 0.0, x + 0.1, 0.1) }
+        Detection::new(0, 0.9, Rect::new(x, 0.0, x + 0.1, 0.1))
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Actor {
         };
         let share = ((t - from) / (until - from)) as f32;
         let (inclination, length) = (degrees + (to - degrees) * share, length + (becomes - length) * share);
-        Some(Trunk { inclination, length, confidence: 0.8 })
+        Some(Trunk { inclination, length })
     }
 
     fn bbox(&self, feet: (f32, f32), (w, h): (f32, f32), t: f64) -> Rect {

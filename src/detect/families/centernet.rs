@@ -166,7 +166,7 @@ mod tests {
         (offsets[2], offsets[8]) = (0.25, 0.5);
         let mut found = Vec::new();
         net.decode(&[&heat[..], &sizes, &offsets].map(|data| Tensor { data }), 0.5, &mut found);
-        assert_eq!(found, [Detection { class: 0, score: 0.9, bbox: Rect::from_centre(9.0, 2.0, 8.0, 20.0) }]);
+        assert_eq!(found, [Detection::new(0, 0.9, Rect::from_centre(9.0, 2.0, 8.0, 20.0))]);
     }
 
     #[test]

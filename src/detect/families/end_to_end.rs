@@ -77,7 +77,7 @@ mod tests {
         let mut found = Vec::new();
         EndToEnd { columns: COLUMNS }.decode(&outputs, 0.25, &mut found);
         assert_eq!(found.len(), 2);
-        assert_eq!(found[0], Detection { class: 2, score: 0.9, bbox: Rect::new(8.0, 9.0, 20.0, 30.0) });
+        assert_eq!(found[0], Detection::new(2, 0.9, Rect::new(8.0, 9.0, 20.0, 30.0)));
         assert_eq!(EndToEnd { columns: COLUMNS }.plausible(&outputs), Ok(()));
         assert_eq!(EndToEnd { columns: COLUMNS }.plausible(&[Tensor { data: &[0.0; 18] }]), Ok(()));
     }

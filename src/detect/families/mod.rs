@@ -345,7 +345,7 @@ const fn reversed([a, b, c]: [f32; 3]) -> [f32; 3] {
 
 /// A candidate, unless its class is out of range.
 fn candidate(class: usize, score: f32, bbox: Rect) -> Option<Detection> {
-    u16::try_from(class).ok().map(|class| Detection { class, score, bbox })
+    u16::try_from(class).ok().map(|class| Detection::new(class, score, bbox))
 }
 
 /// The elements of output `at`; none where there is no such output.

@@ -20,8 +20,6 @@ const SHORTEST: f32 = 4.0;
 pub(in crate::detect) struct TrunkEnds {
     pub(in crate::detect) shoulders: Point,
     pub(in crate::detect) hips: Point,
-    /// The lowest of the four points, 0..1.
-    pub(in crate::detect) confidence: f32,
 }
 
 /// How the keypoints of a person are laid out: so many values for each.
@@ -51,8 +49,7 @@ impl Body {
         // A confidence that is no number is none either.
         let are_sure = upper.iter().chain(&lower).all(|confidence| *confidence >= SURE);
         let length = (shoulders.x - hips.x).hypot(shoulders.y - hips.y);
-        let confidence = upper.into_iter().chain(lower).fold(1.0, f32::min);
-        (are_sure && length.is_finite() && length >= SHORTEST).then_some(TrunkEnds { shoulders, hips, confidence })
+        (are_sure && length.is_finite() && length >= SHORTEST).then_some(TrunkEnds { shoulders, hips })
     }
 }
 
@@ -67,10 +64,10 @@ mod tests {
 
     #[test]
     fn the_trunk_lies_between_the_middles_of_shoulders_and_hips() {
-        for (values, confidence) in [(3, 0.8), (2, 0.9)] {
+        for values in [3, 2] {
             let points = keypoints(values, 0.8);
             let found = Body::of((COCO, values)).unwrap().trunk(0.9, |at| points[at]);
-            let expected = TrunkEnds { shoulders: Point::new(55.0, 110.0), hips: Point::new(115.0, 230.0), confidence };
+            let expected = TrunkEnds { shoulders: Point::new(55.0, 110.0), hips: Point::new(115.0, 230.0) };
             assert_eq!(found, Some(expected));
         }
     }

@@ -137,7 +137,7 @@ mod tests {
             |is_raw, priors| Ultraface { is_raw, boxes_at: 1, scores_at: 0, columns: 2, size: (320.0, 240.0), priors };
         let mut found = Vec::new();
         ultraface(false, Vec::new()).decode(&[Tensor { data: &scores }, Tensor { data: &corners }], 0.5, &mut found);
-        assert_eq!(found, [Detection { class: 0, score: 0.8, bbox: Rect::new(80.0, 120.0, 160.0, 180.0) }]);
+        assert_eq!(found, [Detection::new(0, 0.8, Rect::new(80.0, 120.0, 160.0, 180.0))]);
 
         found.clear();
         let priors = vec![[0.5, 0.5, 0.1, 0.2]; 2];

@@ -112,8 +112,8 @@ mod tests {
         ];
         let mut found = Vec::new();
         decoder.decode(&[Tensor { data: data.as_flattened() }], 0.5, &mut found);
-        let first = Detection { class: 0, score: 0.9, bbox: Rect::from_centre(20.0, 21.0, 6.0, 4.0) };
-        let second = Detection { class: 1, score: 0.6, bbox: Rect::from_centre(30.0, 31.0, 8.0, 6.0) };
+        let first = Detection::new(0, 0.9, Rect::from_centre(20.0, 21.0, 6.0, 4.0));
+        let second = Detection::new(1, 0.6, Rect::from_centre(30.0, 31.0, 8.0, 6.0));
         assert_eq!(found, [first, second]);
     }
 }

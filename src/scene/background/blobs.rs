@@ -71,7 +71,7 @@ impl Blobs {
 }
 
 fn detection(grid: &Grid, span: Span) -> Detection {
-    Detection { class: 0, score: SCORE, bbox: grid.box_of(span.columns, span.rows) }
+    Detection::new(0, SCORE, grid.box_of(span.columns, span.rows))
 }
 
 /// Whether a piece is, at least in part, what is expected in a place.

@@ -142,7 +142,7 @@ mod tests {
     }
 
     fn at(class: u16, score: f32, x: f32) -> Detection {
-        Detection { class, score, bbox: Rect::new(x, 0.1, x + 0.2, 0.3) }
+        Detection::new(class, score, Rect::new(x, 0.1, x + 0.2, 0.3))
     }
 
     fn score(float: Vec<Detection>, seen: Vec<Detection>) -> Score {

@@ -44,12 +44,12 @@ fn frame(seconds: f64) -> Frame {
 
 /// Somebody stands there from `from` to `to`, five looks a second; what the rules tell.
 fn stands(line: &mut Line, from: f64, to: f64) -> Vec<Event> {
-    look(line, from, to, &[Detection { class: 0, score: 0.9, bbox: Rect::new(0.3, 0.2, 0.7, 0.9) }])
+    look(line, from, to, &[Detection::new(0, 0.9, Rect::new(0.3, 0.2, 0.7, 0.9))])
 }
 
 fn look(line: &mut Line, from: f64, to: f64, seen: &[Detection]) -> Vec<Event> {
     let times = (0..).map(|i| from + f64::from(i) * 0.2).take_while(|t| *t < to);
-    let told = times.flat_map(|t| line.seen(&frame(t), seen.into(), ClockState::Media)).collect::<Vec<_>>();
+    let told = times.flat_map(|t| line.seen(&frame(t), seen, ClockState::Media)).collect::<Vec<_>>();
     told.into_iter().map(|occurrence| occurrence.event).filter(|event| event.rule.is_some()).collect()
 }
 
