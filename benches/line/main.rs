@@ -15,6 +15,8 @@ mod table;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vedette::base::environment;
+
 use agent::{Agent, Camera, Cost};
 use clips::Clips;
 use parts::{Broker, Server};
@@ -29,6 +31,8 @@ const LARGE_CLIP: Duration = Duration::from_secs(60);
 const FOUR: Duration = Duration::from_secs(40);
 
 fn main() -> ExitCode {
+    // What the agent is compared with has the same allocator.
+    environment::complete(&[environment::ALLOCATOR]).expect("this benchmark can be started anew");
     if let Some(code) = parts::run_as_part() {
         return code;
     }

@@ -22,7 +22,7 @@ use super::{environment, threads};
 const OWN: &str = "/proc/self/exe";
 /// What libraries must find: those of models, and those of decoders.
 const ENVIRONMENT: [environment::Variable; 4] =
-    [environment::NO_TELEMETRY, environment::ONE_ARENA, environment::NO_SLICES, environment::NO_PLUGINS];
+    [environment::NO_TELEMETRY, environment::ALLOCATOR, environment::NO_SLICES, environment::NO_PLUGINS];
 /// Where libraries are looked for. Drivers of accelerators lie wherever their makers like.
 const LIBRARY_PATH: &str = "LD_LIBRARY_PATH";
 /// What the kernel adds to a child's claim to be killed where there is no memory left, of at most 1000.

@@ -101,7 +101,11 @@ pub fn main() -> ExitCode {
 /// What is to be in the environment before anything is loaded.
 fn wanted_environment(command: &Command) -> &'static [environment::Variable] {
     match command {
-        Command::Run(_) => &[environment::NO_TELEMETRY, environment::ONE_ARENA, environment::NO_SLICES],
+        Command::Run(_) => &[environment::NO_TELEMETRY, environment::ALLOCATOR, environment::NO_SLICES],
+        // What they measure and print is to be what an agent does.
+        Command::Replay(_) | Command::Detect(_) | Command::Model(_) => {
+            &[environment::NO_TELEMETRY, environment::ALLOCATOR]
+        }
         // As `base::child` starts them.
         Command::ModelProcess | Command::DecodeProcess => &[],
         _ => &[environment::NO_TELEMETRY],

@@ -56,6 +56,28 @@ async fn systemd_hears_when_it_is_ready_alive_and_stopping() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_allocator_is_as_the_program_wants_it_unless_somebody_has_said_otherwise() {
+    const NAME: &str = "GLIBC_TUNABLES";
+    let Some(broker) = mosquitto::start(&[]) else { return };
+    let ear = Ear::at(&broker).await;
+    let mut agent = Agent::new(&broker.url(), &format!("cameras:\n{}", bare_camera("door", "rtsp://127.0.0.1:9/live")));
+    for (said, expected) in [
+        (None, "glibc.malloc.arena_max=1:glibc.malloc.hugetlb=1"),
+        (Some("glibc.malloc.check=0"), "glibc.malloc.check=0"),
+    ] {
+        said.into_iter().for_each(|value| agent.set(NAME, value));
+        let began = now();
+        agent.start();
+        ear.camera("door", "backoff", began).await;
+        let environment = std::fs::read_to_string(format!("/proc/{}/environ", agent.pid())).unwrap();
+        let found = environment.split('\0').find_map(|pair| pair.strip_prefix(NAME)?.strip_prefix('='));
+        assert_eq!(found, Some(expected));
+        agent.signal(Signal::TERM);
+        agent.await_end();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_is_told_and_ends_with_success() {
     let Some(broker) = mosquitto::start(&[]) else { return };
     let server = Server::start(Offer::h264(320, 180, 10));
