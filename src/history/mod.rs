@@ -29,9 +29,9 @@
 //! # Rounding
 //!
 //! Edges of boxes are kept in 1/16384 of the picture (an eighth of a pixel at 1920), scores in thousandths, wall time in
-//! milliseconds, rounded down; of trunks whole degrees, and their length in thousandths of the picture's height. Media time is exact. Speeds of tracks are not kept: no rule asks for them. The rules of a
-//! camera whose tracks are kept are shown the **rounded** tracks ([`Log::look`] returns them), so that the same rules say the
-//! same when they are run again.
+//! milliseconds, rounded down; of trunks whole degrees, and their length in thousandths of the picture's height. Media time
+//! is exact. Speeds of tracks are not kept: no rule asks for them. The rules of a camera whose tracks are kept are shown the
+//! **rounded** tracks ([`Log::look`] returns them), so that the same rules say the same when they are run again.
 //!
 //! # Quiet times
 //!
