@@ -42,13 +42,21 @@ mod tests {
     use crate::detect::letterbox::Fit;
     use crate::vocab::{Point, Rect};
 
-    struct Told(Vec<(Rect, Option<TrunkEnds>)>);
+    #[derive(Default)]
+    struct Told {
+        trunks: Vec<(Rect, Option<TrunkEnds>)>,
+        faces: Vec<(Rect, FacePoints)>,
+    }
 
     impl Decode for Told {
         fn decode(&mut self, _: &[Tensor<'_>], _: f32, _: &mut Vec<Detection>) {}
 
         fn trunks(&self) -> Option<&[(Rect, Option<TrunkEnds>)]> {
-            Some(&self.0)
+            Some(&self.trunks)
+        }
+
+        fn points(&self) -> Option<&[(Rect, FacePoints)]> {
+            Some(&self.faces)
         }
 
         fn plausible(&mut self, _: &[Tensor<'_>]) -> Result<(), Implausible> {
@@ -66,7 +74,8 @@ mod tests {
         let [left, right, gone] = [10.0, 300.0, 310.0].map(|x| Rect::new(x, 50.0, x + 80.0, 250.0));
         let seen = |bbox| Detection::new(0, 0.9, bbox);
         // Three across and four down, in the tensor.
-        let decoder = Told(vec![(gone, None), (right, Some(ends((130.0, 100.0), (100.0, 140.0)))), (left, None)]);
+        let trunks = vec![(gone, None), (right, Some(ends((130.0, 100.0), (100.0, 140.0)))), (left, None)];
+        let decoder = Told { trunks, ..Told::default() };
         for (size, fit, inclination) in [
             ((1920, 1080), Fit::Centre(114.0), (3.0f32 / 4.0).atan()),
             ((500, 1000), Fit::Centre(114.0), (3.0f32 / 4.0).atan()),
@@ -78,5 +87,20 @@ mod tests {
             let [Some(trunk), None] = found.map(|detection| detection.trunk) else { panic!("{found:?}") };
             assert!((trunk.inclination - inclination.to_degrees()).abs() < 0.2, "{size:?}: {trunk:?}");
         }
+    }
+    #[test]
+    fn a_look_has_the_points_of_its_own_faces_and_none_of_the_look_before() {
+        let [left, right] = [10.0, 300.0].map(|x| Rect::new(x, 50.0, x + 80.0, 130.0));
+        let points = |bbox: Rect| [Point::new(bbox.x1 + 20.0, bbox.y1 + 30.0); 5];
+        let decoder = Told { faces: vec![(left, points(left)), (right, points(right))], ..Told::default() };
+        let geometry = Geometry::new((1280, 1280), (640, 640), Fit::Stretch);
+        let mut faces = Vec::new();
+        take_faces(&decoder, &[right, left].map(|bbox| Detection::new(0, 0.9, bbox)), &geometry, &mut faces);
+        assert_eq!(
+            faces,
+            [right, left].map(|bbox| points(bbox).map(|point| Point::new(point.x / 640.0, point.y / 640.0)))
+        );
+        take_faces(&Told::default(), &[], &geometry, &mut faces);
+        assert_eq!(faces, [] as [FacePoints; 0]);
     }
 }
