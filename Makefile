@@ -7,7 +7,7 @@ export VEDETTE_ORT_OPENVINO := $(CURDIR)/.ort/openvino/libonnxruntime.so
 FAULTS = $$(awk '!/^\#/ { for (i = 3; i <= NF; i++) { at = index($$i, "::"); of = substr($$i, 1, at - 1); \
 	printf " or %s and test(=%s)", of == "lib" ? "kind(lib)" : "binary(" of ")", substr($$i, at + 2) } }' tests/faults/table.txt)
 
-.PHONY: help demo demo-fleet test test-clients test-faults test-deb soak lint bench audit sbom deb setup
+.PHONY: help demo demo-fleet test test-clients test-faults test-deb soak fuzz lint bench audit sbom deb setup
 
 help:
 	@echo "make demo   build and run the whole line on this machine, nothing to configure"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-faults  forty faults, the long ones too: kills by the hundred, dead disks, hostile cameras; as root for the disks"
 	@echo "make test-clients  the Python clients of Triton and KServe, and schemathesis, against the hub; the hub against S3"
 	@echo "make soak   eight cameras, broker, hub and agent for an hour (SOAK_MINUTES=60) with random faults; what is lost, late, grows"
+	@echo "make fuzz   half an hour (FUZZ_MINUTES=30) for each parser of ours that strangers reach; goes on where it was stopped"
 	@echo "make bench  what a frame costs; compares with a limit measured in the same run"
 	@echo "make deb    a Debian package of what was built here, under target/debian"
 	@echo "make test-deb  install, use, remove and purge it in a bare Debian 12; as root, with debootstrap"
@@ -60,6 +61,9 @@ test-faults: setup
 soak: setup
 	cargo build --release --bin vedette
 	VEDETTE_PROGRAM=$(CURDIR)/target/release/vedette cargo test --test soak -- --ignored --exact soak --nocapture
+
+fuzz:
+	tests/fuzz/run $(or $(FUZZ_MINUTES),30)
 
 bench: setup
 	cargo bench
