@@ -118,7 +118,7 @@ pub fn no_inherited_descriptors() -> io::Result<()> {
 }
 
 /// Those that are open, but the three standard ones.
-fn descriptors() -> io::Result<Vec<i32>> {
+pub(super) fn descriptors() -> io::Result<Vec<i32>> {
     let mut all = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
         let number = entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok());

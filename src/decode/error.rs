@@ -84,6 +84,14 @@ pub enum DecodeError {
         /// How long.
         seconds: u64,
     },
+    /// It sends without an end what is no picture: an RTSP answer of any length would be taken into memory.
+    #[error("{source_name} sends without an end what is no picture, {bytes} bytes of it so far")]
+    Flood {
+        /// The source, without secrets.
+        source_name: String,
+        /// How much it was.
+        bytes: u64,
+    },
     /// Something else inside GStreamer.
     #[error("{source_name} failed: {detail}")]
     Other {

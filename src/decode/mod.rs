@@ -12,6 +12,7 @@ mod drawn;
 mod error;
 mod feed;
 mod film;
+mod flood;
 mod footage;
 mod gate;
 mod idle;

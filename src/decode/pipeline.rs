@@ -22,6 +22,7 @@ use url::Url;
 use super::branch::{self, Plan};
 use super::error::{Reporter, classify};
 use super::feed::{Feed, count};
+use super::flood::Guard;
 use super::source::Place;
 use super::{Codec, DecodeError, Settings, Transport, codec, redirect};
 use crate::base::threads;
@@ -180,17 +181,19 @@ impl Context {
         if let Some(password) = self.feed.source.password() {
             origin.set_property("user-pw", password.expose());
         }
-        redirect::stay_on_host(&origin, &self.feed, url);
-        self.select_video(&origin);
+        let guard = Guard::new(&self.feed, settings);
+        redirect::stay_on_host(&origin, &self.feed, url, &guard);
+        self.select_video(&origin, guard);
         let context = self.clone();
         origin.connect_pad_added(move |_, pad| context.attach_rtp(pad));
         pipeline.add(&origin).map_err(|e| branch::other(&self.feed, e))
     }
 
     /// Asks the server for the first video stream only: audio and metadata would cost it and us a session each.
-    fn select_video(&self, origin: &gst::Element) {
+    fn select_video(&self, origin: &gst::Element, guard: Arc<Guard>) {
         let chosen = AtomicBool::new(false);
         origin.connect("select-stream", false, move |arguments| {
+            guard.described();
             let caps = arguments.get(2).and_then(|value| value.get::<gst::Caps>().ok());
             let is_video = caps.is_some_and(|caps| Codec::of_rtp(&caps).is_some());
             Some((is_video && !chosen.swap(true, SeqCst)).to_value())

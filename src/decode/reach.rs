@@ -3,7 +3,7 @@
 //! Opening one takes a pipeline and several threads; asking whether anybody is there takes a packet. A camera that has
 //! been away for long is asked that way, often, and opened once it answers.
 
-use std::net::{TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use url::{Host, Url};
@@ -11,8 +11,8 @@ use url::{Host, Url};
 use super::Source;
 use super::source::Place;
 
-/// The ports of `rtsp` and `rtsps` where the URL names none.
-const PORTS: [(&str, u16); 2] = [("rtsp", 554), ("rtsps", 322)];
+/// The ports of `rtsps` and `rtsp` where the URL names none.
+const PORTS: [(&str, u16); 2] = [("rtsps", 322), ("rtsp", 554)];
 
 impl Source {
     /// Whether a camera accepts connections, or a file or device exists. Each address of the camera is given `limit`;
@@ -27,16 +27,21 @@ impl Source {
 }
 
 fn accepts(url: &Url, limit: Duration) -> bool {
-    let known = PORTS.iter().find(|(scheme, _)| *scheme == url.scheme()).map(|(_, port)| *port);
-    let Some(port) = url.port().or(known) else { return false };
+    addresses(url).into_iter().any(|address| TcpStream::connect_timeout(&address, limit).is_ok())
+}
+
+/// Where an RTSP server is; nowhere, if its name is not known. May take as long as the system allows.
+pub(super) fn addresses(url: &Url) -> Vec<SocketAddr> {
+    // GStreamer adds letters for the transport to the scheme.
+    let known = PORTS.iter().find(|(scheme, _)| url.scheme().starts_with(scheme)).map(|(_, port)| *port);
     let host = match url.host() {
         // Without the brackets that it has in a URL.
         Some(Host::Ipv6(address)) => address.to_string(),
         Some(host) => host.to_string(),
-        None => return false,
+        None => return Vec::new(),
     };
-    let Ok(addresses) = (host.as_str(), port).to_socket_addrs() else { return false };
-    addresses.into_iter().any(|address| TcpStream::connect_timeout(&address, limit).is_ok())
+    let Some(port) = url.port().or(known) else { return Vec::new() };
+    (host.as_str(), port).to_socket_addrs().into_iter().flatten().collect()
 }
 
 #[cfg(test)]

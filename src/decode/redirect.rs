@@ -12,33 +12,38 @@ use url::Url;
 
 use super::DecodeError;
 use super::feed::Feed;
+use super::flood::Guard;
 
-/// Keeps `origin`, an rtspsrc for `own`, from sending requests anywhere else.
-pub(super) fn stay_on_host(origin: &gst::Element, feed: &Arc<Feed>, own: &Url) {
-    let (feed, own) = (feed.clone(), own.clone());
+/// Keeps `origin`, an rtspsrc for `own`, from sending requests anywhere else; tells `guard` where it does.
+pub(super) fn stay_on_host(origin: &gst::Element, feed: &Arc<Feed>, own: &Url, guard: &Arc<Guard>) {
+    let (feed, own, guard) = (feed.clone(), own.clone(), guard.clone());
     origin.connect("before-send", false, move |arguments| {
         let origin = arguments.first().and_then(|value| value.get::<gst::Element>().ok());
         let place = origin.and_then(|origin| origin.property::<Option<String>>("location"));
-        let refused = place.as_deref().and_then(|place| refusal(&own, place));
-        let allowed = refused.is_none();
-        if let Some(detail) = refused {
-            feed.fail(DecodeError::Network { source_name: feed.source.to_string(), detail });
+        let place = place.as_deref().map_or(Ok(own.clone()), |place| followed(&own, place));
+        let is_followed = place.is_ok();
+        match place {
+            Ok(place) => guard.connected(&place),
+            Err(detail) => feed.fail(DecodeError::Network { source_name: feed.source.to_string(), detail }),
         }
-        Some(allowed.to_value())
+        Some(is_followed.to_value())
     });
 }
 
-/// Why a client of `own` does not go to `place`, if so.
-fn refusal(own: &Url, place: &str) -> Option<String> {
-    let Ok(place) = Url::parse(place) else { return Some("it redirects to what is no URL".to_owned()) };
+/// Where a client of `own` goes that is sent to `place`, or why it does not.
+fn followed(own: &Url, place: &str) -> Result<Url, String> {
+    let place = Url::parse(place).map_err(|_| "it redirects to what is no URL".to_owned())?;
     let same = |a: Option<&str>, b: Option<&str>| a.zip(b).is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
     if !same(own.host_str(), place.host_str()) {
         let host: String = place.host_str().unwrap_or("no host").chars().take(100).collect();
-        return Some(format!("it redirects to another host, {host:?}, which is not followed"));
+        return Err(format!("it redirects to another host, {host:?}, which is not followed"));
     }
     // GStreamer writes the transport into the scheme: rtspt, rtspu and so on.
     let encrypted = |url: &Url| url.scheme().starts_with("rtsps");
-    (encrypted(own) && !encrypted(&place)).then(|| "it redirects to where nothing is encrypted".to_owned())
+    if encrypted(own) && !encrypted(&place) {
+        return Err("it redirects to where nothing is encrypted".to_owned());
+    }
+    Ok(place)
 }
 
 #[cfg(test)]
@@ -47,7 +52,7 @@ mod tests {
 
     #[test]
     fn only_the_same_host_is_followed_and_never_out_of_an_encrypted_session() {
-        let refused = |own: &str, place: &str| refusal(&Url::parse(own).unwrap(), place);
+        let refused = |own: &str, place: &str| followed(&Url::parse(own).unwrap(), place).err();
         for place in ["rtsp://cam/other", "rtsp://CAM:8554/live?x=1", "rtsps://cam/live"] {
             assert_eq!(refused("rtsp://cam/live", place), None, "{place}");
         }
