@@ -302,7 +302,7 @@ impl Bits {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "long: make test-faults"]
 async fn fault_15_many_reconnects() {
-    const ROUNDS: usize = 400;
+    const ROUNDS: usize = 1000;
     const WARM: usize = 100;
     let Some(broker) = mosquitto::start(&[]) else { return };
     let server = Server::start(Offer::h264(320, 180, 15));
