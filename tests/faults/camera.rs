@@ -24,9 +24,10 @@ async fn health(ear: &Ear, id: &str) -> Value {
 #[ignore = "long: make test-faults"]
 async fn fault_04_picture_frozen_while_its_clock_goes_on() {
     let Some(broker) = mosquitto::start(&[]) else { return };
-    // A fixed quantiser: the same picture is always coded the same, as by a camera whose sensor has stopped.
+    // A fixed quantiser: the same picture is always coded the same, as by a camera whose sensor has stopped. And a picture
+    // without noise, which `smpte` has in its lower right corner.
     let server = Server::start(Offer::of(
-        "videotestsrc is-live=true pattern=smpte ! video/x-raw,format=I420,width=320,height=180,framerate=10/1 \
+        "videotestsrc is-live=true pattern=smpte100 ! video/x-raw,format=I420,width=320,height=180,framerate=10/1 \
          ! x264enc tune=zerolatency pass=quant quantizer=20 threads=1 key-int-max=10 ! rtph264pay name=pay0 pt=96 config-interval=-1",
     ));
     let ear = Ear::at(&broker).await;
