@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test ends by panicking, and says what it measured")]
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
+use std::time::Duration;
 
 use gstreamer::ClockTime;
 use gstreamer::prelude::*;
 use gstreamer_app::AppSink;
+use vedette::base::clock::{Clock as _, SystemClock};
 use vedette::decode::serve::{Mount, RtspServer, ServeError, Settings, Source};
 use vedette::decode::street::Street;
 
@@ -60,6 +64,32 @@ impl Drop for Client {
     }
 }
 
+/// A client's connection that has asked for the stream at `url`, and takes nothing of it.
+fn play_over_tcp(url: &str) -> TcpStream {
+    let host = url.split('/').nth(2).unwrap();
+    let mut line = TcpStream::connect(host).unwrap();
+    let mut ask = |request: &str, headers: &str| {
+        write!(line, "{request} RTSP/1.0\r\n{headers}\r\n").unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            line.read_exact(&mut byte).unwrap();
+            answer.push(byte[0]);
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with("RTSP/1.0 200"), "{request}: {answer}");
+        let value = |name: &str| answer.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+        let length = value("Content-Length: ").map_or(0, |length| length.parse().unwrap());
+        line.read_exact(&mut vec![0; length]).unwrap();
+        value("Session: ").map(|session| session.split(';').next().unwrap().to_owned())
+    };
+    ask(&format!("DESCRIBE {url}"), "CSeq: 1\r\nAccept: application/sdp\r\n");
+    let transport = "CSeq: 2\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
+    let session = ask(&format!("SETUP {url}/stream=0"), transport).unwrap();
+    ask(&format!("PLAY {url}"), &format!("CSeq: 3\r\nSession: {session}\r\n"));
+    line
+}
+
 fn street() -> Source {
     Source::Street { seed: 7, width: 320, height: 180, fps: 10.0 }
 }
@@ -70,16 +100,26 @@ fn mount(path: &str, source: Source) -> Mount {
 
 /// Ten pictures in one second, written by GStreamer itself.
 fn write_clip(path: &Path, format: &str, encoder: &str, muxer: &str) {
+    let raw = format!("video/x-raw,format={format},width=160,height=120,framerate=10/1");
+    write(path, &format!("videotestsrc num-buffers=10 ! {raw} ! {encoder} ! {muxer}"));
+}
+
+/// Two seconds of noise, five megabytes each.
+fn write_noise(path: &Path) {
+    let raw = "video/x-raw,width=640,height=480,framerate=25/1";
+    let coder = "x264enc bitrate=40000 speed-preset=ultrafast key-int-max=5 ! h264parse ! matroskamux";
+    write(path, &format!("videotestsrc num-buffers=50 pattern=snow ! {raw} ! {coder}"));
+}
+
+fn write(path: &Path, chain: &str) {
     gstreamer::init().unwrap();
-    let line = format!(
-        "videotestsrc num-buffers=10 ! video/x-raw,format={format},width=160,height=120,framerate=10/1 ! {encoder} ! {muxer} ! filesink name=out"
-    );
+    let line = format!("{chain} ! filesink name=out");
     let pipeline = gstreamer::parse::launch(&line).unwrap().downcast::<gstreamer::Pipeline>().unwrap();
     pipeline.by_name("out").unwrap().set_property("location", path.to_str().unwrap());
     pipeline.set_state(gstreamer::State::Playing).unwrap();
     let ended = [gstreamer::MessageType::Eos, gstreamer::MessageType::Error];
     let message = pipeline.bus().unwrap().timed_pop_filtered(ClockTime::from_seconds(30), &ended).unwrap();
-    assert_eq!(message.type_(), gstreamer::MessageType::Eos, "{encoder} ! {muxer}");
+    assert_eq!(message.type_(), gstreamer::MessageType::Eos, "{chain}");
     pipeline.set_state(gstreamer::State::Null).unwrap();
 }
 
@@ -173,6 +213,28 @@ fn what_cannot_be_served_is_said_at_the_start() {
     let first = RtspServer::start(Settings::default()).unwrap();
     let error = RtspServer::start(Settings { port: first.port(), ..Settings::default() }).unwrap_err();
     assert!(matches!(error, ServeError::Listen { .. }), "{error}");
+}
+
+#[test]
+fn a_client_that_takes_nothing_any_more_holds_up_nobody_for_longer_than_its_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = folder.path().join("noise.mkv");
+    write_noise(&clip);
+    let mounts = vec![mount("/live", Source::Clip(clip))];
+    let server = RtspServer::start(Settings { mounts, ..Settings::default() }).unwrap();
+    let gone = play_over_tcp(&server.url());
+    // The buffers between the two are full within seconds, and nobody who comes then is given anything.
+    std::thread::park_timeout(Duration::from_secs(15));
+    let began = SystemClock.mono();
+    let sees = |attempt: &i32| {
+        let next = Client::new(&server.url(), "tcp", None);
+        let sees = next.sink.try_pull_sample(ClockTime::from_seconds(5)).is_some();
+        let (what, after) = (if sees { "it" } else { "nothing" }, SystemClock.mono() - began);
+        println!("attempt {attempt}: sees {what}, after {after:.1?}");
+        sees
+    };
+    assert!((1..=8).any(|attempt| sees(&attempt)), "it holds up who comes later");
+    drop(gone);
 }
 
 #[test]

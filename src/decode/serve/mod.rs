@@ -28,6 +28,8 @@ use feed::Reel;
 
 /// The role that somebody who logged in has.
 const ROLE: &str = "viewer";
+/// The session of a client that took nothing for so many seconds, and 5 that GStreamer adds, ends.
+const SESSION_SECONDS: u32 = 10;
 
 /// What is served, where and to whom.
 #[derive(Debug, Clone)]
@@ -157,6 +159,9 @@ impl RtspServer {
             mounts.add_factory(&mount.path, factory);
         }
         server.set_mount_points(Some(&mounts));
+        server.connect_client_connected(|_, client| {
+            client.connect_new_session(|_, session| session.set_timeout(SESSION_SECONDS));
+        });
         Self::listen(settings, server, shutdown)
     }
 
@@ -185,6 +190,7 @@ impl RtspServer {
             (Err(error), _) => return Err(ServeError::Listen { address, port, detail: error.to_string() }),
             (Ok(_), None) => return Err(ServeError::Listen { address, port, detail: "no port was bound".to_owned() }),
         };
+        expire_sessions(&server, &context);
         let main_loop = glib::MainLoop::new(Some(&context), false);
         let thread = threads::spawn("rtsp-server", {
             let (context, main_loop) = (context.clone(), main_loop.clone());
@@ -211,6 +217,18 @@ impl Drop for RtspServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Ends the sessions of clients that are gone without a word, which GStreamer leaves to its users.
+///
+/// One on TCP that no longer takes anything holds up the medium once its buffers are full, and with it everybody who comes later.
+fn expire_sessions(server: &rtsp::RTSPServer, context: &glib::MainContext) {
+    let Some(pool) = server.session_pool() else { return };
+    let watch = pool.create_watch(Some("expired sessions"), glib::Priority::DEFAULT, |pool| {
+        pool.cleanup();
+        glib::ControlFlow::Continue
+    });
+    watch.attach(Some(context));
 }
 
 fn role() -> gstreamer::Structure {
