@@ -17,7 +17,7 @@ pub const CAMERAS: usize = 8;
 const SIZE: (u32, u32) = (1280, 720);
 const FPS: f64 = 15.0;
 /// What the street does repeats itself after so long.
-const SECONDS: u64 = 60;
+pub const SECONDS: u64 = 60;
 /// Streets of different seeds, which the cameras share.
 const SEEDS: [u64; 2] = [3, 4];
 const CHILD: &str = "cameras::child_that_serves_cameras";

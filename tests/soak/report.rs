@@ -16,13 +16,17 @@ use crate::figures::{Account, Slope, median, slope, spread};
 use crate::ledger::Stored;
 use crate::listener::Heard;
 use crate::samples::{Sample, Samples};
-use crate::say;
+use crate::stage::LOOKS;
 use crate::usage::Usage;
+use crate::{SAMPLE, cameras, say};
 
 /// What grows by less an hour does no harm in a year.
 const MIB_PER_HOUR: f64 = 1.0;
 /// A shorter run says nothing about what grows.
 const LONG_ENOUGH: Duration = Duration::from_secs(20 * 60);
+
+/// Looks a second at all cameras together, when none is away.
+const ALL_LOOKS: f64 = 0.95 * CAMERAS as f64 * LOOKS;
 
 /// All that is known at the end.
 pub struct Report<'a> {
@@ -146,16 +150,38 @@ impl Report<'_> {
         all.filter(|sample| sample.at >= self.warm_up && (sample.is_quiet || !quiet_only)).collect()
     }
 
+    /// The means over each round of the streets in which all cameras were looked at all the time, with the hour of its middle.
+    ///
+    /// By what the streets show, memory goes up and down by tens of MiB within each round. A camera that is away takes its
+    /// memory with it: only what is there when all is well has grown.
+    fn rounds(&self, of: fn(&Usage) -> f64) -> Vec<(f64, f64)> {
+        let mut rounds = BTreeMap::<u64, Vec<&Sample>>::new();
+        for sample in self.warm(false) {
+            rounds.entry(sample.at.as_secs() / cameras::SECONDS).or_default().push(sample);
+        }
+        let length = cameras::SECONDS as f64;
+        let whole = |samples: &Vec<&Sample>| samples.len() as f64 * SAMPLE.as_secs_f64() > 0.8 * length;
+        let mean = |(round, samples): (u64, Vec<&Sample>)| {
+            let values: Vec<f64> = samples.iter().filter_map(|sample| sample.agent.as_ref().map(of)).collect();
+            let well = values.len() == samples.len() && samples.iter().all(|sample| sample.looks > ALL_LOOKS);
+            let middle = (round as f64 + 0.5) * length / 3600.0;
+            (well && whole(&samples)).then(|| (middle, values.iter().sum::<f64>() / values.len() as f64))
+        };
+        rounds.into_iter().filter_map(mean).collect()
+    }
+
     fn growth(&self) -> Vec<Line> {
         let length = self.samples.all.last().map_or(Duration::ZERO, |sample| sample.at);
         let judged = self.is_one_process && length >= LONG_ENOUGH;
         let limit = if judged { "below 1 MiB/h" } else { "too short to judge" };
-        let memory = |what, quiet_only: bool, of: fn(&Usage) -> f64, is_judged: bool| {
-            let found = grows(&self.warm(quiet_only), of);
+        let memory = |what, of: fn(&Usage) -> f64, is_judged: bool| {
+            let rounds = self.rounds(of);
+            let found = slope(&rounds);
             let holds = (judged && is_judged).then(|| found.is_some_and(|slope| slope.per_hour < MIB_PER_HOUR));
-            let shown: Vec<f64> = self.warm(quiet_only).iter().filter_map(|s| s.agent.as_ref().map(of)).collect();
+            let shown: Vec<f64> = rounds.iter().map(|(_, mean)| *mean).collect();
             line(what, written(found, "MiB", &shown), if is_judged { limit } else { "" }, holds)
         };
+        let all: Vec<f64> = self.warm(false).iter().filter_map(|s| s.agent.map(|agent| agent.resident)).collect();
         let constant = |what, of: fn(&Usage) -> f64| {
             let quiet = self.warm(true);
             let values: Vec<f64> = quiet.iter().filter_map(|s| s.agent.as_ref().map(of)).collect();
@@ -164,12 +190,11 @@ impl Report<'_> {
             let holds = judged.then_some(halves.0.is_some() && halves.0 == halves.1);
             line(what, written(grows(&quiet, of), "", &values), if judged { "same median" } else { limit }, holds)
         };
-        // A camera that is away takes its memory with it: only what stays when all is well again has grown.
         vec![
-            memory("agent's resident memory, always", false, |u| u.resident, false),
-            memory("agent's resident memory, quiet", true, |u| u.resident, true),
-            memory("agent's anonymous memory, quiet", true, |u| u.anonymous, false),
-            memory("agent's memory of files, quiet", true, |u| u.of_files, false),
+            line("agent's resident memory, always", between(&all, "MiB"), "", None),
+            memory("agent's resident memory, rounds", |u| u.resident, true),
+            memory("agent's anonymous memory, rounds", |u| u.anonymous, false),
+            memory("agent's memory of files, rounds", |u| u.of_files, false),
             constant("agent's open files, quiet", |u| u.files as f64),
             constant("agent's threads, quiet", |u| u.threads as f64),
         ]
@@ -178,6 +203,7 @@ impl Report<'_> {
     fn work(&self) -> Vec<Line> {
         let quiet = self.warm(true);
         let looks = median(quiet.iter().map(|sample| sample.looks).collect()).unwrap_or(f64::NAN);
+        let away = quiet.iter().filter(|sample| sample.looks <= ALL_LOOKS).count();
         let cores = |of: fn(&Sample) -> Option<Usage>| {
             let cpu = |sample: &&Sample| Some((sample.at, of(sample)?.cpu));
             let all: Vec<&Sample> = self.samples.all.iter().collect();
@@ -187,6 +213,7 @@ impl Report<'_> {
         let hub: Vec<f64> = quiet.iter().filter_map(|sample| Some(sample.hub?.resident)).collect();
         let hub_files: Vec<f64> = quiet.iter().filter_map(|sample| Some(sample.hub?.files as f64)).collect();
         let mut lines = vec![line("looks a second at all cameras, quiet", format!("{looks:.1}"), "", None)];
+        lines.push(line("quiet moments with a camera away", format!("{away} of {}", quiet.len()), "", None));
         if self.is_one_process {
             lines.push(line("agent's cores", format!("{:.2}", cores(|s| s.agent)), "", None));
         }

@@ -17,6 +17,8 @@ use crate::support::proxy::Proxy;
 
 /// What the agent is called.
 pub const AGENT: &str = "soak";
+/// A second, at each camera.
+pub const LOOKS: f64 = 2.0;
 /// The broker keeps what waits for the hub on its disk, and saves it each second: one that is killed forgets little.
 const BROKER: [&str; 5] = [
     "persistence true",
@@ -113,7 +115,7 @@ fn configuration(state: &Path, uplink: u16, lines: &[Proxy], changes: u32, enabl
         write!(
             text,
             "  - id: camera-{number}\n    url: 'rtsp://127.0.0.1:{}/{number}'\n    enabled: {enabled}\n    \
-             detect: {{ model: people, fps: 2, motion_gate: false }}\n    \
+             detect: {{ model: people, fps: {LOOKS}, motion_gate: false }}\n    \
              zones:\n      - {{ id: all, polygon: [[0, 0], [1, 0], [1, 1], [0, 1]] }}\n      \
              - {{ id: near, polygon: [[0, 0.6], [1, 0.6], [1, 1], [0, 1]] }}\n    \
              lines: [{{ id: middle, from: [0.5, 0], to: [0.5, 1] }}]\n    rules:\n      \
