@@ -24,7 +24,6 @@ use crate::{SAMPLE, cameras, say};
 const MIB_PER_HOUR: f64 = 1.0;
 /// A shorter run says nothing about what grows.
 const LONG_ENOUGH: Duration = Duration::from_secs(20 * 60);
-
 /// Looks a second at all cameras together, when none is away.
 const ALL_LOOKS: f64 = 0.95 * CAMERAS as f64 * LOOKS;
 
@@ -212,8 +211,10 @@ impl Report<'_> {
         };
         let hub: Vec<f64> = quiet.iter().filter_map(|sample| Some(sample.hub?.resident)).collect();
         let hub_files: Vec<f64> = quiet.iter().filter_map(|sample| Some(sample.hub?.files as f64)).collect();
-        let mut lines = vec![line("looks a second at all cameras, quiet", format!("{looks:.1}"), "", None)];
-        lines.push(line("quiet moments with a camera away", format!("{away} of {}", quiet.len()), "", None));
+        let mut lines = vec![
+            line("looks a second at all cameras, quiet", format!("{looks:.1}"), "", None),
+            line("quiet moments with a camera away", format!("{away} of {}", quiet.len()), "", None),
+        ];
         if self.is_one_process {
             lines.push(line("agent's cores", format!("{:.2}", cores(|s| s.agent)), "", None));
         }

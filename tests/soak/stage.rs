@@ -17,7 +17,7 @@ use crate::support::proxy::Proxy;
 
 /// What the agent is called.
 pub const AGENT: &str = "soak";
-/// A second, at each camera.
+/// Looks a second at each camera.
 pub const LOOKS: f64 = 2.0;
 /// The broker keeps what waits for the hub on its disk, and saves it each second: one that is killed forgets little.
 const BROKER: [&str; 5] = [
